@@ -1,0 +1,16 @@
+// Options that several clone commands share.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "cli/clone_calls.h"
+
+namespace baton {
+
+// SRC DST [--extent] [--rate] [--on-error] [--no-digests].
+void AddCreateOptions(CLI::App& app, CreateCloneArguments& arguments);
+
+// ID.
+CLI::Option* AddCloneId(CLI::App& app, std::string& id);
+
+}  // namespace baton

@@ -1,0 +1,39 @@
+// Single requests about clones, for the commands that are made of several.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <string>
+#include <vector>
+
+#include "cli/control_client.h"
+#include "engine/base/model.pb.h"
+
+namespace baton {
+
+// What a clone is made of, as typed.
+struct CreateCloneArguments {
+  std::string source;
+  std::string target;
+  std::string extent = "64K";
+  std::string rate = "unlimited";
+  std::string on_error = "fail-clone";
+  bool no_digests = false;
+};
+
+absl::StatusOr<uint64_t> CallCreateClone(control::ControlClient& client,
+                                         const CreateCloneArguments& arguments);
+absl::StatusOr<control::CloneList> CallActivate(control::ControlClient& client,
+                                                const std::vector<std::string>& clones);
+absl::StatusOr<control::CloneList> CallStart(control::ControlClient& client,
+                                             const std::vector<std::string>& clones);
+absl::StatusOr<uint64_t> CallDeleteClone(control::ControlClient& client, const std::string& clone);
+absl::StatusOr<CloneStatus> CallCloneStatus(control::ControlClient& client,
+                                            const std::string& clone);
+absl::StatusOr<control::ResidualAnswer> CallResidual(control::ControlClient& client,
+                                                     const std::string& clone, bool extents);
+
+// What may stand for a clone: its number, or its target's name.
+absl::Status CheckCloneName(const std::string& clone);
+
+}  // namespace baton

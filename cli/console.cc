@@ -1,0 +1,84 @@
+#include "cli/console.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "cli/json.h"
+
+namespace baton {
+
+Console::Console(Options options)
+    : options_(options),
+      shows_progress_(!options.json && !options.quiet && ::isatty(STDERR_FILENO) == 1) {}
+
+void Console::Answer(const std::string& line) const {
+  fmt::print("{}\n", line);
+  std::fflush(stdout);
+}
+
+void Console::AnswerJson(const google::protobuf::Message& message) const {
+  Answer(ToJson(message));
+}
+
+void Console::AnswerJsonLine(const google::protobuf::Message& message) const {
+  Answer(ToJson(message, -1));
+}
+
+void Console::Confirm(const std::string& line) const {
+  if (!options_.quiet && !options_.json) Answer(line);
+}
+
+void Console::Complain(const std::string& line) const {
+  std::string flat = line;
+  // One line, and nothing that a terminal would obey.
+  const auto is_control = [](unsigned char c) { return c < ' ' || c == 0x7f; };
+  std::replace_if(flat.begin(), flat.end(), is_control, ' ');
+  fmt::print(stderr, "baton: {}\n", flat);
+}
+
+void Console::ShowProgress(const std::string& line) {
+  if (!shows_progress_) return;
+  fmt::print(stderr, "\r\x1b[K{}", line.substr(0, width() - 1));
+  std::fflush(stderr);
+  in_progress_ = true;
+}
+
+void Console::EndProgress() {
+  if (in_progress_) fmt::print(stderr, "\r\x1b[K");
+  in_progress_ = false;
+}
+
+size_t Console::width() const {
+  constexpr size_t kUsual = 80;
+  winsize size{};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 2) return kUsual;
+  return size.ws_col;
+}
+
+std::string FormatTable(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) line += fmt::format("{:<{}}  ", row[i], widths[i]);
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += (text.empty() ? "" : "\n") + line;
+  }
+  return text;
+}
+
+std::string FormatFields(const std::vector<std::pair<std::string, std::string>>& fields) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& [name, value] : fields) rows.push_back({name, value});
+  return FormatTable(rows);
+}
+
+}  // namespace baton

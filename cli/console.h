@@ -1,0 +1,52 @@
+// What the client prints, and where.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <string>
+#include <vector>
+
+namespace baton {
+
+// Answers go to standard output; progress and the reasons of failures to standard error.
+class Console {
+ public:
+  struct Options {
+    bool json = false;   // answers are JSON, and nothing else is on standard output
+    bool quiet = false;  // neither progress nor confirmations
+  };
+
+  explicit Console(Options options);
+
+  bool json() const { return options_.json; }
+  // A person watches: progress makes sense.
+  bool shows_progress() const { return shows_progress_; }
+
+  // What the command was asked for.
+  void Answer(const std::string& line) const;
+  void AnswerJson(const google::protobuf::Message& message) const;
+  void AnswerJsonLine(const google::protobuf::Message& message) const;
+  // What has been done: for people only.
+  void Confirm(const std::string& line) const;
+  // "baton: LINE" on standard error.
+  void Complain(const std::string& line) const;
+
+  // One line on the terminal that the next one replaces; EndProgress() leaves a clean line.
+  void ShowProgress(const std::string& line);
+  void EndProgress();
+  // Columns of the terminal.
+  size_t width() const;
+
+ private:
+  const Options options_;
+  const bool shows_progress_;
+  bool in_progress_ = false;
+};
+
+// Rows of cells, the first one the heading, in aligned columns; one row a line.
+std::string FormatTable(const std::vector<std::vector<std::string>>& rows);
+
+// "name   value" lines.
+std::string FormatFields(const std::vector<std::pair<std::string, std::string>>& fields);
+
+}  // namespace baton

@@ -1,0 +1,216 @@
+#include "cli/controller.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <utility>
+
+#include "cli/names_of.h"
+#include "engine/base/errno_status.h"
+#include "engine/base/status.h"
+#include "engine/meta/epoch_directory.h"
+#include "engine/meta/pool_file.h"
+
+namespace baton {
+namespace {
+
+constexpr mode_t kControlMode = 0660;
+constexpr mode_t kControlDirectoryMode = 0755;
+
+// /run is empty after a boot: the socket's own directory is made, not those above it.
+absl::Status MakeControlDirectory(const std::string& control_path) {
+  const std::string directory = std::filesystem::path(control_path).parent_path();
+  if (directory.empty() || ::mkdir(directory.c_str(), kControlDirectoryMode) != 0) {
+    if (directory.empty() || errno == EEXIST) return absl::OkStatus();
+    return ErrnoStatus(errno, "make the directory", directory);
+  }
+  // Regardless of the umask.
+  if (::chmod(directory.c_str(), kControlDirectoryMode) == 0) return absl::OkStatus();
+  return ErrnoStatus(errno, "set the mode of", directory);
+}
+
+void LogResidual(const Residual& residual) {
+  spdlog::info("clone {} is left with {} extents: {} pending, {} copying, {} landing",
+               residual.id(), residual.extents_residual(), residual.extents_pending(),
+               residual.extents_copying(), residual.extents_landing());
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const DaemonOptions& options,
+                                                              EndWatch& end) {
+  std::unique_ptr<Controller> controller(new Controller(options, end));
+  BATON_RETURN_IF_ERROR(controller->OpenPool());
+  BATON_RETURN_IF_ERROR(controller->TakeNames());
+  BATON_RETURN_IF_ERROR(controller->ClaimEpoch());
+  absl::Status status = controller->OpenEngine();
+  if (status.ok()) status = controller->Serve();
+  if (status.ok()) return controller;
+  controller->GiveBackEpoch();
+  return status;
+}
+
+absl::Status Controller::OpenPool() {
+  BATON_ASSIGN_OR_RETURN(storage_, PosixStorage::Open(options_.pool));
+  const absl::StatusOr<PoolRecord> pool = ReadPool(*storage_);
+  if (!pool.ok()) return Annotate(pool.status(), "pool " + options_.pool);
+  pool_ = *pool;
+  return absl::OkStatus();
+}
+
+absl::Status Controller::TakeNames() {
+  BATON_ASSIGN_OR_RETURN(NodeLock lock, NodeLock::Take(storage_->directory(), options_.node));
+  node_lock_ = std::make_unique<NodeLock>(std::move(lock));
+  BATON_RETURN_IF_ERROR(MakeControlDirectory(options_.control));
+  BATON_ASSIGN_OR_RETURN(listener_, ha::UnixListener::Bind(options_.control, kControlMode));
+  BATON_ASSIGN_OR_RETURN(mount_, fs::Mount::Make({.path = options_.mount}));
+  return absl::OkStatus();
+}
+
+absl::Status Controller::ClaimEpoch() {
+  BATON_ASSIGN_OR_RETURN(const NodeIdentity identity, MakeNodeIdentity(options_.node));
+  BATON_ASSIGN_OR_RETURN(predecessor_, AwaitOwnerGone({.storage = *storage_,
+                                                       .runtime = runtime_,
+                                                       .identity = identity,
+                                                       .holds_node_lock = true,
+                                                       .times = {}}));
+  BATON_ASSIGN_OR_RETURN(std::unique_ptr<KillTimer> kill_timer, MakeKillTimer());
+  BATON_ASSIGN_OR_RETURN(
+      claimed_,
+      ClaimNextEpoch({.storage = *storage_,
+                      .runtime = runtime_,
+                      .identity = identity,
+                      .times = {},
+                      .kill_timer = std::move(kill_timer),
+                      .on_lost = [this](const absl::Status& lost) { end_.NoteFault(lost); }},
+                     predecessor_));
+  spdlog::info("claimed epoch {} (proof that the owner before is gone: {})", claimed_.epoch,
+               predecessor_.proof);
+  return absl::OkStatus();
+}
+
+absl::Status Controller::OpenEngine() {
+  BATON_ASSIGN_OR_RETURN(auto meta, OpenClaimedStore(*storage_, storage_->directory(), claimed_));
+  BATON_ASSIGN_OR_RETURN(
+      engine_,
+      Engine::Open({.storage = *storage_,
+                    .runtime = runtime_,
+                    .fence = *claimed_.lease,
+                    .meta = std::move(meta),
+                    .epoch = claimed_.epoch,
+                    .durability = pool_.durability(),
+                    .node = options_.node,
+                    .on_fault = [this](const absl::Status& fault) { end_.NoteFault(fault); }}));
+  const absl::Status removed = RemoveOldEpochs(*storage_, claimed_.epoch);
+  if (!removed.ok()) spdlog::warn("old epochs were not removed: {}", Message(removed));
+  return RecordEvent("epoch-claimed",
+                     fmt::format("node {} claimed epoch {}, proof: {}", options_.node,
+                                 claimed_.epoch, predecessor_.proof));
+}
+
+absl::Status Controller::Serve() {
+  volumes_ = std::make_unique<VolumeAdapter>(*engine_, *storage_);
+  fs::SessionOptions session;
+  session.fd = mount_->fd();
+  session.init_request = mount_->init_request();
+  session.ownership = options_.ownership;
+  session.on_disconnect = [this] { end_.NoteUnmounted(); };
+  BATON_ASSIGN_OR_RETURN(session_, fs::Session::Start(*volumes_, runtime_, std::move(session)));
+  service_ = std::make_unique<control::ControlService>(control::ControlService::Options{
+      .engine = *engine_,
+      .runtime = runtime_,
+      .mount = mount_->path(),
+      .describe = [this] { return Describe(); },
+      .content_changed = [this](uint64_t volume_id) { DropPages(volume_id); }});
+  BATON_ASSIGN_OR_RETURN(server_,
+                         ha::RequestServer::Start(
+                             *listener_, {.dropped = garbled_messages_},
+                             [this](const std::string& bytes) { return service_->Handle(bytes); }));
+  return absl::OkStatus();
+}
+
+absl::Status Controller::RecordEvent(const std::string& kind, const std::string& text) {
+  Event event;
+  event.set_kind(kind);
+  event.set_text(text);
+  return engine_->RecordEvent(std::move(event));
+}
+
+void Controller::DropPages(uint64_t volume_id) {
+  const absl::Status dropped = session_->DropPages(volume_id);
+  if (!dropped.ok()) {
+    spdlog::warn("memory maps of volume {} may show old content: {}", volume_id, Message(dropped));
+  }
+}
+
+control::ControllerStatus Controller::Describe() const {
+  control::ControllerStatus status;
+  const absl::Status fault = end_.fault().ok() ? claimed_.lease->Check() : end_.fault();
+  const std::string role = fault.ok() ? "owner" : "none";
+  status.set_node(options_.node);
+  status.set_role(role);
+  if (fault.ok()) status.set_owner(options_.node);
+  if (!fault.ok()) status.add_problems(Message(fault));
+  status.set_epoch(claimed_.epoch);
+  status.set_proof(predecessor_.proof);
+  control::NodeStatus& node = *status.add_nodes();
+  node.set_name(options_.node);
+  node.set_role(role);
+  node.set_reachable(true);
+  status.set_version(BATON_VERSION);
+  status.set_pid(static_cast<uint32_t>(::getpid()));
+  status.set_pool(storage_->directory());
+  status.set_pool_id(pool_.pool_id());
+  status.set_mount(mount_->path());
+  status.set_durability(NameOf(pool_.durability()));
+  status.set_uptime_seconds(
+      static_cast<uint64_t>(absl::ToInt64Seconds(runtime_.BootTime() - started_)));
+  status.set_pool_total_bytes(storage_->TotalBytes().value_or(0));
+  status.set_pool_free_bytes(storage_->FreeBytes().value_or(0));
+  status.set_garbled_messages(garbled_messages_);
+  return status;
+}
+
+absl::Status Controller::Stop() {
+  server_.reset();
+  service_.reset();
+  Unmount();
+  session_.reset();
+  BATON_RETURN_IF_ERROR(RecordEvent("controller-stopped", "an orderly stop was asked for"));
+  BATON_ASSIGN_OR_RETURN(const std::vector<Residual> residuals, engine_->Seal());
+  for (const Residual& residual : residuals) LogResidual(residual);
+  // The lease protects whatever the engine may still write, so that goes first.
+  engine_.reset();
+  BATON_RETURN_IF_ERROR(claimed_.lease->Release());
+  spdlog::info("sealed epoch {} and released it", claimed_.epoch);
+  return absl::OkStatus();
+}
+
+void Controller::Unmount() {
+  absl::Status status = mount_->TakeDown(fs::Unmount::kClean);
+  if (!status.ok()) {
+    spdlog::warn("{}; taking the mount away, open files get errors from now on", Message(status));
+    status = mount_->TakeDown(fs::Unmount::kLazy);
+  }
+  if (!status.ok()) spdlog::error("{}", Message(status));
+}
+
+void Controller::GiveBackEpoch() {
+  server_.reset();
+  service_.reset();
+  session_.reset();
+  engine_.reset();
+  const absl::Status released = claimed_.lease->Release();
+  if (!released.ok()) spdlog::warn("the lease was not released: {}", Message(released));
+}
+
+void Controller::Abandon() {
+  const absl::Status status = mount_->TakeDown(fs::Unmount::kLazy);
+  if (!status.ok()) spdlog::error("{}", Message(status));
+  ::unlink(listener_->path().c_str());
+}
+
+}  // namespace baton

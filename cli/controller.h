@@ -1,0 +1,78 @@
+// The composition root: everything that makes a controller, in the order in which it comes and
+// goes.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "cli/control_service.h"
+#include "cli/daemon_options.h"
+#include "cli/end_watch.h"
+#include "cli/volume_adapter.h"
+#include "engine/base/posix_storage.h"
+#include "engine/base/system_runtime.h"
+#include "engine/engine.h"
+#include "engine/meta/claim.h"
+#include "engine/meta/node_lock.h"
+#include "fs/mount.h"
+#include "fs/session.h"
+#include "ha/io/request_server.h"
+#include "ha/io/unix_listener.h"
+
+namespace baton {
+
+// The main thread's; what ends it is told to `end` by whoever finds it.
+class Controller {
+ public:
+  // Returns when the mount serves. A refusal names its reason; what can be found out without
+  // claiming an epoch is found out before, and a claimed one is given back. `end` outlives it.
+  static absl::StatusOr<std::unique_ptr<Controller>> Start(const DaemonOptions& options,
+                                                           EndWatch& end);
+  // The orderly end: finishes commands and I/O, unmounts, seals, releases the lease. After an
+  // error the lease is left to run out.
+  absl::Status Stop();
+  // After a fault: takes the mount's and the socket's names away and waits for nobody; I/O that
+  // is under way is never acknowledged. The process must end now.
+  void Abandon();
+
+ private:
+  Controller(const DaemonOptions& options, EndWatch& end) : options_(options), end_(end) {}
+
+  absl::Status OpenPool();
+  absl::Status TakeNames();
+  absl::Status ClaimEpoch();
+  absl::Status OpenEngine();
+  absl::Status Serve();
+  absl::Status RecordEvent(const std::string& kind, const std::string& text);
+  void DropPages(uint64_t volume_id);
+  control::ControllerStatus Describe() const;
+
+  void Unmount();
+  void GiveBackEpoch();
+
+  const DaemonOptions options_;
+  EndWatch& end_;
+  SystemRuntime runtime_;
+  const absl::Duration started_ = runtime_.BootTime();
+  std::atomic<uint64_t> garbled_messages_{0};
+
+  // In the order in which they are made: the last one goes first.
+  std::unique_ptr<PosixStorage> storage_;
+  PoolRecord pool_;
+  std::unique_ptr<NodeLock> node_lock_;
+  std::unique_ptr<ha::UnixListener> listener_;
+  std::unique_ptr<fs::Mount> mount_;
+  OwnerGone predecessor_;
+  ClaimedEpoch claimed_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<VolumeAdapter> volumes_;
+  std::unique_ptr<fs::Session> session_;
+  std::unique_ptr<control::ControlService> service_;
+  std::unique_ptr<ha::RequestServer> server_;
+};
+
+}  // namespace baton

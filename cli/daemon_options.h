@@ -1,0 +1,30 @@
+// The command line of batond.
+#pragma once
+
+#include <spdlog/common.h>
+
+#include <string>
+#include <variant>
+
+#include "fs/attributes.h"
+
+namespace baton {
+
+struct DaemonOptions {
+  std::string pool;
+  std::string node;
+  std::string mount;
+  std::string control;
+  spdlog::level::level_enum log_level = spdlog::level::info;
+  fs::Ownership ownership;
+};
+
+// Why there are no options: the process ends with `exit_code`, and everything has been said.
+struct DaemonUsage {
+  int exit_code = 0;
+};
+
+// Says what is wrong with the command line, or prints the help that it asks for.
+std::variant<DaemonOptions, DaemonUsage> ParseDaemonOptions(int argc, char** argv);
+
+}  // namespace baton

@@ -1,0 +1,75 @@
+#include "cli/end_watch.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "engine/base/errno_status.h"
+
+namespace baton {
+namespace {
+
+sigset_t EndSignals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGTERM);
+  ::sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<EndWatch>> EndWatch::Make() {
+  const sigset_t signals = EndSignals();
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  UniqueFd signal_fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signal_fd.valid()) return ErrnoStatus(errno, "make a signalfd for", "SIGTERM");
+  UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake.valid()) return ErrnoStatus(errno, "make an eventfd for", "faults");
+  return std::unique_ptr<EndWatch>(new EndWatch(std::move(signal_fd), std::move(wake)));
+}
+
+void EndWatch::NoteFault(const absl::Status& fault) {
+  {
+    absl::MutexLock guard(&mutex_);
+    fault_.Update(fault);
+  }
+  Wake();
+}
+
+void EndWatch::NoteUnmounted() {
+  {
+    absl::MutexLock guard(&mutex_);
+    unmounted_ = true;
+  }
+  Wake();
+}
+
+void EndWatch::Wake() { ::eventfd_write(wake_.get(), 1); }
+
+EndReason EndWatch::Await() {
+  std::array<pollfd, 2> watched{pollfd{signals_.get(), POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0}};
+  while (::poll(watched.data(), watched.size(), -1) < 0) {
+  }
+  absl::MutexLock guard(&mutex_);
+  if (!fault_.ok()) return EndReason::kFault;
+  if (unmounted_) return EndReason::kUnmounted;
+  signalfd_siginfo taken;
+  while (::read(signals_.get(), &taken, sizeof(taken)) > 0) {
+  }
+  const sigset_t signals = EndSignals();
+  ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  return EndReason::kSignal;
+}
+
+absl::Status EndWatch::fault() const {
+  absl::MutexLock guard(&mutex_);
+  return fault_;
+}
+
+}  // namespace baton

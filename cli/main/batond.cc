@@ -1,0 +1,3 @@
+#include "cli/daemon.h"
+
+int main(int argc, char** argv) { return baton::RunDaemon(argc, argv); }

@@ -1,0 +1,69 @@
+#include <map>
+#include <string>
+
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "engine/base/names.h"
+#include "engine/base/status.h"
+
+namespace baton {
+namespace {
+
+using control::ControllerStatus;
+using control::Request;
+
+// "2 copying, 1 completed"
+std::string CountClones(const ControllerStatus& status) {
+  std::map<std::string, int> counts;
+  for (const CloneStatus& clone : status.clones()) ++counts[clone.state()];
+  std::string text;
+  for (const auto& [state, count] : counts) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, state);
+  }
+  if (status.clones_left_out() > 0) text += fmt::format(" and {} more", status.clones_left_out());
+  return text.empty() ? "none" : text;
+}
+
+std::string Describe(const ControllerStatus& status) {
+  const std::string role =
+      status.role() == "owner"
+          ? fmt::format("owner of epoch {} (proof: {})", status.epoch(), status.proof())
+          : fmt::format("{}; the owner is {}, epoch {}", status.role(),
+                        status.owner().empty() ? "nobody" : status.owner(), status.epoch());
+  std::string text = FormatFields({
+      {"node", fmt::format("{}, {}", status.node(), role)},
+      {"health", status.healthy() ? "healthy" : "degraded"},
+      {"pool",
+       fmt::format("{}, durability {}, {} of {} free", status.pool(), status.durability(),
+                   FormatSize(status.pool_free_bytes()), FormatSize(status.pool_total_bytes()))},
+      {"mount", status.mount()},
+      {"clones", CountClones(status)},
+      {"running", fmt::format("{}, process {}, version {}",
+                              FormatElapsed(absl::Seconds(status.uptime_seconds())), status.pid(),
+                              status.version())},
+  });
+  for (const std::string& problem : status.problems()) text += "\nproblem: " + problem;
+  return text;
+}
+
+absl::StatusOr<ExitCode> Status(Session& session) {
+  Request request;
+  request.mutable_status();
+  BATON_ASSIGN_OR_RETURN(const control::Response response, session.client->Call(request));
+  const ControllerStatus& status = response.status();
+  if (session.console.json()) {
+    session.console.AnswerJson(status);
+  } else {
+    session.console.Answer(Describe(status));
+  }
+  return status.healthy() ? ExitCode::kDone : ExitCode::kDegraded;
+}
+
+}  // namespace
+
+void AddStatusCommand(CLI::App& app, Command& chosen) {
+  app.add_subcommand("status", "this controller: role, epoch, clones, health (3: degraded)")
+      ->callback([&chosen] { chosen = Status; });
+}
+
+}  // namespace baton

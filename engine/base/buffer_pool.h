@@ -1,0 +1,53 @@
+// Aligned buffers that exist before they are needed: the data path does not allocate.
+#pragma once
+
+#include <absl/synchronization/mutex.h>
+
+#include <cstddef>
+#include <vector>
+
+#include "engine/base/bytes.h"
+#include "engine/base/runtime.h"
+
+namespace baton {
+
+// `count` buffers of `buffer_bytes` each, aligned to 4 KiB, resident from construction on.
+// Thread-safe. Acquire waits while all are lent out, so whoever holds one never acquires a second
+// from the same pool.
+class BufferPool {
+ public:
+  BufferPool(Runtime& runtime, size_t count, size_t buffer_bytes);
+  ~BufferPool();
+  BufferPool(const BufferPool&) = delete;
+  BufferPool& operator=(const BufferPool&) = delete;
+
+  class Lease {
+   public:
+    Lease(BufferPool& pool, std::byte* data) : pool_(pool), data_(data) {}
+    ~Lease() { pool_.Release(data_); }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    MutableBytes bytes() const { return {data_, pool_.buffer_bytes_}; }
+
+   private:
+    BufferPool& pool_;
+    std::byte* const data_;
+  };
+
+  Lease Acquire() { return Lease(*this, Take()); }
+  size_t buffer_bytes() const { return buffer_bytes_; }
+
+ private:
+  std::byte* Take();
+  void Release(std::byte* data);
+
+  Runtime& runtime_;
+  const size_t count_;
+  const size_t buffer_bytes_;
+  std::byte* const memory_;
+  absl::Mutex mutex_;
+  absl::CondVar released_;
+  std::vector<std::byte*> free_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace baton

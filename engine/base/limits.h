@@ -1,0 +1,75 @@
+// A limit on everything, in one place, relations asserted.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace baton::limits {
+
+constexpr uint64_t kKiB = 1024;
+constexpr uint64_t kMiB = 1024 * kKiB;
+constexpr uint64_t kGiB = 1024 * kMiB;
+constexpr uint64_t kTiB = 1024 * kGiB;
+
+// Unit of volume sizes, intent slots, lease records; the largest direct-I/O alignment supported.
+constexpr uint64_t kBlockBytes = 4 * kKiB;
+
+constexpr uint64_t kMaxVolumes = 4096;
+constexpr uint64_t kMaxVolumeBytes = 64 * kTiB;
+constexpr size_t kMaxNameBytes = 63;
+constexpr uint64_t kMaxActiveRelations = 256;
+
+constexpr uint64_t kMinExtentBytes = 4 * kKiB;
+constexpr uint64_t kMaxExtentBytes = 4 * kMiB;
+constexpr uint64_t kDefaultExtentBytes = 64 * kKiB;
+
+// A host request: what the FUSE session negotiates; longer ones are split by the kernel.
+constexpr uint64_t kMaxRequestBytes = 1 * kMiB;
+
+// Extents of one relation that may be copying at one time: what a crash can make us copy again.
+constexpr uint64_t kMaxExtentsInFlight = 64;
+// One copy: consecutive extents that are read and written at once.
+constexpr uint64_t kMaxExtentsPerCopy = 16;
+constexpr uint64_t kMaxCopyBytes = 1 * kMiB;  // one extent that is larger is copied in pieces
+// Of the extents in flight, those that only host writes may use.
+constexpr uint64_t kExtentsForHostWrites = 16;
+constexpr int kCopyWorkers = 3;
+constexpr int kCopyAttempts = 5;
+constexpr int kCopyRetryDelayMs = 20;  // doubled at each attempt
+// Holes are recorded in longer runs: nothing is copied, nothing can be copied twice.
+constexpr uint64_t kMaxExtentsPerHole = 32768;
+// Buffers of kMaxCopyBytes that host writes to fresh extents share.
+constexpr int kCopyBuffers = 16;
+
+// The intent ring: kIntentSlots blocks of kBlockBytes.
+constexpr uint64_t kIntentSlots = 256;
+// Landed in batches: whichever comes first.
+constexpr uint64_t kLandingBatch = 64;
+constexpr int kLandingDelayMs = 100;
+
+// Extents whose bits share one row of the `bitmap` column family.
+constexpr uint64_t kExtentsPerBitmapPage = 32768;
+
+// Events that are kept; the oldest ones are dropped a page at a time.
+constexpr uint64_t kMaxEvents = 100'000;
+
+// Metadata of earlier epochs that is kept, and how often a copy begins again when files vanish.
+constexpr size_t kSealedEpochsKept = 2;
+constexpr int kEpochCopyAttempts = 20;
+// Lease records of earlier epochs that are kept.
+constexpr size_t kLeaseRecordsKept = 16;
+
+// Runs of extents listed in one answer; what is beyond is counted, not listed.
+constexpr size_t kMaxRunsShown = 10000;
+
+// Messages between processes, header included.
+constexpr size_t kMaxMessageBytes = kMaxRequestBytes + 64 * kKiB;
+
+static_assert(kMinExtentBytes >= kBlockBytes);
+static_assert(kMaxCopyBytes >= kMinExtentBytes);
+static_assert(kCopyWorkers * kMaxExtentsPerCopy + kExtentsForHostWrites <= kMaxExtentsInFlight,
+              "the background copier never keeps a host write waiting for room");
+static_assert(kExtentsForHostWrites >= kMaxExtentsPerCopy);
+static_assert(kLandingBatch < kIntentSlots, "writers must find slots while a batch lands");
+
+}  // namespace baton::limits

@@ -1,0 +1,38 @@
+// Switches that break one ordering rule each, so that the tests can show that they would notice.
+// They exist only in the build of the crash tests (BATON_MUTANTS); elsewhere each is `false`.
+#pragma once
+
+#ifdef BATON_MUTANTS
+
+namespace baton {
+
+enum class Mutant {
+  kNone,
+  kSourceWriteBeforePreserve,  // O1: the source is overwritten before its T0 data is safe
+  kSlotWithoutTargetData,      // O1: the slot is waited for, the target's data is only cached
+  kTargetDataWithoutSlot,      // O1: no evidence is written
+  kCopierSkipsTargetSync,      // O2: the bit is recorded before the copied data is durable
+  kRecoverySkipsTargetSync,    // O2: recovery records a bit for data that is only cached
+  kSlotFreedBeforeBit,         // O3: a slot is used again while its bit is not yet durable
+  kTargetWriteBeforeBit,       // O4: the host overwrites the target while only the slot knows
+  kFlushWithoutSync,           // O5: a flush is answered without a sync
+  kStartWithoutSync,           // T0 is recorded while the source's content is only cached
+  kStartWithoutQuiesce,        // T0 is taken while writes are in flight
+  kStartNotDurable,            // the host writes on before T0 is durable
+  kFailureNotDurable,          // the host writes on before the clone's failure is durable
+  kRecoveryStopsAtEmptySlot,   // recovery does not look at all slots
+  kRecoverySkipsHash,          // recovery believes a slot without looking at the data
+  kTargetReadNoSecondLook,     // a read of the target from the source does not look again
+  kCopyIgnoresClaims,          // the copier copies what a host write is preserving
+  kActivateKeepsOldContent,    // holes are recorded over the target's old content
+};
+
+// Set by the test before an engine is opened.
+inline Mutant active_mutant = Mutant::kNone;
+
+}  // namespace baton
+
+#define BATON_MUTANT(name) (::baton::active_mutant == ::baton::Mutant::name)
+#else
+#define BATON_MUTANT(name) false
+#endif

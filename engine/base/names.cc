@@ -1,0 +1,107 @@
+#include "engine/base/names.h"
+
+#include <array>
+#include <bit>
+#include <limits>
+#include <string_view>
+
+#include "engine/base/limits.h"
+#include "engine/base/status.h"
+
+namespace baton {
+namespace {
+
+constexpr std::array<std::string_view, 7> kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+
+bool IsAlphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+
+char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// The power of 1024 that `suffix` names: "", "b", "k", "kb", "kib", …; -1: none.
+int UnitPower(std::string_view suffix) {
+  std::string lower;
+  for (const char c : suffix) lower += Lower(c);
+  if (lower.empty() || lower == "b") return 0;
+  const size_t power = std::string_view("kmgt").find(lower[0]);
+  if (power == std::string_view::npos) return -1;
+  const std::string rest = lower.substr(1);
+  return rest.empty() || rest == "b" || rest == "ib" ? static_cast<int>(power) + 1 : -1;
+}
+
+absl::Status BadSize(const std::string& text) {
+  return Error(absl::StatusCode::kInvalidArgument,
+               "size \"{}\": must be a whole number, optionally with K, M, G or T", text);
+}
+
+absl::Status TooLarge(const std::string& text) {
+  return Error(absl::StatusCode::kInvalidArgument, "size \"{}\": too large", text);
+}
+
+}  // namespace
+
+absl::Status CheckName(const std::string& name) {
+  bool good = !name.empty() && name.size() <= limits::kMaxNameBytes && IsAlphanumeric(name[0]);
+  for (const char c : name) {
+    good = good && (IsAlphanumeric(c) || c == '.' || c == '_' || c == '-');
+  }
+  if (good) return absl::OkStatus();
+  return Error(absl::StatusCode::kInvalidArgument,
+               "name \"{}\": must be 1 to {} of a-z 0-9 . _ - and begin with a letter or digit",
+               name, limits::kMaxNameBytes);
+}
+
+absl::StatusOr<uint64_t> ParseSize(const std::string& text) {
+  constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
+  uint64_t value = 0;
+  size_t digits = 0;
+  for (; digits < text.size() && text[digits] >= '0' && text[digits] <= '9'; ++digits) {
+    const uint64_t digit = static_cast<uint64_t>(text[digits] - '0');
+    if (value > (kMax - digit) / 10) return TooLarge(text);
+    value = value * 10 + digit;
+  }
+  const int power = UnitPower(std::string_view(text).substr(digits));
+  if (digits == 0 || power < 0) return BadSize(text);
+  if (value > (kMax >> (10 * power))) return TooLarge(text);
+  return value << (10 * power);
+}
+
+std::string FormatSize(uint64_t bytes) {
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  while (value >= 1023.5 && unit + 1 < kUnits.size()) {
+    value /= 1024;
+    ++unit;
+  }
+  const int decimals = unit == 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+  std::string number = fmt::format("{:.{}f}", value, decimals);
+  if (decimals > 0) {
+    number.erase(number.find_last_not_of('0') + 1);
+    if (number.back() == '.') number.pop_back();
+  }
+  return fmt::format("{} {}", number, kUnits[unit]);
+}
+
+absl::Status CheckVolumeSize(uint64_t size_bytes) {
+  if (size_bytes == 0 || size_bytes % limits::kBlockBytes != 0) {
+    return Error(absl::StatusCode::kInvalidArgument,
+                 "volume size {}: must be a positive multiple of {}", size_bytes,
+                 FormatSize(limits::kBlockBytes));
+  }
+  if (size_bytes > limits::kMaxVolumeBytes) {
+    return Error(absl::StatusCode::kInvalidArgument, "volume size {}: must be at most {}",
+                 size_bytes, FormatSize(limits::kMaxVolumeBytes));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckExtentSize(uint64_t extent_bytes) {
+  if (std::has_single_bit(extent_bytes) && extent_bytes >= limits::kMinExtentBytes &&
+      extent_bytes <= limits::kMaxExtentBytes) {
+    return absl::OkStatus();
+  }
+  return Error(absl::StatusCode::kInvalidArgument,
+               "extent size {}: must be a power of two from {} to {}", extent_bytes,
+               FormatSize(limits::kMinExtentBytes), FormatSize(limits::kMaxExtentBytes));
+}
+
+}  // namespace baton

@@ -1,0 +1,44 @@
+// A lock that may be held over I/O: whoever waits for it waits through the Runtime.
+#pragma once
+
+#include <absl/synchronization/mutex.h>
+
+#include "engine/base/runtime.h"
+
+namespace baton {
+
+// Serialises long sections (commands, record changes). Never on the data path.
+class SleepLock {
+ public:
+  explicit SleepLock(Runtime& runtime) : runtime_(runtime) {}
+
+  class Guard {
+   public:
+    explicit Guard(SleepLock& lock) : lock_(lock) { lock_.Acquire(); }
+    ~Guard() { lock_.Release(); }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+
+   private:
+    SleepLock& lock_;
+  };
+
+ private:
+  void Acquire() {
+    absl::MutexLock guard(&mutex_);
+    while (held_) runtime_.Wait(released_, mutex_);
+    held_ = true;
+  }
+  void Release() {
+    absl::MutexLock guard(&mutex_);
+    held_ = false;
+    released_.Signal();
+  }
+
+  Runtime& runtime_;
+  absl::Mutex mutex_;
+  absl::CondVar released_;
+  bool held_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace baton

@@ -1,0 +1,80 @@
+#include "engine/clone/clone_run.h"
+
+#include "engine/base/mutant.h"
+#include "engine/base/status.h"
+
+namespace baton {
+
+CloneRun::CloneRun(const CopyServices& services, uint64_t run_id, bool keeps_digests,
+                   Geometry geometry, std::shared_ptr<Volume> source,
+                   std::shared_ptr<Volume> target)
+    : services_(services),
+      geometry_(geometry),
+      source_(std::move(source)),
+      target_(std::move(target)),
+      copied_(geometry.extents()),
+      claims_(services.runtime, copied_, limits::kMaxExtentsInFlight,
+              limits::kExtentsForHostWrites) {
+  progress_.run_id = run_id;
+  progress_.keeps_digests = keeps_digests;
+}
+
+absl::Status CloneRun::PreserveAndLand(ExtentSpan wanted) {
+  BATON_RETURN_IF_ERROR(Preserve(wanted));
+  if (BATON_MUTANT(kTargetWriteBeforeBit)) return absl::OkStatus();
+  return services_.lander.WaitLanded(progress_, wanted);
+}
+
+absl::Status CloneRun::ReadTarget(VolumeIo& target, uint64_t offset, MutableBytes out) {
+  while (!out.empty()) {
+    BATON_RETURN_IF_ERROR(CheckReadable());
+    const ExtentSpan span = geometry_.Touching(offset, out.size());
+    const bool is_copied = copied_.Test(span.first);
+    const uint64_t end = is_copied ? copied_.NextClear(span.first, span.end())
+                                   : copied_.NextSet(span.first, span.end());
+    const uint64_t length = std::min<uint64_t>(out.size(), geometry_.OffsetOf(end) - offset);
+    const MutableBytes part = out.first(length);
+    BATON_RETURN_IF_ERROR(is_copied ? target.Read(offset, part)
+                                    : ReadPending(target, offset, part));
+    offset += length;
+    out = out.subspan(length);
+  }
+  return absl::OkStatus();
+}
+
+// The bit is set before the source is overwritten: one that is still clear after the read proves
+// that T0 content was read. The same holds for the end of the run.
+absl::Status CloneRun::ReadPending(VolumeIo& target, uint64_t offset, MutableBytes out) {
+  BATON_RETURN_IF_ERROR(source_->file->Read(offset, out));
+  if (BATON_MUTANT(kTargetReadNoSecondLook)) return absl::OkStatus();
+  BATON_RETURN_IF_ERROR(CheckReadable());
+  const ExtentSpan span = geometry_.Touching(offset, out.size());
+  for (uint64_t extent = span.first; (extent = copied_.NextSet(extent, span.end())) < span.end();
+       ++extent) {
+    const uint64_t begin = std::max(offset, geometry_.OffsetOf(extent));
+    const uint64_t end = std::min(offset + out.size(), geometry_.OffsetOf(extent + 1));
+    BATON_RETURN_IF_ERROR(target.Read(begin, out.subspan(begin - offset, end - begin)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CloneRun::CheckReadable() const {
+  if (phase() == Phase::kActive) return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition,
+               "volume {} is offline: it is the target of a clone that was not started, was "
+               "stopped or failed",
+               target_->name);
+}
+
+absl::Status CloneRun::Drain() {
+  claims_.WaitNone();
+  return services_.lander.WaitLanded(progress_, {0, geometry_.extents()});
+}
+
+void CloneRun::Restore(ExtentSpan span) {
+  const uint64_t before = copied_.count();
+  copied_.Set(span);
+  progress_.recorded += copied_.count() - before;
+}
+
+}  // namespace baton

@@ -1,0 +1,124 @@
+// One run of a clone, from activation to its end: which extents are copied, and how one is.
+#pragma once
+
+#include <absl/functional/function_ref.h>
+#include <absl/status/status.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+
+#include "engine/base/buffer_pool.h"
+#include "engine/base/fence.h"
+#include "engine/base/runtime.h"
+#include "engine/base/storage.h"
+#include "engine/clone/bitmap.h"
+#include "engine/clone/claims.h"
+#include "engine/clone/digester.h"
+#include "engine/clone/extents.h"
+#include "engine/clone/lander.h"
+#include "engine/clone/progress.h"
+#include "engine/volume/volume.h"
+
+namespace baton {
+
+// What all runs of a pool share.
+struct CopyServices {
+  Runtime& runtime;
+  Storage& storage;
+  const Fence& fence;
+  Fault& fault;
+  Catalog& catalog;
+  Lander& lander;
+  BufferPool& buffers;  // one is held for one copy: its data, and the block of its intent slot
+};
+
+// The state of an extent: pending -> copying (claimed) -> landing (only an intent slot stands for
+// it) -> copied (its bit is durable). The bit in memory is set from landing on: from then on the
+// source may be overwritten, and the target holds the extent.
+//
+// Thread-safe. The data path (Preserve) allocates nothing and holds no lock over I/O.
+class CloneRun {
+ public:
+  enum class Phase {
+    kWaiting,  // before T0: the target is offline, writes to the source pass
+    kActive,   // from T0 on: what is overwritten is preserved first
+    kOver,     // stopped or failed: the target is offline, writes to the source pass
+  };
+
+  CloneRun(const CopyServices& services, uint64_t run_id, bool keeps_digests, Geometry geometry,
+           std::shared_ptr<Volume> source, std::shared_ptr<Volume> target);
+
+  Phase phase() const { return phase_.load(std::memory_order_acquire); }
+  // The caller has made the state that it stands for durable before.
+  void SetPhase(Phase phase) { phase_.store(phase, std::memory_order_release); }
+
+  // ---- host I/O ----
+
+  // Copy-before-write: on OK the T0 content of `wanted` is safe in the target, evidence included
+  // (O1), or the run is no longer active. Aborted: the controller cannot go on. Other errors:
+  // the copy failed, the extents are still pending and must not be overwritten.
+  absl::Status Preserve(ExtentSpan wanted);
+  // As Preserve, and the bits are durable (O4).
+  absl::Status PreserveAndLand(ExtentSpan wanted);
+  // FailedPrecondition while the target is offline: always but when the run is active.
+  absl::Status CheckReadable() const;
+  // T0 content of the target while the run is active; `target` is what stands behind the plugin.
+  absl::Status ReadTarget(VolumeIo& target, uint64_t offset, MutableBytes out);
+
+  // ---- background ----
+
+  enum class Step { kCopied, kBusy, kDone };
+  // Copies, or records as holes, the next run of pending extents: at most `max_bytes`, one extent
+  // at least. kBusy: all that is left is claimed by others or the limit is reached; kDone:
+  // nothing is pending. What does not fit `buffer` is copied in pieces. `bytes` is what was copied.
+  absl::StatusOr<Step> CopyNext(uint64_t max_bytes, MutableBytes buffer, uint64_t& bytes);
+
+  // Returns when no copy is in flight and none is landing. The phase is not kActive any more, or
+  // nothing is pending.
+  absl::Status Drain();
+
+  const Geometry& geometry() const { return geometry_; }
+  const Bitmap& copied() const { return copied_; }
+  const Claims& claims() const { return claims_; }
+  const Progress& progress() const { return progress_; }
+  const std::shared_ptr<Volume>& source() const { return source_; }
+  const std::shared_ptr<Volume>& target() const { return target_; }
+
+  // Recovery: `span` is recorded in the metadata already.
+  void Restore(ExtentSpan span);
+  void RestoreCopies(uint64_t copies) { progress_.copies = copies; }
+
+ private:
+  using WritePiece = absl::FunctionRef<absl::Status(uint64_t offset, Bytes piece, bool is_last)>;
+
+  // The copy primitive: reads the T0 content of `span` once, in pieces that fit `buffer`, digests
+  // it and hands each piece to `write`. REQUIRES: `span` is claimed.
+  absl::Status CopyPieces(ExtentSpan span, MutableBytes buffer, Digester& digester,
+                          WritePiece write);
+  absl::Status CopyDurably(ExtentSpan span);
+  absl::Status WriteWithIntent(ExtentSpan span, MutableBytes buffer, uint32_t slot,
+                               Digester& digester);
+  absl::Status CopyInBackground(ExtentSpan span, MutableBytes buffer);
+  absl::Status RecordHoles(ExtentSpan span);
+
+  struct Candidate {
+    ExtentSpan span;
+    bool is_hole = false;
+  };
+  absl::StatusOr<Candidate> Classify(uint64_t first, uint64_t max_bytes) const;
+  uint64_t FirstPending();
+
+  absl::Status ReadPending(VolumeIo& target, uint64_t offset, MutableBytes out);
+  const CopyServices services_;
+  const Geometry geometry_;
+  const std::shared_ptr<Volume> source_;
+  const std::shared_ptr<Volume> target_;
+  std::atomic<Phase> phase_{Phase::kWaiting};
+  Bitmap copied_;
+  std::atomic<uint64_t> first_pending_{0};  // a hint: everything before it is copied
+  Claims claims_;
+  Progress progress_;
+};
+
+}  // namespace baton

@@ -1,0 +1,144 @@
+#include "engine/clone/copier.h"
+
+#include <algorithm>
+
+#include "engine/base/limits.h"
+
+namespace baton {
+namespace {
+
+// What a worker waits when all that is left of a job is claimed by others.
+constexpr absl::Duration kBusyPause = absl::Milliseconds(1);
+
+bool HostIsActive(CopyJob& job) {
+  const HostActivity source = job.run->source()->path.Activity();
+  const HostActivity target = job.run->target()->path.Activity();
+  const uint64_t completed = source.completed + target.completed;
+  const bool moved = std::exchange(job.host_completed, completed) != completed;
+  return moved || source.in_flight + target.in_flight > 0;
+}
+
+bool IsWorthRepeating(const absl::Status& status) {
+  return !absl::IsAborted(status) && !absl::IsResourceExhausted(status);
+}
+
+}  // namespace
+
+Copier::Copier(Runtime& runtime, int workers, size_t buffer_bytes, OnFinished on_finished)
+    : runtime_(runtime),
+      on_finished_(std::move(on_finished)),
+      buffers_(runtime, workers, buffer_bytes) {
+  for (int i = 0; i < workers; ++i) {
+    threads_.push_back(runtime_.StartThread(fmt::format("copier-{}", i), [this] { Work(); }));
+  }
+}
+
+Copier::~Copier() {
+  {
+    absl::MutexLock guard(&mutex_);
+    stopping_ = true;
+    changed_.SignalAll();
+  }
+  threads_.clear();
+}
+
+void Copier::Add(std::shared_ptr<CopyJob> job) {
+  absl::MutexLock guard(&mutex_);
+  jobs_.push_back(std::move(job));
+  changed_.SignalAll();
+}
+
+void Copier::Remove(const std::shared_ptr<CopyJob>& job) {
+  absl::MutexLock guard(&mutex_);
+  std::erase(jobs_, job);
+  while (job->workers > 0) runtime_.Wait(changed_, mutex_);
+}
+
+void Copier::Wake() {
+  absl::MutexLock guard(&mutex_);
+  changed_.SignalAll();
+}
+
+void Copier::Work() {
+  const BufferPool::Lease buffer = buffers_.Acquire();
+  while (const std::shared_ptr<CopyJob> job = Take()) DoStep(job, buffer.bytes());
+}
+
+std::shared_ptr<CopyJob> Copier::Take() {
+  absl::MutexLock guard(&mutex_);
+  while (!stopping_) {
+    if (std::shared_ptr<CopyJob> job = PickReady()) {
+      ++job->workers;
+      return job;
+    }
+    const absl::Duration earliest = EarliestStart();
+    if (earliest == absl::InfiniteDuration()) {
+      runtime_.Wait(changed_, mutex_);
+    } else {
+      runtime_.WaitUntil(changed_, mutex_, earliest);
+    }
+  }
+  return nullptr;
+}
+
+std::shared_ptr<CopyJob> Copier::PickReady() {
+  const absl::Duration now = runtime_.BootTime();
+  for (size_t tried = 0; tried < jobs_.size(); ++tried) {
+    const std::shared_ptr<CopyJob>& job = jobs_[next_++ % jobs_.size()];
+    if (job->finished || now < std::max(job->not_before, job->throttle.NextStart())) continue;
+    if (job->yielding && job->workers > 0) continue;
+    return job;
+  }
+  return nullptr;
+}
+
+absl::Duration Copier::EarliestStart() const {
+  absl::Duration earliest = absl::InfiniteDuration();
+  for (const std::shared_ptr<CopyJob>& job : jobs_) {
+    if (job->finished || (job->yielding && job->workers > 0)) continue;
+    earliest = std::min(earliest, std::max(job->not_before, job->throttle.NextStart()));
+  }
+  return earliest;
+}
+
+void Copier::DoStep(const std::shared_ptr<CopyJob>& job, MutableBytes buffer) {
+  const absl::Duration begin = runtime_.BootTime();
+  uint64_t bytes = 0;
+  const absl::StatusOr<CloneRun::Step> result =
+      job->run->CopyNext(job->throttle.PieceBytes(), buffer, bytes);
+  job->throttle.Spend(runtime_.BootTime(), bytes);
+  const bool finished = Account(*job, result, runtime_.BootTime() - begin);
+  if (finished) on_finished_(job, result.status());
+  absl::MutexLock guard(&mutex_);
+  --job->workers;
+  changed_.SignalAll();
+}
+
+bool Copier::Account(CopyJob& job, const absl::StatusOr<CloneRun::Step>& result,
+                     absl::Duration took) {
+  absl::MutexLock guard(&mutex_);
+  const absl::Duration now = runtime_.BootTime();
+  if (job.finished) return false;
+  if (!result.ok()) {
+    ++job.failures;
+    job.not_before = now + absl::Milliseconds(limits::kCopyRetryDelayMs << job.failures);
+    job.finished = job.failures >= limits::kCopyAttempts || !IsWorthRepeating(result.status());
+    return job.finished;
+  }
+  switch (*result) {
+    case CloneRun::Step::kDone:
+      job.finished = true;
+      return true;
+    case CloneRun::Step::kBusy:
+      job.not_before = now + kBusyPause;
+      return false;
+    case CloneRun::Step::kCopied:
+      job.failures = 0;
+      job.yielding = HostIsActive(job);
+      if (job.yielding) job.not_before = now + took;
+      return false;
+  }
+  return false;
+}
+
+}  // namespace baton

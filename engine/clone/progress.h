@@ -1,0 +1,20 @@
+// The counters of one run of a clone.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace baton {
+
+// `recorded` never goes back, not over crashes either: it counts bits that are durable.
+struct Progress {
+  uint64_t run_id = 0;
+  bool keeps_digests = true;
+  std::atomic<uint64_t> recorded{0};  // extents whose bit is durable
+  std::atomic<uint64_t> landing{0};   // extents that only an intent slot stands for
+  // Copies of extents that were begun. Stored with each batch of bits, so that after a crash what
+  // was begun since the last batch (at most limits::kMaxExtentsInFlight) is missing in it.
+  std::atomic<uint64_t> copies{0};
+};
+
+}  // namespace baton

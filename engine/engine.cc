@@ -1,0 +1,385 @@
+// The facade: volumes here, clones in engine/clone, and the order in which both come and go.
+#include "engine/engine.h"
+
+#include <set>
+#include <utility>
+
+#include "engine/base/buffer_pool.h"
+#include "engine/base/fault.h"
+#include "engine/base/names.h"
+#include "engine/base/sleep_lock.h"
+#include "engine/base/status.h"
+#include "engine/meta/catalog.h"
+#include "engine/volume/volume_table.h"
+
+namespace baton {
+namespace {
+
+using absl::StatusCode;
+
+std::string FilePath(const std::string& volume) { return "volumes/" + volume; }
+
+// A host's handle on a volume; counts as open while it lives.
+class OpenHandle final : public VolumeIo {
+ public:
+  explicit OpenHandle(std::shared_ptr<Volume> volume) : volume_(std::move(volume)) {
+    ++volume_->open_handles;
+  }
+  ~OpenHandle() override { --volume_->open_handles; }
+
+  uint64_t size_bytes() const override { return volume_->path.size_bytes(); }
+  absl::Status Read(uint64_t offset, MutableBytes out) override {
+    return volume_->path.Read(offset, out);
+  }
+  absl::Status Write(uint64_t offset, Bytes data) override {
+    return volume_->path.Write(offset, data);
+  }
+  absl::Status Flush() override { return volume_->path.Flush(); }
+  absl::Status Discard(uint64_t offset, uint64_t length_bytes) override {
+    return volume_->path.Discard(offset, length_bytes);
+  }
+
+ private:
+  const std::shared_ptr<Volume> volume_;
+};
+
+class EngineImpl final : public Engine {
+ public:
+  explicit EngineImpl(Options options)
+      : storage_(options.storage),
+        runtime_(options.runtime),
+        fence_(options.fence),
+        meta_(std::move(options.meta)),
+        epoch_(options.epoch),
+        durability_(options.durability),
+        fault_(std::move(options.on_fault)),
+        catalog_(*meta_, runtime_, options.epoch, options.node),
+        bounce_(runtime_, options.request_buffers, options.request_bytes + 2 * limits::kBlockBytes),
+        copy_bytes_(options.copy_bytes),
+        copy_buffers_(options.copy_buffers),
+        commands_(runtime_) {}
+  ~EngineImpl() override { (void)Seal(); }
+
+  absl::Status Recover();
+  absl::StatusOr<std::vector<Residual>> Seal() override;
+
+  absl::StatusOr<VolumeInfo> CreateVolume(const VolumeOptions& options) override;
+  absl::Status FinishImport(const std::string& name) override;
+  absl::Status DeleteVolume(const std::string& name) override;
+  std::vector<VolumeInfo> ListVolumes() const override;
+  absl::StatusOr<VolumeStatus> ShowVolume(const std::string& name) const override;
+  absl::StatusOr<std::unique_ptr<VolumeIo>> OpenVolume(uint64_t id) override;
+  absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const override;
+
+  absl::StatusOr<uint64_t> CreateClone(const CloneOptions& options) override {
+    SleepLock::Guard guard(commands_);  // no volume goes away meanwhile
+    return clones_->Create(options);
+  }
+  absl::Status ActivateClones(const std::vector<uint64_t>& ids) override {
+    SleepLock::Guard guard(commands_);
+    return clones_->Activate(ids);
+  }
+  absl::Status StartClones(const std::vector<uint64_t>& ids) override {
+    return clones_->Start(ids);
+  }
+  absl::Status PauseClone(uint64_t id) override { return clones_->Pause(id); }
+  absl::Status ResumeClone(uint64_t id) override { return clones_->Resume(id); }
+  absl::Status StopClone(uint64_t id) override { return clones_->Stop(id); }
+  absl::Status DeleteClone(uint64_t id) override { return clones_->Delete(id); }
+  absl::Status SetCloneRate(uint64_t id, uint64_t bytes_per_second) override {
+    return clones_->SetRate(id, bytes_per_second);
+  }
+  std::vector<CloneStatus> ListClones() const override { return clones_->List(); }
+  absl::StatusOr<CloneStatus> ShowClone(uint64_t id) const override { return clones_->Show(id); }
+  absl::StatusOr<Residual> CloneResidual(uint64_t id, bool with_extents) const override {
+    return clones_->ShowResidual(id, with_extents);
+  }
+  absl::StatusOr<uint64_t> FindClone(const std::string& id_or_target) const override {
+    return clones_->Find(id_or_target);
+  }
+  absl::StatusOr<VerifyReport> VerifyClone(
+      uint64_t id, const std::function<bool(uint64_t, uint64_t)>& progress) override {
+    return clones_->Verify(id, progress);
+  }
+
+  absl::Status RecordEvent(Event event) override;
+  absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after_sequence,
+                                                size_t limit) const override {
+    return catalog_.ListEvents(after_sequence, limit);
+  }
+
+ private:
+  absl::Status CheckServing() const;
+  absl::Status LoadVolumes();
+  absl::StatusOr<std::shared_ptr<Volume>> OpenFile(const VolumeRecord& record);
+  absl::StatusOr<std::shared_ptr<Volume>> Find(const std::string& name) const;
+  absl::StatusOr<std::shared_ptr<Volume>> Find(uint64_t id) const;
+  absl::Status CheckNewVolume(const VolumeOptions& options) const;
+  absl::Status MakeFile(const VolumeOptions& options);
+  absl::Status CommitVolume(MetaBatch batch, const VolumeRecord& record, const char* kind,
+                            const std::string& text);
+
+  Storage& storage_;
+  Runtime& runtime_;
+  const Fence& fence_;
+  const std::unique_ptr<MetaStore> meta_;
+  const uint64_t epoch_;
+  const Durability durability_;
+  Fault fault_;
+  Catalog catalog_;
+  BufferPool bounce_;
+  const uint64_t copy_bytes_;
+  const size_t copy_buffers_;
+  VolumeTable volumes_;
+  std::unique_ptr<Clones> clones_;
+
+  SleepLock commands_;  // before Clones' locks: commands that make, use or delete volumes
+  mutable absl::Mutex mutex_;
+  bool sealed_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<Residual> feedback_;  // of Seal; under commands_
+};
+
+VolumeInfo InfoOf(const VolumeRecord& record) {
+  return {record.id(), record.name(), record.size_bytes(), record.created_unix_us()};
+}
+
+absl::Status EngineImpl::Recover() {
+  BATON_RETURN_IF_ERROR(catalog_.Load());
+  BATON_RETURN_IF_ERROR(LoadVolumes());
+  BATON_ASSIGN_OR_RETURN(clones_, Clones::Open({storage_, runtime_, fence_, fault_, catalog_,
+                                                volumes_, epoch_, copy_bytes_, copy_buffers_}));
+  return absl::OkStatus();
+}
+
+absl::Status EngineImpl::LoadVolumes() {
+  BATON_ASSIGN_OR_RETURN(const std::vector<VolumeRecord> records, catalog_.LoadVolumes());
+  for (const VolumeRecord& record : records) {
+    BATON_ASSIGN_OR_RETURN(std::shared_ptr<Volume> volume, OpenFile(record));
+    volumes_.Insert(std::move(volume));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<Volume>> EngineImpl::OpenFile(const VolumeRecord& record) {
+  const std::string path = FilePath(record.name());
+  absl::StatusOr<std::unique_ptr<File>> file =
+      storage_.Open(path, {.direct = durability_ != DURABILITY_NONE});
+  if (absl::IsNotFound(file.status())) {
+    return Error(StatusCode::kDataLoss, "{} is missing, but volume {} is recorded: bring it back",
+                 path, record.name());
+  }
+  if (!file.ok()) return file.status();
+  BATON_ASSIGN_OR_RETURN(const uint64_t size_bytes, (*file)->SizeBytes());
+  if (size_bytes != record.size_bytes()) {
+    return Error(StatusCode::kDataLoss, "{} has {} bytes where volume {} has {}: it was changed",
+                 path, size_bytes, record.name(), record.size_bytes());
+  }
+  auto volume_file = std::make_unique<VolumeFile>(
+      VolumeFile::Options{.runtime = runtime_,
+                          .fence = fence_,
+                          .bounce = bounce_,
+                          .file = *std::move(file),
+                          .size_bytes = record.size_bytes(),
+                          .durability = durability_,
+                          .on_fault = [this, path](const absl::Status& why) {
+                            (void)fault_.Report(Annotate(why, path));
+                          }});
+  return std::make_shared<Volume>(runtime_, record, std::move(volume_file));
+}
+
+absl::StatusOr<std::vector<Residual>> EngineImpl::Seal() {
+  {
+    absl::MutexLock guard(&mutex_);
+    sealed_ = true;
+  }
+  SleepLock::Guard guard(commands_);
+  if (clones_ == nullptr) return feedback_;
+  clones_->StopCopying();
+  const absl::Status sealed = absl::AbortedError("the engine is sealed");
+  for (const std::shared_ptr<Volume>& volume : volumes_.All()) {
+    volume->path.Shutdown(fault_.Check().ok() ? sealed : fault_.Check());
+  }
+  feedback_ = clones_->Finish();
+  BATON_RETURN_IF_ERROR(fault_.Check());
+  for (const std::shared_ptr<Volume>& volume : volumes_.All()) {
+    BATON_RETURN_IF_ERROR(volume->file->Flush());
+  }
+  return feedback_;
+}
+
+absl::Status EngineImpl::CheckServing() const {
+  BATON_RETURN_IF_ERROR(fault_.Check());
+  absl::ReaderMutexLock guard(&mutex_);
+  return sealed_ ? absl::AbortedError("the engine is sealed") : absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<Volume>> EngineImpl::Find(const std::string& name) const {
+  BATON_RETURN_IF_ERROR(CheckName(name));
+  if (std::shared_ptr<Volume> volume = volumes_.Find(name)) return volume;
+  return Error(StatusCode::kNotFound, "there is no volume {}; `baton volume list` shows all", name);
+}
+
+absl::StatusOr<std::shared_ptr<Volume>> EngineImpl::Find(uint64_t id) const {
+  if (std::shared_ptr<Volume> volume = volumes_.Find(id)) return volume;
+  return Error(StatusCode::kNotFound, "there is no volume with the id {}", id);
+}
+
+absl::Status EngineImpl::CheckNewVolume(const VolumeOptions& options) const {
+  BATON_RETURN_IF_ERROR(CheckName(options.name));
+  BATON_RETURN_IF_ERROR(CheckVolumeSize(options.size_bytes));
+  if (volumes_.Find(options.name) != nullptr) {
+    return Error(StatusCode::kAlreadyExists, "volume {} exists already", options.name);
+  }
+  if (volumes_.All().size() >= limits::kMaxVolumes) {
+    return Error(StatusCode::kResourceExhausted, "the pool has {} volumes, which is the limit",
+                 limits::kMaxVolumes);
+  }
+  BATON_ASSIGN_OR_RETURN(const uint64_t room,
+                         options.thick ? storage_.FreeBytes() : storage_.TotalBytes());
+  if (options.size_bytes <= room) return absl::OkStatus();
+  return Error(StatusCode::kResourceExhausted,
+               "volume {} of {} is larger than what the pool's "
+               "file system {} ({})",
+               options.name, FormatSize(options.size_bytes), options.thick ? "has free" : "holds",
+               FormatSize(room));
+}
+
+// A file without a record is what is left of a creation or deletion that a crash broke off.
+absl::Status EngineImpl::MakeFile(const VolumeOptions& options) {
+  const std::string path = FilePath(options.name);
+  BATON_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, storage_.Open(path, {.create = true}));
+  absl::Status status = file->Truncate(0);
+  if (status.ok()) status = file->Truncate(options.size_bytes);
+  if (status.ok() && options.thick) status = file->Allocate(0, options.size_bytes);
+  if (status.ok()) status = file->Sync();
+  if (status.ok()) status = storage_.SyncDirectory("volumes");
+  if (!status.ok()) (void)storage_.Remove(path);
+  return status;
+}
+
+absl::Status EngineImpl::CommitVolume(MetaBatch batch, const VolumeRecord& record, const char* kind,
+                                      const std::string& text) {
+  Event event;
+  event.set_kind(kind);
+  event.set_text(fmt::format("volume {} {}", record.name(), text));
+  catalog_.AddEvent(batch, std::move(event));
+  const absl::Status status = catalog_.Commit(std::move(batch), Durable::kYes);
+  return status.ok() ? status : fault_.Report(status);
+}
+
+absl::StatusOr<VolumeInfo> EngineImpl::CreateVolume(const VolumeOptions& options) {
+  SleepLock::Guard guard(commands_);
+  BATON_RETURN_IF_ERROR(CheckServing());
+  BATON_RETURN_IF_ERROR(CheckNewVolume(options));
+  BATON_RETURN_IF_ERROR(MakeFile(options));
+  MetaBatch batch;
+  VolumeRecord record;
+  record.set_id(catalog_.AllocateId(batch));
+  record.set_name(options.name);
+  record.set_size_bytes(options.size_bytes);
+  record.set_thick(options.thick);
+  record.set_importing(options.importing);
+  record.set_created_unix_us(absl::ToUnixMicros(runtime_.WallTime()));
+  BATON_ASSIGN_OR_RETURN(std::shared_ptr<Volume> volume, OpenFile(record));
+  catalog_.PutVolume(batch, record);
+  BATON_RETURN_IF_ERROR(
+      CommitVolume(std::move(batch), record, "volume-created",
+                   fmt::format("was created with {}", FormatSize(options.size_bytes))));
+  volumes_.Insert(std::move(volume));
+  return InfoOf(record);
+}
+
+absl::Status EngineImpl::FinishImport(const std::string& name) {
+  SleepLock::Guard guard(commands_);
+  BATON_RETURN_IF_ERROR(CheckServing());
+  BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, Find(name));
+  if (!volume->importing) {
+    return Error(StatusCode::kFailedPrecondition, "volume {} is not being imported", name);
+  }
+  BATON_RETURN_IF_ERROR(volume->file->Flush());
+  VolumeRecord record = volume->record;
+  record.set_importing(false);
+  MetaBatch batch;
+  catalog_.PutVolume(batch, record);
+  BATON_RETURN_IF_ERROR(CommitVolume(std::move(batch), record, "volume-imported", "was imported"));
+  volume->importing = false;
+  return absl::OkStatus();
+}
+
+absl::Status EngineImpl::DeleteVolume(const std::string& name) {
+  SleepLock::Guard guard(commands_);
+  BATON_RETURN_IF_ERROR(CheckServing());
+  BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, Find(name));
+  const std::vector<uint64_t> users = clones_->Using(name);
+  if (!users.empty()) {
+    return Error(StatusCode::kFailedPrecondition, "clone {} uses volume {}: delete the clone first",
+                 users.front(), name);
+  }
+  if (volume->open_handles > 0) {
+    return Error(StatusCode::kFailedPrecondition, "volume {} is open ({} handles): close it first",
+                 name, volume->open_handles.load());
+  }
+  MetaBatch batch;
+  catalog_.DeleteVolume(batch, volume->id);
+  BATON_RETURN_IF_ERROR(
+      CommitVolume(std::move(batch), volume->record, "volume-deleted", "was deleted"));
+  volumes_.Erase(*volume);
+  volume->path.Shutdown(Error(StatusCode::kNotFound, "volume {} was deleted", name));
+  BATON_RETURN_IF_ERROR(storage_.Remove(FilePath(name)));
+  return storage_.SyncDirectory("volumes");
+}
+
+std::vector<VolumeInfo> EngineImpl::ListVolumes() const {
+  std::vector<VolumeInfo> infos;
+  for (const std::shared_ptr<Volume>& volume : volumes_.All()) {
+    infos.push_back(InfoOf(volume->record));
+  }
+  return infos;
+}
+
+absl::StatusOr<VolumeStatus> EngineImpl::ShowVolume(const std::string& name) const {
+  BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, Find(name));
+  VolumeStatus view;
+  view.set_name(name);
+  view.set_id(volume->id);
+  view.set_size_bytes(volume->record.size_bytes());
+  BATON_ASSIGN_OR_RETURN(const uint64_t allocated, volume->file->file().AllocatedBytes());
+  view.set_allocated_bytes(allocated);
+  view.set_thick(volume->record.thick());
+  view.set_importing(volume->importing);
+  view.set_open_count(volume->open_handles);
+  view.set_offline(clones_->IsOffline(name));
+  for (const uint64_t id : clones_->Using(name)) view.add_clone_ids(id);
+  return view;
+}
+
+absl::StatusOr<std::unique_ptr<VolumeIo>> EngineImpl::OpenVolume(uint64_t id) {
+  BATON_ASSIGN_OR_RETURN(std::shared_ptr<Volume> volume, Find(id));
+  return std::make_unique<OpenHandle>(std::move(volume));
+}
+
+absl::StatusOr<std::optional<DataRange>> EngineImpl::NextData(uint64_t id, uint64_t offset) const {
+  BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, Find(id));
+  if (!clones_->HasView(volume->name)) return volume->file->NextData(offset);
+  // Part of what the volume shows is in the clone's source: anything may be data.
+  if (offset >= volume->file->size_bytes()) return std::nullopt;
+  return DataRange{offset, volume->file->size_bytes()};
+}
+
+absl::Status EngineImpl::RecordEvent(Event event) {
+  BATON_RETURN_IF_ERROR(CheckServing());
+  MetaBatch batch;
+  catalog_.AddEvent(batch, std::move(event));
+  const absl::Status status = catalog_.Commit(std::move(batch), Durable::kYes);
+  return status.ok() ? status : fault_.Report(status);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(Options options) {
+  auto engine = std::make_unique<EngineImpl>(std::move(options));
+  BATON_RETURN_IF_ERROR(engine->Recover());
+  return std::unique_ptr<Engine>(std::move(engine));
+}
+
+}  // namespace baton

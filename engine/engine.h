@@ -1,0 +1,119 @@
+// The facade of the engine: one epoch of one pool, from Open to Seal.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/fence.h"
+#include "engine/base/limits.h"
+#include "engine/base/model.pb.h"
+#include "engine/base/runtime.h"
+#include "engine/base/storage.h"
+#include "engine/base/volume_io.h"
+#include "engine/clone/clones.h"
+#include "engine/meta/meta_store.h"
+
+namespace baton {
+
+struct VolumeOptions {
+  std::string name;
+  uint64_t size_bytes = 0;
+  bool thick = false;
+  bool importing = false;
+};
+
+// What the mount needs to know of a volume.
+struct VolumeInfo {
+  uint64_t id = 0;
+  std::string name;
+  uint64_t size_bytes = 0;
+  int64_t created_unix_us = 0;
+};
+
+// Thread-safe. Every command is durable when it returns OK, and changed nothing when it returns
+//   InvalidArgument     bad input                 NotFound / AlreadyExists  no such / such a name
+//   FailedPrecondition  the state does not allow it (the message says which states do)
+//   ResourceExhausted   a limit or a full storage
+// Aborted means that the engine has faulted or is sealed.
+class Engine {
+ public:
+  struct Options {
+    Storage& storage;  // the pool's directory
+    Runtime& runtime;
+    Fence& fence;
+    std::unique_ptr<MetaStore> meta;
+    uint64_t epoch = 0;
+    Durability durability = DURABILITY_NODE;
+    std::string node;
+    // Memory: buffers for requests that are not aligned, and for copies that host writes ask for
+    // (a longer request or extent is carried in pieces). All are resident while the engine lives.
+    size_t request_buffers = 32;
+    uint64_t request_bytes = limits::kMaxRequestBytes;
+    size_t copy_buffers = limits::kCopyBuffers;
+    uint64_t copy_bytes = limits::kMaxCopyBytes;
+    // Called at most once, from any thread, when the engine cannot go on: an error of a sync, of
+    // a metadata write, of the fence. No write is acknowledged from then on. It only takes note:
+    // calling the engine from inside it would wait for itself.
+    std::function<void(const absl::Status&)> on_fault;
+  };
+
+  // Recovers: reads all intent slots, loads the relations, puts their plugins in the I/O paths,
+  // starts the copiers of those that were copying. DataLoss: a record, slot or volume file is
+  // not what its checksum or its record says (the message names it).
+  static absl::StatusOr<std::unique_ptr<Engine>> Open(Options options);
+  virtual ~Engine() = default;  // as Seal, its answer dropped
+
+  // Stops with feedback: closes the gates, drains what is in flight, takes the plugins off, makes
+  // the metadata durable. Host I/O from then on returns Aborted. Answers with the residual of
+  // every clone that was copying or paused. Idempotent.
+  virtual absl::StatusOr<std::vector<Residual>> Seal() = 0;
+
+  // ---- volumes ----
+  virtual absl::StatusOr<VolumeInfo> CreateVolume(const VolumeOptions& options) = 0;
+  virtual absl::Status FinishImport(const std::string& name) = 0;
+  virtual absl::Status DeleteVolume(const std::string& name) = 0;
+  virtual std::vector<VolumeInfo> ListVolumes() const = 0;
+  // `path` is left empty: only the mount knows it.
+  virtual absl::StatusOr<VolumeStatus> ShowVolume(const std::string& name) const = 0;
+
+  // The I/O path of a volume. The handle counts as open until it is destroyed. I/O of the handle
+  // on a target that is offline returns FailedPrecondition.
+  virtual absl::StatusOr<std::unique_ptr<VolumeIo>> OpenVolume(uint64_t id) = 0;
+  // The first range that may hold data at or after `offset`; nullopt when only a hole is left.
+  virtual absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const = 0;
+
+  // ---- clones ----
+  virtual absl::StatusOr<uint64_t> CreateClone(const CloneOptions& options) = 0;
+  virtual absl::Status ActivateClones(const std::vector<uint64_t>& ids) = 0;
+  // All at one T0, or none.
+  virtual absl::Status StartClones(const std::vector<uint64_t>& ids) = 0;
+  virtual absl::Status PauseClone(uint64_t id) = 0;
+  virtual absl::Status ResumeClone(uint64_t id) = 0;
+  virtual absl::Status StopClone(uint64_t id) = 0;
+  // Of a clone that was activated but never completed: also empties the target, which is then an
+  // ordinary volume of zeros.
+  virtual absl::Status DeleteClone(uint64_t id) = 0;
+  virtual absl::Status SetCloneRate(uint64_t id, uint64_t bytes_per_second) = 0;
+  virtual std::vector<CloneStatus> ListClones() const = 0;
+  virtual absl::StatusOr<CloneStatus> ShowClone(uint64_t id) const = 0;
+  virtual absl::StatusOr<Residual> CloneResidual(uint64_t id, bool with_extents) const = 0;
+  // An id, or the name of a target.
+  virtual absl::StatusOr<uint64_t> FindClone(const std::string& id_or_target) const = 0;
+  // Reads the whole target; `progress` (may be empty) is told extents done and total and returns
+  // false to give up (Cancelled).
+  virtual absl::StatusOr<VerifyReport> VerifyClone(
+      uint64_t id, const std::function<bool(uint64_t done, uint64_t total)>& progress) = 0;
+
+  // ---- events ----
+  virtual absl::Status RecordEvent(Event event) = 0;  // fills version, sequence, time, epoch, node
+  virtual absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after_sequence,
+                                                        size_t limit) const = 0;
+};
+
+}  // namespace baton

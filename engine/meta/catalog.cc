@@ -1,0 +1,123 @@
+#include "engine/meta/catalog.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/base/status.h"
+#include "engine/meta/keys.h"
+#include "engine/meta/row_codec.h"
+
+namespace baton {
+namespace {
+
+constexpr char kEpochKey[] = "epoch";
+constexpr char kIdPrefix[] = "id/";
+constexpr size_t kIdPrefixBytes = sizeof(kIdPrefix) - 1;
+constexpr size_t kNumberBytes = 8;
+
+std::string IdKey(uint64_t id) { return kIdPrefix + KeyOf(id); }
+
+std::string Hex(const std::string& key) {
+  std::string hex;
+  for (const char c : key) hex += fmt::format("{:02x}", static_cast<uint8_t>(c));
+  return hex;
+}
+
+}  // namespace
+
+absl::Status DamagedRow(Column column, const std::string& key, const std::string& why) {
+  return Error(absl::StatusCode::kDataLoss, "metadata row {}/{} is damaged: {}", ColumnName(column),
+               Hex(key), why);
+}
+
+Catalog::Catalog(MetaStore& store, Runtime& runtime, uint64_t epoch, std::string node)
+    : store_(store), runtime_(runtime), epoch_(epoch), node_(std::move(node)) {}
+
+absl::Status Catalog::Load() {
+  BATON_RETURN_IF_ERROR(CheckEpoch());
+  BATON_RETURN_IF_ERROR(LoadIds());
+  return LoadEventRange();
+}
+
+absl::Status Catalog::CheckEpoch() const {
+  BATON_ASSIGN_OR_RETURN(const std::optional<std::string> row,
+                         store_.Get(Column::kSystem, kEpochKey));
+  if (!row) return absl::OkStatus();
+  if (row->size() != kNumberBytes) {
+    return DamagedRow(Column::kSystem, kEpochKey, "it is not 8 bytes long");
+  }
+  const uint64_t stored = ReadBigEndian(*row);
+  if (stored <= epoch_) return absl::OkStatus();
+  return Error(absl::StatusCode::kDataLoss,
+               "metadata belongs to epoch {}, which is newer than ours ({})", stored, epoch_);
+}
+
+absl::Status Catalog::LoadIds() {
+  std::vector<std::string> keys;
+  BATON_RETURN_IF_ERROR(
+      store_.Scan(Column::kSystem, kIdPrefix, [&](const std::string& key, const std::string&) {
+        keys.push_back(key);
+        return true;
+      }));
+  if (keys.empty()) return absl::OkStatus();
+  const std::string newest = keys.back();
+  if (newest.size() != kIdPrefixBytes + kNumberBytes) {
+    return DamagedRow(Column::kSystem, newest, "its key is malformed");
+  }
+  keys.pop_back();
+  const absl::MutexLock lock(&mutex_);
+  last_id_ = ReadBigEndian(newest.substr(kIdPrefixBytes));
+  stale_id_keys_ = std::move(keys);
+  return absl::OkStatus();
+}
+
+// A row an id, not one row with the counter: two batches that are committed in the other order
+// would leave the smaller count behind. They leave a stale row instead, which is deleted later.
+uint64_t Catalog::AllocateId(MetaBatch& batch) {
+  const absl::MutexLock lock(&mutex_);
+  for (std::string& key : stale_id_keys_) batch.Delete(Column::kSystem, std::move(key));
+  stale_id_keys_.clear();
+  if (last_id_ >= kFirstId) batch.Delete(Column::kSystem, IdKey(last_id_));
+  ++last_id_;
+  batch.Put(Column::kSystem, IdKey(last_id_), "");
+  return last_id_;
+}
+
+absl::StatusOr<std::vector<VolumeRecord>> Catalog::LoadVolumes() const {
+  std::vector<VolumeRecord> records;
+  const auto id_of = [](const VolumeRecord& record) { return record.id(); };
+  BATON_RETURN_IF_ERROR(LoadRows(store_, Column::kVolumes, "", id_of, records));
+  return records;
+}
+
+absl::StatusOr<std::vector<RelationRecord>> Catalog::LoadRelations() const {
+  std::vector<RelationRecord> records;
+  const auto id_of = [](const RelationRecord& record) { return record.id(); };
+  BATON_RETURN_IF_ERROR(LoadRows(store_, Column::kRelations, "", id_of, records));
+  return records;
+}
+
+void Catalog::PutVolume(MetaBatch& batch, VolumeRecord record) const {
+  record.set_version(kRecordVersion);
+  batch.Put(Column::kVolumes, KeyOf(record.id()), record.SerializeAsString());
+}
+
+void Catalog::DeleteVolume(MetaBatch& batch, uint64_t id) const {
+  batch.Delete(Column::kVolumes, KeyOf(id));
+}
+
+void Catalog::PutRelation(MetaBatch& batch, RelationRecord record) const {
+  record.set_version(kRecordVersion);
+  batch.Put(Column::kRelations, KeyOf(record.id()), record.SerializeAsString());
+}
+
+void Catalog::DeleteRelation(MetaBatch& batch, uint64_t id) const {
+  batch.Delete(Column::kRelations, KeyOf(id));
+}
+
+absl::Status Catalog::Commit(MetaBatch batch, Durable durable) {
+  batch.Put(Column::kSystem, kEpochKey, KeyOf(epoch_));
+  return store_.Write(batch, durable);
+}
+
+}  // namespace baton

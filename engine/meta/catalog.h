@@ -1,0 +1,113 @@
+// The typed view of the metadata: which rows there are, and how they are spelled.
+//
+// Rows (BE64: 8 bytes, big-endian, so that keys sort by number):
+//   volumes    BE64 id                     VolumeRecord
+//   relations  BE64 id                     RelationRecord
+//   bitmap     BE64 run id, BE32 page      bits of limits::kExtentsPerBitmapPage extents
+//   (bit_merge.h) digests    BE64 run id, BE64 first     16 bytes for each extent of a run of
+//   extents events     BE64 sequence               Event system     "epoch" BE64: the epoch of the
+//   newest batch; part of every batch system     "id/" BE64 id               empty; the greatest
+//   one is the last id that was given out
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/base/checksum.h"
+#include "engine/base/model.pb.h"
+#include "engine/base/runtime.h"
+#include "engine/meta/meta_store.h"
+
+namespace baton {
+
+// The first id that is given out: 1 is the root directory of the mount.
+inline constexpr uint64_t kFirstId = 2;
+
+// Thread-safe after Load. Functions that take a MetaBatch only add to it: nothing is stored before
+// Commit, and a batch may be dropped instead (an id or event number in it is then never used).
+// A row that is not what it must be is DataLoss; the message names its column and key.
+class Catalog {
+ public:
+  Catalog(MetaStore& store, Runtime& runtime, uint64_t epoch, std::string node);
+  Catalog(const Catalog&) = delete;
+  Catalog& operator=(const Catalog&) = delete;
+
+  // Once, before anything else. DataLoss also when the store belongs to a newer epoch than ours.
+  absl::Status Load();
+
+  // The next id of the one counter for volumes, relations and runs; never given out again once
+  // `batch` is committed, in whatever order batches are committed.
+  uint64_t AllocateId(MetaBatch& batch);
+
+  absl::StatusOr<std::vector<VolumeRecord>> LoadVolumes() const;      // by id
+  absl::StatusOr<std::vector<RelationRecord>> LoadRelations() const;  // by id
+  // Sets the record's version.
+  void PutVolume(MetaBatch& batch, VolumeRecord record) const;
+  void DeleteVolume(MetaBatch& batch, uint64_t id) const;
+  void PutRelation(MetaBatch& batch, RelationRecord record) const;
+  void DeleteRelation(MetaBatch& batch, uint64_t id) const;
+
+  // The extents [first_extent, first_extent + count) of a run are copied.
+  void MarkCopied(MetaBatch& batch, uint64_t run_id, uint64_t first_extent, uint64_t count) const;
+  // Visits the copied extents as ascending ranges that do not touch each other within a page.
+  absl::Status LoadCopied(uint64_t run_id,
+                          const std::function<void(uint64_t first, uint64_t count)>& visit) const;
+
+  // An extent that is copied and has no digest was a hole: zeros.
+  void PutDigests(MetaBatch& batch, uint64_t run_id, uint64_t first_extent,
+                  std::span<const Digest> digests) const;
+  // Visits the rows in ascending order of their first extent.
+  absl::Status ForEachDigestRun(
+      uint64_t run_id,
+      const std::function<void(uint64_t first, std::span<const Digest>)>& visit) const;
+
+  // How many copies of extents were begun for a run; 0 when nothing was stored.
+  void PutCopies(MetaBatch& batch, uint64_t run_id, uint64_t copies) const;
+  absl::StatusOr<uint64_t> LoadCopies(uint64_t run_id) const;
+
+  // Forgets the bits of a run; its digests and copies stay.
+  void DropBits(MetaBatch& batch, uint64_t run_id) const;
+  // Forgets bits, digests and copies of a run.
+  void DropRun(MetaBatch& batch, uint64_t run_id) const;
+
+  // Fills version, sequence, time, epoch and node. Some limits::kMaxEvents are kept: the oldest
+  // ones are dropped in the same batch.
+  void AddEvent(MetaBatch& batch, Event event);
+  // The first `limit` events with a sequence greater than `after_sequence`.
+  absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after_sequence, size_t limit) const;
+  uint64_t last_event_sequence() const;
+
+  // Writes `batch` and the epoch row, atomically. An error is final, see MetaStore.
+  absl::Status Commit(MetaBatch batch, Durable durable);
+
+  // Of the newest metadata write, see MetaStore::LatestSequence.
+  uint64_t last_sequence() const { return store_.LatestSequence(); }
+  uint64_t epoch() const { return epoch_; }
+
+ private:
+  absl::Status CheckEpoch() const;
+  absl::Status LoadIds();
+  absl::Status LoadEventRange();
+  void TrimEvents(MetaBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  MetaStore& store_;
+  Runtime& runtime_;
+  const uint64_t epoch_;
+  const std::string node_;
+
+  mutable absl::Mutex mutex_;  // never held over I/O
+  uint64_t last_id_ ABSL_GUARDED_BY(mutex_) = kFirstId - 1;
+  std::vector<std::string> stale_id_keys_ ABSL_GUARDED_BY(mutex_);
+  uint64_t first_event_ ABSL_GUARDED_BY(mutex_) = 1;
+  uint64_t last_event_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace baton

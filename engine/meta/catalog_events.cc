@@ -1,0 +1,89 @@
+// The events of the catalog. They are trimmed and read in pages: the keys that share 7 bytes.
+#include <algorithm>
+#include <utility>
+
+#include "engine/base/limits.h"
+#include "engine/base/status.h"
+#include "engine/meta/catalog.h"
+#include "engine/meta/keys.h"
+#include "engine/meta/row_codec.h"
+
+namespace baton {
+namespace {
+
+constexpr uint64_t kEventsPerPage = 256;
+constexpr size_t kPagePrefixBytes = 7;
+static_assert(limits::kMaxEvents > kEventsPerPage);
+
+std::string PagePrefix(uint64_t page) {
+  return KeyOf(page * kEventsPerPage).substr(0, kPagePrefixBytes);
+}
+
+}  // namespace
+
+absl::Status Catalog::LoadEventRange() {
+  uint64_t first = 0, last = 0;
+  absl::Status result;
+  BATON_RETURN_IF_ERROR(
+      store_.Scan(Column::kEvents, "", [&](const std::string& key, const std::string&) {
+        if (key.size() != KeyOf(0).size()) {
+          result = DamagedRow(Column::kEvents, key, "its key is malformed");
+          return false;
+        }
+        last = ReadBigEndian(key);
+        if (first == 0) first = last;
+        return true;
+      }));
+  BATON_RETURN_IF_ERROR(result);
+  const absl::MutexLock lock(&mutex_);
+  first_event_ = std::max<uint64_t>(1, first);
+  last_event_ = last;
+  return absl::OkStatus();
+}
+
+void Catalog::AddEvent(MetaBatch& batch, Event event) {
+  event.set_version(kRecordVersion);
+  event.set_unix_us(absl::ToUnixMicros(runtime_.WallTime()));
+  event.set_epoch(epoch_);
+  event.set_node(node_);
+  const absl::MutexLock lock(&mutex_);
+  event.set_sequence(++last_event_);
+  batch.Put(Column::kEvents, KeyOf(last_event_), event.SerializeAsString());
+  TrimEvents(batch);
+}
+
+// Drops the pages that lie before the newest kMaxEvents.
+void Catalog::TrimEvents(MetaBatch& batch) {
+  if (last_event_ <= limits::kMaxEvents) return;
+  const uint64_t oldest_page = (last_event_ - limits::kMaxEvents) / kEventsPerPage;
+  for (uint64_t page = first_event_ / kEventsPerPage; page < oldest_page; ++page) {
+    batch.DeletePrefix(Column::kEvents, PagePrefix(page));
+    first_event_ = (page + 1) * kEventsPerPage;
+  }
+}
+
+absl::StatusOr<std::vector<Event>> Catalog::ListEvents(uint64_t after_sequence,
+                                                       size_t limit) const {
+  uint64_t first, last;
+  {
+    const absl::MutexLock lock(&mutex_);
+    first = std::max(first_event_, after_sequence);
+    last = last_event_;
+  }
+  const auto sequence_of = [](const Event& event) { return event.sequence(); };
+  std::vector<Event> events;
+  for (uint64_t page = first / kEventsPerPage;
+       page <= last / kEventsPerPage && events.size() < limit; ++page) {
+    BATON_RETURN_IF_ERROR(LoadRows(store_, Column::kEvents, PagePrefix(page), sequence_of, events));
+    std::erase_if(events, [&](const Event& event) { return event.sequence() <= after_sequence; });
+  }
+  if (events.size() > limit) events.resize(limit);
+  return events;
+}
+
+uint64_t Catalog::last_event_sequence() const {
+  const absl::MutexLock lock(&mutex_);
+  return last_event_;
+}
+
+}  // namespace baton

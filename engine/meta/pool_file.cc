@@ -1,0 +1,123 @@
+#include "engine/meta/pool_file.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "engine/base/checksum.h"
+#include "engine/base/limits.h"
+#include "engine/base/status.h"
+#include "engine/meta/file_copy.h"
+#include "engine/meta/node_identity.h"
+
+namespace baton {
+namespace {
+
+constexpr char kTemporaryPath[] = "pool.pb.tmp";
+constexpr std::array<const char*, 3> kDirectories = {kVolumesPath, "meta", "lease"};
+constexpr uint64_t kMaxPoolFileBytes = 64 * limits::kKiB;
+
+uint64_t ChecksumOf(const std::string& payload) {
+  return Checksum64(std::as_bytes(std::span(payload)));
+}
+
+bool IsIgnored(const std::string& name) { return name == "lost+found"; }
+
+// Our own directories, empty, and our own files: left by a crash before pool.pb was there.
+absl::StatusOr<bool> IsLeftOver(const Storage& storage, const std::string& name) {
+  if (name == kTemporaryPath || name == kIntentsPath) return true;
+  if (std::find(kDirectories.begin(), kDirectories.end(), name) == kDirectories.end()) return false;
+  BATON_ASSIGN_OR_RETURN(const std::vector<std::string> inside, storage.List(name));
+  return inside.empty();
+}
+
+absl::Status CheckIsFree(const Storage& storage) {
+  BATON_ASSIGN_OR_RETURN(const bool is_pool, storage.Exists(kPoolPath));
+  if (is_pool) return absl::AlreadyExistsError("the directory is a pool already");
+  BATON_ASSIGN_OR_RETURN(const std::vector<std::string> names, storage.List(""));
+  for (const std::string& name : names) {
+    if (IsIgnored(name)) continue;
+    BATON_ASSIGN_OR_RETURN(const bool is_left_over, IsLeftOver(storage, name));
+    if (is_left_over) continue;
+    return Error(absl::StatusCode::kFailedPrecondition,
+                 "the directory is not empty, it has '{}': a pool needs one of its own", name);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MakeDirectories(Storage& storage) {
+  for (const char* path : kDirectories) {
+    const absl::Status status = storage.MakeDirectory(path);
+    if (!status.ok() && !absl::IsAlreadyExists(status)) return status;
+    BATON_RETURN_IF_ERROR(storage.SyncDirectory(path));
+  }
+  return absl::OkStatus();
+}
+
+// Written, not only reserved: a slot is later written and awaited without a change of the file's
+// layout on the way.
+absl::Status MakeIntents(Storage& storage) {
+  BATON_ASSIGN_OR_RETURN(const std::unique_ptr<File> file,
+                         storage.Open(kIntentsPath, {.create = true}));
+  const std::vector<std::byte> zeros(limits::kIntentSlots * limits::kBlockBytes);
+  BATON_RETURN_IF_ERROR(file->Write(0, zeros, WriteMode::kCached));
+  return file->Sync();
+}
+
+// Removed first: a crash may have left one.
+absl::Status WriteTemporary(Storage& storage, const std::string& content) {
+  const absl::Status removed = storage.Remove(kTemporaryPath);
+  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  return WriteNewFile(storage, kTemporaryPath, content);
+}
+
+}  // namespace
+
+std::string RandomPoolId() {
+  std::string id = RandomUuid();
+  std::erase(id, '-');
+  return id;
+}
+
+absl::Status InitPool(Storage& storage, Durability durability, Runtime& runtime,
+                      const std::string& pool_id) {
+  BATON_RETURN_IF_ERROR(CheckIsFree(storage));
+  PoolRecord record;
+  record.set_format_version(kPoolFormatVersion);
+  record.set_pool_id(pool_id);
+  record.set_durability(durability);
+  record.set_created_unix_us(absl::ToUnixMicros(runtime.WallTime()));
+  SealedBytes sealed;
+  sealed.set_payload(record.SerializeAsString());
+  sealed.set_xxh3(ChecksumOf(sealed.payload()));
+
+  BATON_RETURN_IF_ERROR(MakeDirectories(storage));
+  BATON_RETURN_IF_ERROR(MakeIntents(storage));
+  BATON_RETURN_IF_ERROR(WriteTemporary(storage, sealed.SerializeAsString()));
+  BATON_RETURN_IF_ERROR(storage.SyncDirectory(""));
+  BATON_RETURN_IF_ERROR(storage.Rename(kTemporaryPath, kPoolPath));
+  return storage.SyncDirectory("");
+}
+
+absl::StatusOr<PoolRecord> ReadPool(Storage& storage) {
+  BATON_ASSIGN_OR_RETURN(const bool is_pool, storage.Exists(kPoolPath));
+  if (!is_pool) return absl::NotFoundError("not a pool: it has no pool.pb");
+  BATON_ASSIGN_OR_RETURN(const std::string content,
+                         ReadWholeFile(storage, kPoolPath, kMaxPoolFileBytes));
+  const auto garbled = [](const char* why) {
+    return Error(absl::StatusCode::kDataLoss, "{} is garbled: {}", kPoolPath, why);
+  };
+  SealedBytes sealed;
+  if (!sealed.ParseFromString(content)) return garbled("it does not parse");
+  if (sealed.xxh3() != ChecksumOf(sealed.payload())) return garbled("wrong checksum");
+  if (sealed.SerializeAsString() != content) return garbled("it has bytes that do not belong");
+  PoolRecord record;
+  if (!record.ParseFromString(sealed.payload())) return garbled("its record does not parse");
+  if (record.format_version() == kPoolFormatVersion) return record;
+  return Error(absl::StatusCode::kFailedPrecondition,
+               "the pool has format {}, this program knows {}: use a newer one",
+               record.format_version(), kPoolFormatVersion);
+}
+
+}  // namespace baton

@@ -1,0 +1,33 @@
+// POOL/pool.pb: what makes a directory a pool. A SealedBytes whose payload is a PoolRecord;
+// written once, as the last step of making the pool.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <string>
+
+#include "engine/base/model.pb.h"
+#include "engine/base/runtime.h"
+#include "engine/base/storage.h"
+
+namespace baton {
+
+inline constexpr char kPoolPath[] = "pool.pb";
+inline constexpr char kVolumesPath[] = "volumes";
+inline constexpr char kIntentsPath[] = "intents";
+inline constexpr uint32_t kPoolFormatVersion = 1;
+
+// 32 hex digits from the kernel's random numbers.
+std::string RandomPoolId();
+
+// Makes an empty pool in `storage`, durable when it returns OK. The directory must be empty but
+// for lost+found, or hold what a crash in the middle of this has left. AlreadyExists: it is a
+// pool. FailedPrecondition: it is not empty.
+absl::Status InitPool(Storage& storage, Durability durability, Runtime& runtime,
+                      const std::string& pool_id = RandomPoolId());
+
+// NotFound: not a pool. FailedPrecondition: of a newer format. DataLoss: pool.pb is garbled.
+absl::StatusOr<PoolRecord> ReadPool(Storage& storage);
+
+}  // namespace baton

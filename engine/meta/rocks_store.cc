@@ -1,0 +1,293 @@
+// The one file that knows RocksDB (with fenced_file_system.cc).
+#include "engine/meta/rocks_store.h"
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/merge_operator.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <utility>
+
+#include "engine/base/limits.h"
+#include "engine/base/status.h"
+#include "engine/meta/bit_merge.h"
+#include "engine/meta/fenced_file_system.h"
+
+namespace baton {
+namespace {
+
+// What must be read again after a crash is bounded by these: 1 M keys open in 27 ms with a small
+// write buffer, in more than a second when all of it is still in the log.
+constexpr size_t kWriteBufferBytes = 8 * limits::kMiB;
+constexpr uint64_t kMaxLogBytes = 16 * limits::kMiB;
+constexpr uint64_t kMaxManifestBytes = 4 * limits::kMiB;
+constexpr size_t kMaxInfoLogBytes = 1 * limits::kMiB;
+constexpr size_t kInfoLogs = 2;
+constexpr int kMaxOpenFiles = 256;
+// Tables are checked when the store is opened up to this much; what is beyond it (digests of large
+// volumes) block by block when it is read.
+constexpr uint64_t kVerifiedAtOpenBytes = 64 * limits::kMiB;
+// Longer than any key: an upper bound for all that start with 0xff.
+constexpr size_t kEndKeyBytes = 64;
+
+constexpr std::array<Column, kColumns> kAllColumns = {Column::kVolumes, Column::kRelations,
+                                                      Column::kBitmap,  Column::kDigests,
+                                                      Column::kEvents,  Column::kSystem};
+
+class BitMergeOperator final : public rocksdb::MergeOperator {
+ public:
+  const char* Name() const override { return "baton.bits"; }
+
+  // An iterator hands in the string of the row before: it must not be taken for the old value.
+  bool FullMergeV2(const MergeOperationInput& in, MergeOperationOutput* out) const override {
+    out->new_value.clear();
+    if (in.existing_value != nullptr) out->new_value = in.existing_value->ToString();
+    for (const rocksdb::Slice& operand : in.operand_list) {
+      if (!OrBitRanges({operand.data(), operand.size()}, out->new_value)) return false;
+    }
+    return true;
+  }
+
+  // Operands are sequences of ranges: one after the other is both.
+  bool PartialMerge(const rocksdb::Slice&, const rocksdb::Slice& left, const rocksdb::Slice& right,
+                    std::string* out, rocksdb::Logger*) const override {
+    out->assign(left.data(), left.size());
+    out->append(right.data(), right.size());
+    return true;
+  }
+};
+
+// The smallest key that is greater than all that start with `prefix`.
+std::string EndOfPrefix(std::string prefix) {
+  while (!prefix.empty() && static_cast<uint8_t>(prefix.back()) == 0xff) prefix.pop_back();
+  if (prefix.empty()) return std::string(kEndKeyBytes, '\xff');
+  prefix.back() = static_cast<char>(static_cast<uint8_t>(prefix.back()) + 1);
+  return prefix;
+}
+
+absl::StatusCode CodeOf(const rocksdb::Status& status) {
+  if (status.IsCorruption()) return absl::StatusCode::kDataLoss;
+  if (status.IsNoSpace()) return absl::StatusCode::kResourceExhausted;
+  if (status.IsPathNotFound()) return absl::StatusCode::kNotFound;
+  return absl::StatusCode::kInternal;
+}
+
+absl::Status Translate(const rocksdb::Status& status, const std::string& directory) {
+  if (status.ok()) return absl::OkStatus();
+  return Error(CodeOf(status), "metadata in {}: {}", directory, status.ToString());
+}
+
+rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env, bool create) {
+  rocksdb::DBOptions options;
+  options.env = env;
+  options.create_if_missing = create;
+  options.create_missing_column_families = true;
+  // The stricter modes refuse to open after a torn tail, which every crash may leave.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  options.db_write_buffer_size = kWriteBufferBytes;
+  options.max_total_wal_size = kMaxLogBytes;
+  options.max_manifest_file_size = kMaxManifestBytes;
+  options.max_open_files = kMaxOpenFiles;
+  options.max_bgerror_resume_count = 0;  // an error is final
+  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  options.max_log_file_size = kMaxInfoLogBytes;
+  options.keep_log_file_num = kInfoLogs;
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  return options;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> Families() {
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (const Column column : kAllColumns) {
+    rocksdb::ColumnFamilyOptions options;
+    options.write_buffer_size = kWriteBufferBytes;
+    if (column == Column::kBitmap) options.merge_operator = std::make_shared<BitMergeOperator>();
+    // RocksDB insists on a family of this name; ours for the system rows is as good as any.
+    const bool is_default = column == Column::kSystem;
+    families.emplace_back(is_default ? rocksdb::kDefaultColumnFamilyName : ColumnName(column),
+                          options);
+  }
+  return families;
+}
+
+class RocksStore final : public MetaStore {
+ public:
+  explicit RocksStore(RocksOptions options)
+      : options_(std::move(options)),
+        env_(rocksdb::NewCompositeEnv(
+            std::make_shared<FencedFileSystem>(rocksdb::FileSystem::Default(), options_.fence))) {}
+  ~RocksStore() override;
+
+  absl::Status Open();
+
+  absl::Status Write(const MetaBatch& batch, Durable durable) override;
+  absl::StatusOr<std::optional<std::string>> Get(Column column,
+                                                 const std::string& key) const override;
+  absl::Status Scan(Column column, const std::string& prefix,
+                    const std::function<bool(const std::string& key, const std::string& value)>&
+                        visit) const override;
+  uint64_t LatestSequence() const override { return database_->GetLatestSequenceNumber(); }
+  uint64_t SyncedSequence() const override { return synced_sequence_; }
+
+ private:
+  rocksdb::ColumnFamilyHandle* Family(Column column) const {
+    return families_[static_cast<size_t>(column)];
+  }
+  absl::StatusOr<rocksdb::WriteBatch> Encode(const MetaBatch& batch) const;
+  absl::Status Apply(rocksdb::WriteBatch& batch, Durable durable);
+  absl::Status VerifyTables() const;
+  absl::Status Fail(const absl::Status& status);
+  absl::Status CheckFailure() const;
+  void NoteSynced(uint64_t sequence);
+
+  const RocksOptions options_;
+  const std::unique_ptr<rocksdb::Env> env_;
+  std::unique_ptr<rocksdb::DB> database_;
+  std::vector<rocksdb::ColumnFamilyHandle*> families_;  // by Column
+  std::atomic<uint64_t> synced_sequence_ = 0;
+  mutable absl::Mutex mutex_;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+RocksStore::~RocksStore() {
+  if (database_ == nullptr) return;
+  for (rocksdb::ColumnFamilyHandle* family : families_) {
+    database_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
+  }
+  database_->Close().PermitUncheckedError();
+}
+
+absl::Status RocksStore::Open() {
+  rocksdb::DB* database = nullptr;
+  const rocksdb::Status status =
+      rocksdb::DB::Open(DatabaseOptions(env_.get(), options_.create), options_.directory,
+                        Families(), &families_, &database);
+  database_.reset(database);
+  BATON_RETURN_IF_ERROR(options_.fence.Check());
+  BATON_RETURN_IF_ERROR(Translate(status, options_.directory));
+  BATON_RETURN_IF_ERROR(VerifyTables());
+  // What was recovered from the log has been flushed to tables.
+  NoteSynced(LatestSequence());
+  return absl::OkStatus();
+}
+
+absl::Status RocksStore::VerifyTables() const {
+  std::vector<rocksdb::LiveFileMetaData> tables;
+  database_->GetLiveFilesMetaData(&tables);
+  std::sort(tables.begin(), tables.end(),
+            [](const auto& a, const auto& b) { return a.size < b.size; });
+  uint64_t verified_bytes = 0;
+  for (const rocksdb::LiveFileMetaData& table : tables) {
+    verified_bytes += table.size;
+    if (verified_bytes > kVerifiedAtOpenBytes) break;
+    const rocksdb::Status status = rocksdb::VerifySstFileChecksum(
+        rocksdb::Options(), rocksdb::EnvOptions(), table.db_path + table.name);
+    BATON_RETURN_IF_ERROR(Translate(status, options_.directory));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<rocksdb::WriteBatch> RocksStore::Encode(const MetaBatch& batch) const {
+  rocksdb::WriteBatch encoded;
+  for (const MetaBatch::Operation& operation : batch.operations()) {
+    rocksdb::ColumnFamilyHandle* family = Family(operation.column);
+    rocksdb::Status status;
+    switch (operation.kind) {
+      case MetaBatch::Kind::kPut:
+        status = encoded.Put(family, operation.key, operation.value);
+        break;
+      case MetaBatch::Kind::kDelete:
+        status = encoded.Delete(family, operation.key);
+        break;
+      case MetaBatch::Kind::kDeletePrefix:
+        status = encoded.DeleteRange(family, operation.key, EndOfPrefix(operation.key));
+        break;
+      case MetaBatch::Kind::kMergeBits:
+        status = encoded.Merge(family, operation.key, operation.value);
+        break;
+    }
+    BATON_RETURN_IF_ERROR(Translate(status, options_.directory));
+  }
+  return encoded;
+}
+
+absl::Status RocksStore::Write(const MetaBatch& batch, Durable durable) {
+  BATON_RETURN_IF_ERROR(CheckFailure());
+  absl::StatusOr<rocksdb::WriteBatch> encoded = Encode(batch);
+  if (!encoded.ok()) return Fail(encoded.status());
+  const absl::Status status = Apply(*encoded, durable);
+  return status.ok() ? status : Fail(status);
+}
+
+// The fence is asked again after the write: a write that was overtaken by the end of the lease
+// may be in the log or not, and is not acknowledged.
+absl::Status RocksStore::Apply(rocksdb::WriteBatch& batch, Durable durable) {
+  rocksdb::WriteOptions options;
+  options.sync = durable == Durable::kYes;
+  // Others may write in between: this batch ends at this number or after it.
+  const uint64_t end_of_batch = LatestSequence() + batch.Count();
+  const rocksdb::Status status = database_->Write(options, &batch);
+  BATON_RETURN_IF_ERROR(options_.fence.Check());
+  BATON_RETURN_IF_ERROR(Translate(status, options_.directory));
+  if (options.sync) NoteSynced(end_of_batch);
+  return absl::OkStatus();
+}
+
+absl::Status RocksStore::Fail(const absl::Status& status) {
+  const absl::MutexLock lock(&mutex_);
+  if (failure_.ok()) failure_ = Annotate(status, "the metadata store has failed");
+  return failure_;
+}
+
+absl::Status RocksStore::CheckFailure() const {
+  const absl::MutexLock lock(&mutex_);
+  return failure_;
+}
+
+void RocksStore::NoteSynced(uint64_t sequence) {
+  uint64_t known = synced_sequence_;
+  while (known < sequence && !synced_sequence_.compare_exchange_weak(known, sequence)) {
+  }
+  if (options_.on_synced) options_.on_synced(sequence);
+}
+
+absl::StatusOr<std::optional<std::string>> RocksStore::Get(Column column,
+                                                           const std::string& key) const {
+  std::string value;
+  const rocksdb::Status status =
+      database_->Get(rocksdb::ReadOptions(), Family(column), key, &value);
+  if (status.IsNotFound()) return std::nullopt;
+  BATON_RETURN_IF_ERROR(Translate(status, options_.directory));
+  return value;
+}
+
+absl::Status RocksStore::Scan(
+    Column column, const std::string& prefix,
+    const std::function<bool(const std::string& key, const std::string& value)>& visit) const {
+  const std::string end = EndOfPrefix(prefix);
+  const rocksdb::Slice end_slice = end;
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &end_slice;
+  const std::unique_ptr<rocksdb::Iterator> row(database_->NewIterator(options, Family(column)));
+  for (row->Seek(prefix); row->Valid(); row->Next()) {
+    if (!visit(row->key().ToString(), row->value().ToString())) return absl::OkStatus();
+  }
+  return Translate(row->status(), options_.directory);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<MetaStore>> OpenRocksStore(RocksOptions options) {
+  auto store = std::make_unique<RocksStore>(std::move(options));
+  BATON_RETURN_IF_ERROR(store->Open());
+  return store;
+}
+
+}  // namespace baton

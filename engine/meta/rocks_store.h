@@ -1,0 +1,32 @@
+// The metadata store of production: RocksDB in the directory of one epoch.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/base/fence.h"
+#include "engine/meta/meta_store.h"
+
+namespace baton {
+
+struct RocksOptions {
+  std::string directory;  // absolute path of meta/epoch-N
+  // Borrowed: outlives the store. Once it refuses, no byte is appended, synced, renamed or removed
+  // any more, and the store has failed for good.
+  const Fence& fence;
+  // Only for the first epoch of a pool: make an empty store where there is none. Otherwise a
+  // directory without a store is an error, never an empty answer.
+  bool create = false;
+  // Told the new SyncedSequence() after each durable write, from the writer's thread. May be empty.
+  std::function<void(uint64_t sequence)> on_synced;
+};
+
+// One writer at a time: a second store on the directory is refused. DataLoss: RocksDB found the
+// directory damaged. A log that ends in a torn or damaged record is cut there, silently, with all
+// that follows: callers compare LatestSequence() with what is known to have been durable.
+absl::StatusOr<std::unique_ptr<MetaStore>> OpenRocksStore(RocksOptions options);
+
+}  // namespace baton

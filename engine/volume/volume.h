@@ -1,0 +1,34 @@
+// One volume of the pool: its record, its file, its I/O path.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "engine/base/model.pb.h"
+#include "engine/base/runtime.h"
+#include "engine/volume/io_path.h"
+#include "engine/volume/volume_file.h"
+
+namespace baton {
+
+// Shared by everybody who uses it; what a user has shut down stays valid until the last lets go.
+struct Volume {
+  Volume(Runtime& runtime, VolumeRecord volume_record, std::unique_ptr<VolumeFile> volume_file)
+      : id(volume_record.id()),
+        name(volume_record.name()),
+        record(std::move(volume_record)),
+        file(std::move(volume_file)),
+        path(runtime, *file) {}
+
+  const uint64_t id;
+  const std::string name;
+  const VolumeRecord record;  // as created; `importing` below is what holds now
+  const std::unique_ptr<VolumeFile> file;
+  IoPath path;
+  std::atomic<bool> importing{record.importing()};
+  std::atomic<uint32_t> open_handles{0};
+};
+
+}  // namespace baton

@@ -1,0 +1,199 @@
+// Content: open, read, write, fsync, fallocate, lseek.
+#include <fcntl.h>
+#include <linux/falloc.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+
+#include "engine/base/status.h"
+#include "fs/protocol.h"
+#include "fs/settings.h"
+#include "fs/volume_ops.h"
+
+namespace baton::fs {
+namespace {
+
+// The volume of `node`, or null and the request answered.
+std::shared_ptr<VolumeIo> VolumeFor(fuse_req_t request, fuse_ino_t node, const char* what) {
+  absl::StatusOr<std::shared_ptr<VolumeIo>> volume = MountedOf(request).volumes.Get(VolumeOf(node));
+  if (volume.ok()) return *std::move(volume);
+  ReplyError(request, volume.status(), what, node);
+  return nullptr;
+}
+
+// How much of a range lies in the volume.
+uint64_t LengthInside(const VolumeIo& volume, uint64_t offset, uint64_t length_bytes) {
+  if (offset >= volume.size_bytes()) return 0;
+  return std::min(length_bytes, volume.size_bytes() - offset);
+}
+
+// Not through the page cache: nobody would tell it what other controllers write. Writes to
+// different places of one file go side by side. libfuse 3.14 has no name for that flag, so the
+// answer is made by hand.
+void Open(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
+  OpenVolumes& volumes = MountedOf(request).volumes;
+  const absl::Status status = volumes.AddOpen(VolumeOf(node));
+  if (!status.ok()) {
+    ReplyError(request, status, "opening", node);
+    return;
+  }
+  fuse_open_out answer = {};
+  answer.fh = VolumeOf(node);
+  answer.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
+  // Whoever gave up waiting for the answer will not release what was opened.
+  if (fuse_reply_buf(request, reinterpret_cast<const char*>(&answer), sizeof(answer)) != 0) {
+    volumes.DropOpen(VolumeOf(node));
+  }
+}
+
+void Release(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
+  MountedOf(request).volumes.DropOpen(VolumeOf(node));
+  fuse_reply_err(request, 0);
+}
+
+void Read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset, fuse_file_info*) {
+  const std::shared_ptr<VolumeIo> volume = VolumeFor(request, node, "reading");
+  if (volume == nullptr) return;
+  const MutableBytes answer = ServerOf(request).answer;
+  const uint64_t length =
+      LengthInside(*volume, static_cast<uint64_t>(offset), std::min(size, answer.size()));
+  const MutableBytes out = answer.first(length);
+  const absl::Status status =
+      out.empty() ? absl::OkStatus() : volume->Read(static_cast<uint64_t>(offset), out);
+  if (!status.ok()) {
+    ReplyError(request, status, "reading", node);
+    return;
+  }
+  fuse_reply_buf(request, reinterpret_cast<const char*>(out.data()), out.size());
+}
+
+// At the end of a volume writing ends as at the end of a disk: a write that crosses it is short,
+// one that begins there finds no space. `data` lies in the worker's receive buffer.
+void Write(fuse_req_t request, fuse_ino_t node, const char* data, size_t size, off_t offset,
+           fuse_file_info*) {
+  const std::shared_ptr<VolumeIo> volume = VolumeFor(request, node, "writing");
+  if (volume == nullptr) return;
+  const uint64_t length = LengthInside(*volume, static_cast<uint64_t>(offset), size);
+  if (length == 0) {
+    fuse_reply_err(request, ENOSPC);
+    return;
+  }
+  const Bytes bytes(reinterpret_cast<const std::byte*>(data), length);
+  const absl::Status status = volume->Write(static_cast<uint64_t>(offset), bytes);
+  MountedOf(request).volumes.NoteWrite(VolumeOf(node));
+  if (!status.ok()) {
+    ReplyError(request, status, "writing", node);
+    return;
+  }
+  fuse_reply_write(request, length);
+}
+
+void Sync(fuse_req_t request, fuse_ino_t node, int, fuse_file_info*) {
+  const std::shared_ptr<VolumeIo> volume = VolumeFor(request, node, "flushing");
+  if (volume == nullptr) return;
+  const absl::Status status = volume->Flush();
+  if (!status.ok()) {
+    ReplyError(request, status, "flushing", node);
+    return;
+  }
+  fuse_reply_err(request, 0);
+}
+
+bool WouldGrow(const VolumeIo& volume, int mode, off_t offset, off_t length) {
+  return !(mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE) &&
+         static_cast<uint64_t>(offset) + static_cast<uint64_t>(length) > volume.size_bytes();
+}
+
+absl::Status DiscardInside(VolumeIo& volume, off_t offset, off_t length) {
+  const uint64_t inside =
+      LengthInside(volume, static_cast<uint64_t>(offset), static_cast<uint64_t>(length));
+  if (inside == 0) return absl::OkStatus();
+  return volume.Discard(static_cast<uint64_t>(offset), inside);
+}
+
+// Punching a hole and zeroing are discards, cut off at the end. Reserving space is accepted and
+// does nothing: whether a volume is thin or thick was chosen when it was made.
+void Allocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t length,
+              fuse_file_info*) {
+  constexpr int kKnownModes = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+  if (mode & ~kKnownModes) {
+    fuse_reply_err(request, EOPNOTSUPP);
+    return;
+  }
+  const std::shared_ptr<VolumeIo> volume = VolumeFor(request, node, "discarding in");
+  if (volume == nullptr) return;
+  Mounted& mounted = MountedOf(request);
+  if (WouldGrow(*volume, mode, offset, length)) {
+    mounted.refusals.Warn("refused to make {} larger through the mount: volumes have a fixed size",
+                          mounted.Describe(node));
+    fuse_reply_err(request, EPERM);
+    return;
+  }
+  absl::Status status;
+  if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) {
+    status = DiscardInside(*volume, offset, length);
+    mounted.volumes.NoteWrite(VolumeOf(node));
+  }
+  if (!status.ok()) {
+    ReplyError(request, status, "discarding in", node);
+    return;
+  }
+  fuse_reply_err(request, 0);
+}
+
+// Where data begins at or after `offset`; `size_bytes` when there is only a hole left.
+absl::StatusOr<uint64_t> FindData(const VolumeDirectory& directory, uint64_t id, uint64_t offset,
+                                  uint64_t size_bytes) {
+  BATON_ASSIGN_OR_RETURN(const std::optional<DataRange> range, directory.NextData(id, offset));
+  return range ? std::max(offset, range->begin) : size_bytes;
+}
+
+// Where a hole begins at or after `offset`; the end of a volume counts as one.
+absl::StatusOr<uint64_t> FindHole(const VolumeDirectory& directory, uint64_t id, uint64_t offset,
+                                  uint64_t size_bytes) {
+  while (offset < size_bytes) {
+    BATON_ASSIGN_OR_RETURN(const std::optional<DataRange> range, directory.NextData(id, offset));
+    if (!range || range->begin > offset) return offset;
+    offset = range->end;
+  }
+  return size_bytes;
+}
+
+void Seek(fuse_req_t request, fuse_ino_t node, off_t offset, int whence, fuse_file_info*) {
+  if (whence != SEEK_DATA && whence != SEEK_HOLE) {
+    fuse_reply_err(request, EINVAL);
+    return;
+  }
+  const std::shared_ptr<VolumeIo> volume = VolumeFor(request, node, "finding data in");
+  if (volume == nullptr) return;
+  const uint64_t size = volume->size_bytes();
+  if (offset < 0 || static_cast<uint64_t>(offset) >= size) {
+    fuse_reply_err(request, ENXIO);
+    return;
+  }
+  const auto find = whence == SEEK_DATA ? FindData : FindHole;
+  const absl::StatusOr<uint64_t> found =
+      find(MountedOf(request).directory, VolumeOf(node), static_cast<uint64_t>(offset), size);
+  if (!found.ok()) {
+    ReplyError(request, found.status(), "finding data in", node);
+  } else if (whence == SEEK_DATA && *found >= size) {
+    fuse_reply_err(request, ENXIO);
+  } else {
+    fuse_reply_lseek(request, static_cast<off_t>(std::min(*found, size)));
+  }
+}
+
+}  // namespace
+
+void AddDataOps(fuse_lowlevel_ops& ops) {
+  ops.open = Open;
+  ops.release = Release;
+  ops.read = Read;
+  ops.write = Write;
+  ops.fsync = Sync;
+  ops.fallocate = Allocate;
+  ops.lseek = Seek;
+}
+
+}  // namespace baton::fs

@@ -1,0 +1,170 @@
+// Names and attributes: lookup, getattr, setattr, readdir, statfs.
+#include <algorithm>
+#include <cerrno>
+
+#include "engine/base/status.h"
+#include "fs/settings.h"
+#include "fs/volume_ops.h"
+
+namespace baton::fs {
+namespace {
+
+struct stat AttributesOf(Mounted& mounted, const VolumeEntry& entry) {
+  return VolumeAttributes(entry, mounted.ownership, mounted.volumes.LastWriteUnixUs(entry.id));
+}
+
+absl::StatusOr<struct stat> AttributesOf(Mounted& mounted, fuse_ino_t node) {
+  if (node == kRootNode) return RootAttributes(mounted.ownership);
+  BATON_ASSIGN_OR_RETURN(const VolumeEntry entry, mounted.directory.Get(VolumeOf(node)));
+  return AttributesOf(mounted, entry);
+}
+
+fuse_entry_param EntryOf(const struct stat& attributes) {
+  fuse_entry_param result = {};
+  result.ino = attributes.st_ino;
+  result.attr = attributes;
+  result.attr_timeout = kAttributeTimeoutSeconds;
+  result.entry_timeout = kNameTimeoutSeconds;
+  return result;
+}
+
+void Lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  Mounted& mounted = MountedOf(request);
+  if (parent != kRootNode) {
+    fuse_reply_err(request, ENOTDIR);
+    return;
+  }
+  const absl::StatusOr<VolumeEntry> entry = mounted.directory.Lookup(name);
+  if (!entry.ok()) {
+    ReplyError(request, entry.status(), "looking up a name in", kRootNode);
+    return;
+  }
+  const fuse_entry_param answer = EntryOf(AttributesOf(mounted, *entry));
+  fuse_reply_entry(request, &answer);
+}
+
+void GetAttributes(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
+  const absl::StatusOr<struct stat> attributes = AttributesOf(MountedOf(request), node);
+  if (!attributes.ok()) {
+    ReplyError(request, attributes.status(), "looking at", node);
+    return;
+  }
+  fuse_reply_attr(request, &*attributes, kAttributeTimeoutSeconds);
+}
+
+// Why the change is refused; null when it may pass. Times may be set and are not kept: tools that
+// copy files set them last and would report a failure of a copy that is complete.
+const char* RefusalOf(const struct stat& now, const struct stat& wanted, int what) {
+  if ((what & FUSE_SET_ATTR_SIZE) && wanted.st_size != now.st_size) {
+    return "volumes have a fixed size (write without truncating: dd conv=notrunc)";
+  }
+  if (what & FUSE_SET_ATTR_MODE) return "the mode of volumes is set by the controller";
+  if (what & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) {
+    return "the owner of volumes is set by the controller";
+  }
+  return nullptr;
+}
+
+void SetAttributes(fuse_req_t request, fuse_ino_t node, struct stat* wanted, int what,
+                   fuse_file_info*) {
+  Mounted& mounted = MountedOf(request);
+  const absl::StatusOr<struct stat> now = AttributesOf(mounted, node);
+  if (!now.ok()) {
+    ReplyError(request, now.status(), "looking at", node);
+    return;
+  }
+  if (const char* refusal = RefusalOf(*now, *wanted, what)) {
+    mounted.refusals.Warn("refused to change {} through the mount: {}", mounted.Describe(node),
+                          refusal);
+    fuse_reply_err(request, EPERM);
+    return;
+  }
+  fuse_reply_attr(request, &*now, kAttributeTimeoutSeconds);
+}
+
+// One name of the directory and the position that a reader continues from when it has it.
+struct DirectoryName {
+  std::string name;
+  struct stat attributes = {};
+  off_t next = 0;
+};
+
+// Positions mean the same in every process and while volumes come and go, because a reader that
+// began with one process may continue with its successor: "." is 1, ".." is 2, a volume its id + 2.
+constexpr off_t kDotPosition = 1;
+constexpr off_t kDotDotPosition = 2;
+constexpr off_t PositionOf(uint64_t volume_id) {
+  return static_cast<off_t>(volume_id) + kDotDotPosition;
+}
+
+std::vector<DirectoryName> NamesAfter(Mounted& mounted, off_t position) {
+  std::vector<DirectoryName> result;
+  const struct stat root = RootAttributes(mounted.ownership);
+  if (position < kDotPosition) result.push_back({".", root, kDotPosition});
+  if (position < kDotDotPosition) result.push_back({"..", root, kDotDotPosition});
+  for (const VolumeEntry& entry : mounted.directory.List()) {
+    if (PositionOf(entry.id) <= position) continue;
+    result.push_back({entry.name, AttributesOf(mounted, entry), PositionOf(entry.id)});
+  }
+  std::sort(result.begin(), result.end(),
+            [](const DirectoryName& a, const DirectoryName& b) { return a.next < b.next; });
+  return result;
+}
+
+size_t AddName(fuse_req_t request, const DirectoryName& name, char* to, size_t room_bytes) {
+  return fuse_add_direntry(request, to, room_bytes, name.name.c_str(), &name.attributes, name.next);
+}
+
+size_t AddNamePlus(fuse_req_t request, const DirectoryName& name, char* to, size_t room_bytes) {
+  fuse_entry_param entry = EntryOf(name.attributes);
+  // The kernel looks these two up by itself.
+  if (name.next <= kDotDotPosition) entry.ino = 0;
+  return fuse_add_direntry_plus(request, to, room_bytes, name.name.c_str(), &entry, name.next);
+}
+
+template <typename Add>
+void ReplyNames(fuse_req_t request, size_t size, off_t position, Add add) {
+  const MutableBytes answer = ServerOf(request).answer;
+  const size_t room = std::min(size, answer.size());
+  char* const begin = reinterpret_cast<char*>(answer.data());
+  size_t used = 0;
+  for (const DirectoryName& name : NamesAfter(MountedOf(request), position)) {
+    const size_t length = add(request, name, begin + used, room - used);
+    if (length > room - used) break;
+    used += length;
+  }
+  fuse_reply_buf(request, begin, used);
+}
+
+void ReadDirectory(fuse_req_t request, fuse_ino_t, size_t size, off_t position, fuse_file_info*) {
+  ReplyNames(request, size, position, AddName);
+}
+
+void ReadDirectoryPlus(fuse_req_t request, fuse_ino_t, size_t size, off_t position,
+                       fuse_file_info*) {
+  ReplyNames(request, size, position, AddNamePlus);
+}
+
+void StatFileSystem(fuse_req_t request, fuse_ino_t) {
+  Mounted& mounted = MountedOf(request);
+  const absl::StatusOr<Capacity> capacity = mounted.directory.GetCapacity();
+  if (!capacity.ok()) {
+    ReplyError(request, capacity.status(), "asking for the free space of", kRootNode);
+    return;
+  }
+  const struct statvfs answer = FileSystemAttributes(*capacity, mounted.directory.List().size());
+  fuse_reply_statfs(request, &answer);
+}
+
+}  // namespace
+
+void AddNameOps(fuse_lowlevel_ops& ops) {
+  ops.lookup = Lookup;
+  ops.getattr = GetAttributes;
+  ops.setattr = SetAttributes;
+  ops.readdir = ReadDirectory;
+  ops.readdirplus = ReadDirectoryPlus;
+  ops.statfs = StatFileSystem;
+}
+
+}  // namespace baton::fs

@@ -1,0 +1,68 @@
+#include "fs/open_volumes.h"
+
+#include "engine/base/status.h"
+
+namespace baton::fs {
+
+OpenVolumes::OpenVolumes(VolumeDirectory& directory, Runtime& runtime)
+    : directory_(directory), runtime_(runtime), made_unix_us_(NowUnixUs()) {}
+
+int64_t OpenVolumes::NowUnixUs() const { return absl::ToUnixMicros(runtime_.WallTime()); }
+
+std::shared_ptr<VolumeIo> OpenVolumes::Find(uint64_t id) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = volumes_.find(id);
+  return found == volumes_.end() ? nullptr : found->second->io;
+}
+
+OpenVolumes::Volume& OpenVolumes::Entry(uint64_t id) {
+  std::unique_ptr<Volume>& entry = volumes_[id];
+  if (entry == nullptr) entry = std::make_unique<Volume>(made_unix_us_);
+  return *entry;
+}
+
+absl::StatusOr<std::shared_ptr<VolumeIo>> OpenVolumes::Get(uint64_t id) {
+  if (std::shared_ptr<VolumeIo> io = Find(id)) return io;
+  BATON_ASSIGN_OR_RETURN(std::shared_ptr<VolumeIo> opened, directory_.Open(id));
+  absl::MutexLock lock(&mutex_);
+  Volume& volume = Entry(id);
+  // Whoever was first wins; the other handle is closed here.
+  if (volume.io == nullptr) volume.io = opened;
+  return volume.io;
+}
+
+absl::Status OpenVolumes::AddOpen(uint64_t id) {
+  BATON_ASSIGN_OR_RETURN(std::shared_ptr<VolumeIo> io, Get(id));
+  absl::MutexLock lock(&mutex_);
+  Volume& volume = Entry(id);
+  ++volume.opens;
+  // A release may have come in between.
+  if (volume.io == nullptr) volume.io = std::move(io);
+  return absl::OkStatus();
+}
+
+void OpenVolumes::DropOpen(uint64_t id) {
+  std::shared_ptr<VolumeIo> closed;  // destroyed after the lock: closing may be I/O
+  absl::MutexLock lock(&mutex_);
+  Volume& volume = Entry(id);
+  if (volume.opens > 0) --volume.opens;
+  if (volume.opens == 0) closed = std::move(volume.io);
+}
+
+int64_t OpenVolumes::LastWriteUnixUs(uint64_t id) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = volumes_.find(id);
+  return found == volumes_.end() ? made_unix_us_
+                                 : found->second->written_unix_us.load(std::memory_order_relaxed);
+}
+
+void OpenVolumes::NoteWrite(uint64_t id) {
+  const int64_t now = NowUnixUs();
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = volumes_.find(id);
+  if (found != volumes_.end()) {
+    found->second->written_unix_us.store(now, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace baton::fs

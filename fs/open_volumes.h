@@ -1,0 +1,58 @@
+// The volumes that this process has open.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+
+#include <atomic>
+#include <memory>
+
+#include "engine/base/runtime.h"
+#include "fs/volume_directory.h"
+
+namespace baton::fs {
+
+// Opens volumes when they are first used. The kernel does not repeat OPEN to a successor, so that
+// I/O may arrive for a volume which this process has never been asked to open; for the same reason
+// a count of RELEASEs tells the truth only about opens seen here: a volume that is let go too early
+// is opened again by the next request.
+//
+// Thread-safe. A request takes a shared lock around one look-up and allocates nothing.
+class OpenVolumes {
+ public:
+  OpenVolumes(VolumeDirectory& directory, Runtime& runtime);
+
+  // For a request: the I/O path of the volume, which lives as long as the pointer is held.
+  absl::StatusOr<std::shared_ptr<VolumeIo>> Get(uint64_t id);
+
+  absl::Status AddOpen(uint64_t id);
+  // The volume is let go with the last open that was counted, or with any if none was.
+  void DropOpen(uint64_t id);
+
+  // When the volume was last written through this mount. Where that is not known: when this object
+  // was made, so that a tool which compares times never takes a volume for unchanged.
+  int64_t LastWriteUnixUs(uint64_t id) const;
+  void NoteWrite(uint64_t id);
+
+ private:
+  struct Volume {
+    explicit Volume(int64_t unix_us) : written_unix_us(unix_us) {}
+    std::shared_ptr<VolumeIo> io;  // null: not open
+    int64_t opens = 0;
+    std::atomic<int64_t> written_unix_us;
+  };
+
+  int64_t NowUnixUs() const;
+  std::shared_ptr<VolumeIo> Find(uint64_t id) const;
+  Volume& Entry(uint64_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  VolumeDirectory& directory_;
+  Runtime& runtime_;
+  const int64_t made_unix_us_;
+  mutable absl::Mutex mutex_;  // never held over a call of directory_
+  // Entries stay (the time of the last write must not be forgotten), so pointers into it do too.
+  absl::flat_hash_map<uint64_t, std::unique_ptr<Volume>> volumes_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace baton::fs

@@ -1,0 +1,157 @@
+#include "fs/session.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "engine/base/errno_status.h"
+#include "engine/base/status.h"
+#include "fs/protocol.h"
+#include "fs/volume_ops.h"
+#include "fs/worker.h"
+
+namespace baton::fs {
+namespace {
+
+constexpr char kDevice[] = "/dev/fuse";
+
+// A notification is a header without a request: `unique` 0, its code in `error`.
+absl::Status Notify(int fd, int32_t code, const void* body, size_t body_bytes) {
+  fuse_out_header header = {};
+  header.len = static_cast<uint32_t>(sizeof(header) + body_bytes);
+  header.error = code;
+  std::string message(reinterpret_cast<const char*>(&header), sizeof(header));
+  message.append(static_cast<const char*>(body), body_bytes);
+  if (::write(fd, message.data(), message.size()) >= 0) return absl::OkStatus();
+  return ErrnoStatus(errno, fmt::format("send notification {} to", code), kDevice);
+}
+
+absl::Status CheckOptions(const SessionOptions& options) {
+  if (options.workers >= 1 && options.workers <= kMaxWorkers) return absl::OkStatus();
+  return Error(absl::StatusCode::kInvalidArgument, "{} workers: must be 1 to {}", options.workers,
+               kMaxWorkers);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Session>> Session::Start(VolumeDirectory& directory,
+                                                        Runtime& runtime, SessionOptions options) {
+  BATON_RETURN_IF_ERROR(CheckOptions(options));
+  std::unique_ptr<Session> session(new Session(directory, runtime, std::move(options)));
+  BATON_RETURN_IF_ERROR(session->Prepare());
+  session->StartThreads();
+  return session;
+}
+
+Session::Session(VolumeDirectory& directory, Runtime& runtime, SessionOptions options)
+    : runtime_(runtime),
+      options_(std::move(options)),
+      fd_(::fcntl(options_.fd, F_DUPFD_CLOEXEC, 0)),
+      mounted_(std::make_unique<Mounted>(directory, runtime, options_.ownership)) {}
+
+Session::~Session() { Stop(); }
+
+// The order matters: everything that can fail, and all memory, comes before the first request is
+// read; the kernel resends only to a connection whose INIT is answered.
+absl::Status Session::Prepare() {
+  BATON_RETURN_IF_ERROR(CheckDescriptor());
+  BATON_RETURN_IF_ERROR(InstallWakeHandler());
+  for (int i = 0; i < options_.workers; ++i) {
+    BATON_ASSIGN_OR_RETURN(auto worker, Worker::Make(fd_.get(), options_.init_request, *mounted_));
+    workers_.push_back(std::move(worker));
+  }
+  const std::string& answer = workers_.front()->init_answer();
+  BATON_RETURN_IF_ERROR(AnswerInit(answer));
+  if (options_.adopt) BATON_RETURN_IF_ERROR(AskForResend());
+  spdlog::info("{}, {} workers", DescribeInit(options_.init_request, answer), workers_.size());
+  if (!workers_.front()->resident()) {
+    spdlog::warn(
+        "request buffers could not be locked in memory: a kill under memory pressure may "
+        "cost an application an I/O error (raise the limit on locked memory)");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Session::CheckDescriptor() const {
+  if (!fd_.valid()) {
+    return Error(absl::StatusCode::kInvalidArgument, "{} is no descriptor of {}", options_.fd,
+                 kDevice);
+  }
+  if ((::fcntl(fd_.get(), F_GETFL) & O_NONBLOCK) == 0) return absl::OkStatus();
+  return Error(absl::StatusCode::kInvalidArgument,
+               "the descriptor of {} does not block: workers could not wait for requests", kDevice);
+}
+
+// An adopter answers again: the session before it may have died before it could. If it did not,
+// nothing waits for this answer and the kernel says ENOENT.
+absl::Status Session::AnswerInit(const std::string& answer) {
+  if (::write(fd_.get(), answer.data(), answer.size()) >= 0) return absl::OkStatus();
+  if (errno == ENOENT && options_.adopt) return absl::OkStatus();
+  return ErrnoStatus(errno, "answer FUSE_INIT on", kDevice);
+}
+
+absl::Status Session::AskForResend() {
+  if (!CanResend(options_.init_request)) {
+    return Error(absl::StatusCode::kFailedPrecondition,
+                 "this kernel cannot deliver requests again to a restarted controller: Linux 6.9 "
+                 "or later is needed; unmount and start anew");
+  }
+  return Notify(fd_.get(), kNotifyResend, nullptr, 0);
+}
+
+absl::Status Session::InstallWakeHandler() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {};
+  // Without SA_RESTART: what it is for is that read() returns.
+  if (::sigaction(options_.wake_signal, &action, nullptr) == 0) return absl::OkStatus();
+  return ErrnoStatus(errno, "install a handler for",
+                     fmt::format("signal {}", options_.wake_signal));
+}
+
+void Session::StartThreads() {
+  {
+    absl::MutexLock lock(&mutex_);
+    running_ = workers_.size();
+  }
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    Worker& worker = *workers_[i];
+    threads_.push_back(
+        runtime_.StartThread(fmt::format("fuse-{}", i), [this, &worker] { RunWorker(worker); }));
+  }
+}
+
+void Session::RunWorker(Worker& worker) {
+  const bool disconnected = worker.Run(stopping_, options_.wake_signal);
+  bool last = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    last = --running_ == 0;
+    worker_ended_.Signal();
+  }
+  if (last && disconnected && options_.on_disconnect) options_.on_disconnect();
+}
+
+void Session::Stop() {
+  stopping_ = true;
+  {
+    absl::MutexLock lock(&mutex_);
+    while (running_ > 0) {
+      for (const auto& worker : workers_) worker->Wake(options_.wake_signal);
+      runtime_.WaitUntil(worker_ended_, mutex_, runtime_.BootTime() + kWakePeriod);
+    }
+  }
+  threads_.clear();
+}
+
+absl::Status Session::DropPages(uint64_t volume_id) {
+  fuse_notify_inval_inode_out body = {};
+  body.ino = NodeOf(volume_id);
+  const absl::Status status = Notify(fd_.get(), FUSE_NOTIFY_INVAL_INODE, &body, sizeof(body));
+  // The kernel does not know the inode, so it has no pages of it.
+  return absl::IsNotFound(status) ? absl::OkStatus() : status;
+}
+
+}  // namespace baton::fs

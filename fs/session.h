@@ -1,0 +1,92 @@
+// Serves a mount: takes the kernel's requests and answers them from a VolumeDirectory.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+#include <signal.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/base/runtime.h"
+#include "engine/base/unique_fd.h"
+#include "fs/attributes.h"
+#include "fs/settings.h"
+#include "fs/volume_directory.h"
+
+namespace baton::fs {
+
+class Worker;
+struct Mounted;
+
+struct SessionOptions {
+  int fd = -1;               // Mount::fd(), in this process or handed over; duplicated
+  std::string init_request;  // Mount::init_request()
+  // A session before this one, in any process, may have served the mount. All that it read and did
+  // not answer is delivered again. That session must be over before this one starts: a process
+  // that was stopped and wakes later would overwrite what this one acknowledged.
+  bool adopt = false;
+  Ownership ownership;
+  int workers = kDefaultWorkers;
+  // Given a handler that does nothing; must not be used for anything else in this process.
+  int wake_signal = SIGUSR2;
+  // Called at most once, from a worker, when the kernel has ended the connection (unmounted by
+  // someone else, aborted), not because of Stop. It must not destroy the session.
+  std::function<void()> on_disconnect;
+};
+
+// The threads that serve one mount. Requests are answered on the thread that received them;
+// Linux waits as long as it takes, so a VolumeIo may block for as long as there is a reason.
+//
+// A process that dies by SIGKILL with requests in flight harms nobody as long as someone else holds
+// the descriptor and starts a session with `adopt`: the buffers are resident, node ids and file
+// handles are volume ids, and the same request may be executed twice (it is positional).
+class Session {
+ public:
+  // `directory` and `runtime` outlive the session.
+  //  InvalidArgument     no usable descriptor, number of workers
+  //  FailedPrecondition  this kernel cannot do it: too old, or cannot resend to an adopter
+  //  ResourceExhausted   no memory for the buffers
+  static absl::StatusOr<std::unique_ptr<Session>> Start(VolumeDirectory& directory,
+                                                        Runtime& runtime, SessionOptions options);
+  ~Session();  // as Stop
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Finishes the requests that were received and takes no more; those wait for another session as
+  // long as the descriptor is held. Waits for VolumeIo calls that are under way. Idempotent. Not
+  // from a worker.
+  void Stop();
+
+  // Content of the volume changed other than by writes through this mount: pages that the kernel
+  // holds for memory maps are dropped. (Ordinary reads never come from pages.) Not while a lock is
+  // held that a VolumeIo or the directory may want: dirty pages are written back first.
+  absl::Status DropPages(uint64_t volume_id);
+
+ private:
+  Session(VolumeDirectory& directory, Runtime& runtime, SessionOptions options);
+
+  absl::Status Prepare();
+  absl::Status CheckDescriptor() const;
+  absl::Status AnswerInit(const std::string& answer);
+  absl::Status AskForResend();
+  absl::Status InstallWakeHandler();
+  void StartThreads();
+  void RunWorker(Worker& worker);
+
+  Runtime& runtime_;
+  const SessionOptions options_;
+  UniqueFd fd_;
+  std::unique_ptr<Mounted> mounted_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::atomic<bool> stopping_ = false;
+  absl::Mutex mutex_;
+  absl::CondVar worker_ended_;
+  size_t running_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::unique_ptr<Thread>> threads_;  // last: joined before anything goes
+};
+
+}  // namespace baton::fs

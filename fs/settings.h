@@ -1,0 +1,44 @@
+// The fixed numbers of the mount, in one place.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/base/limits.h"
+
+namespace baton::fs {
+
+constexpr uint64_t kPageBytes = 4096;
+
+// Threads that serve requests; each has one request at a time, so this is the depth at which the
+// storage is used.
+constexpr int kDefaultWorkers = 16;
+constexpr int kMaxWorkers = 256;
+
+// Asynchronous requests (those of io_submit and of read-ahead) that the kernel lets out at one
+// time, and how many make it call the mount congested. Well above the workers, so that a worker
+// that is done finds the next request waiting.
+constexpr unsigned kMaxBackground = 64;
+constexpr unsigned kCongestionThreshold = 48;
+
+// How long the kernel may believe what it was told. A name: not at all, because volumes come and
+// go by commands, on other controllers too, and a name is looked up only when a file is opened,
+// which is rare. Attributes: size, mode and owner never change; only the allocated size and the
+// time of the last write may be a second old.
+constexpr double kNameTimeoutSeconds = 0;
+constexpr double kAttributeTimeoutSeconds = 1;
+
+// Of one kind of log line, at most so many in so much time; the rest is counted.
+constexpr int kLogLinesPerPeriod = 10;
+constexpr absl::Duration kLogPeriod = absl::Seconds(10);
+
+// How often a worker that waits for a request is woken again while the session stops.
+constexpr absl::Duration kWakePeriod = absl::Milliseconds(1);
+
+static_assert(limits::kMaxRequestBytes % kPageBytes == 0);
+static_assert(kCongestionThreshold < kMaxBackground);
+static_assert(kDefaultWorkers <= kMaxWorkers);
+
+}  // namespace baton::fs

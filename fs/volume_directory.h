@@ -1,0 +1,42 @@
+// What the mount needs: a flat directory of fixed-size volumes. cli connects it with the engine.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/storage.h"
+#include "engine/base/volume_io.h"
+
+namespace baton::fs {
+
+struct VolumeEntry {
+  uint64_t id = 0;  // inode number and node id: the same in every process, never reused
+  std::string name;
+  uint64_t size_bytes = 0;
+  uint64_t allocated_bytes = 0;
+  int64_t created_unix_us = 0;
+};
+
+struct Capacity {
+  uint64_t total_bytes = 0;
+  uint64_t free_bytes = 0;
+};
+
+// Thread-safe.
+class VolumeDirectory {
+ public:
+  virtual ~VolumeDirectory() = default;
+  virtual std::vector<VolumeEntry> List() const = 0;
+  virtual absl::StatusOr<VolumeEntry> Lookup(const std::string& name) const = 0;  // NotFound
+  virtual absl::StatusOr<VolumeEntry> Get(uint64_t id) const = 0;                 // NotFound
+  // I/O on the volume; it counts as open while the handle lives.
+  virtual absl::StatusOr<std::unique_ptr<VolumeIo>> Open(uint64_t id) = 0;
+  virtual absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const = 0;
+  virtual absl::StatusOr<Capacity> GetCapacity() const = 0;
+};
+
+}  // namespace baton::fs

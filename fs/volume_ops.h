@@ -1,0 +1,66 @@
+// What each request of the kernel means for volumes: fixed-size regular files in one directory.
+#pragma once
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
+
+#include <string>
+
+#include "engine/base/bytes.h"
+#include "engine/base/runtime.h"
+#include "fs/attributes.h"
+#include "fs/log_limiter.h"
+#include "fs/open_volumes.h"
+#include "fs/volume_directory.h"
+
+namespace baton::fs {
+
+// What the requests of one mount share. Thread-safe.
+struct Mounted {
+  Mounted(VolumeDirectory& directory, Runtime& runtime, const Ownership& ownership)
+      : directory(directory),
+        ownership(ownership),
+        volumes(directory, runtime),
+        refusals(runtime),
+        failures(runtime) {}
+
+  // "volume 'alpha'", for log lines.
+  std::string Describe(uint64_t node) const;
+
+  VolumeDirectory& directory;
+  const Ownership ownership;
+  OpenVolumes volumes;
+  LogLimiter refusals;  // what a mount of volumes does not do
+  LogLimiter failures;  // what should have worked
+};
+
+// The user data of a libfuse session: one worker's view. A worker serves one request at a time, so
+// that its answer can be put together in one buffer.
+struct Server {
+  Mounted& mounted;
+  const MutableBytes answer;       // aligned for direct I/O, limits::kMaxRequestBytes
+  std::string* capture = nullptr;  // where answers go instead of to the kernel
+};
+
+// The requests that a mount of volumes answers; all others are ENOSYS, which the kernel remembers
+// (no extended attributes, no flush at close: closing needs nothing from us).
+//
+// The file handle that the kernel keeps and the node are the volume's: a request means the same in
+// every process. FORGET is nothing to us: nodes are not counted.
+fuse_lowlevel_ops VolumeOps();
+
+// Answers a request with the errno of `status`. What no application can have expected is logged:
+// "WHAT NODE failed: why".
+void ReplyError(fuse_req_t request, const absl::Status& status, const char* what, fuse_ino_t node);
+
+// The parts of VolumeOps().
+void AddNameOps(fuse_lowlevel_ops& ops);
+void AddDataOps(fuse_lowlevel_ops& ops);
+void AddRefusals(fuse_lowlevel_ops& ops);
+
+inline Server& ServerOf(fuse_req_t request) {
+  return *static_cast<Server*>(fuse_req_userdata(request));
+}
+inline Mounted& MountedOf(fuse_req_t request) { return ServerOf(request).mounted; }
+
+}  // namespace baton::fs

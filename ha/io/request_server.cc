@@ -1,0 +1,195 @@
+#include "ha/io/request_server.h"
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+
+#include <array>
+#include <cerrno>
+#include <deque>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "engine/base/errno_status.h"
+#include "engine/base/status.h"
+#include "engine/base/unique_fd.h"
+#include "ha/io/zmq_socket.h"
+
+namespace baton::ha {
+namespace {
+
+struct Envelope {
+  std::string peer;
+  std::string body;
+};
+
+// One loop thread owns the socket; workers meet it at two queues.
+class Server final : public RequestServer {
+ public:
+  Server(RequestServer::Options options, Handler handler)
+      : options_(options), handler_(std::move(handler)) {}
+  ~Server() override;
+  absl::Status Start(const UnixListener& listener);
+
+ private:
+  void Loop();
+  void ReceiveRequests();
+  void SendAnswers();
+  bool HasRoom() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Finished() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  void Work();
+  std::optional<Envelope> NextRequest() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Answer(const Envelope& request) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  void WakeLoop();
+  void ClearWake();
+
+  const RequestServer::Options options_;
+  const Handler handler_;
+  std::unique_ptr<ZmqContext> context_;
+  std::unique_ptr<ZmqSocket> socket_;  // the loop's
+  UniqueFd wake_;                      // an eventfd that workers use to wake the loop
+
+  absl::Mutex mutex_;
+  absl::CondVar request_queued_;
+  std::deque<Envelope> requests_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Envelope> answers_ ABSL_GUARDED_BY(mutex_);
+  int workers_left_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::vector<std::thread> workers_;
+  std::thread loop_;
+};
+
+absl::Status Server::Start(const UnixListener& listener) {
+  wake_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake_.valid()) return ErrnoStatus(errno, "make an eventfd for", listener.path());
+  BATON_ASSIGN_OR_RETURN(context_, ZmqContext::Make());
+  BATON_ASSIGN_OR_RETURN(socket_, ZmqSocket::Open(*context_, ZmqSocket::Type::kRouter));
+  BATON_RETURN_IF_ERROR(socket_->Serve(listener.path(), listener.fd()));
+  {
+    absl::MutexLock guard(&mutex_);
+    workers_left_ = options_.workers;
+  }
+  for (int i = 0; i < options_.workers; ++i) workers_.emplace_back([this] { Work(); });
+  loop_ = std::thread([this] { Loop(); });
+  return absl::OkStatus();
+}
+
+Server::~Server() {
+  {
+    absl::MutexLock guard(&mutex_);
+    stopping_ = true;
+    request_queued_.SignalAll();
+  }
+  for (std::thread& worker : workers_) worker.join();
+  if (loop_.joinable()) {
+    WakeLoop();
+    loop_.join();
+  }
+}
+
+void Server::Loop() {
+  pthread_setname_np(pthread_self(), "control");
+  while (!Finished()) {
+    // While the queue is full nothing is read: requests wait in their senders' sockets.
+    std::array<ZmqPollItem, 2> items{ZmqPollItem{.fd = wake_.get()},
+                                     ZmqPollItem{.handle = socket_->handle()}};
+    ZmqPoll(std::span(items).first(HasRoom() ? 2 : 1), absl::InfiniteDuration());
+    if (items[0].readable) ClearWake();
+    SendAnswers();
+    if (items[1].readable) ReceiveRequests();
+  }
+  SendAnswers();
+}
+
+void Server::ReceiveRequests() {
+  while (HasRoom()) {
+    std::optional<Frames> frames = socket_->Receive();
+    if (!frames) return;
+    if (frames->size() != 2) {
+      options_.dropped.fetch_add(1, std::memory_order_relaxed);
+      continue;
+    }
+    absl::MutexLock guard(&mutex_);
+    requests_.push_back({std::move((*frames)[0]), std::move((*frames)[1])});
+    request_queued_.Signal();
+  }
+}
+
+void Server::SendAnswers() {
+  std::deque<Envelope> answers;
+  {
+    absl::MutexLock guard(&mutex_);
+    answers.swap(answers_);
+  }
+  // Not taken: a sender that asks on and on without reading. It loses the answer.
+  for (Envelope& answer : answers) {
+    static_cast<void>(socket_->Send({std::move(answer.peer), std::move(answer.body)}));
+  }
+}
+
+bool Server::HasRoom() {
+  absl::MutexLock guard(&mutex_);
+  return !stopping_ && requests_.size() < options_.queued_requests;
+}
+
+bool Server::Finished() {
+  absl::MutexLock guard(&mutex_);
+  return stopping_ && workers_left_ == 0;
+}
+
+void Server::Work() {
+  pthread_setname_np(pthread_self(), "control-worker");
+  while (std::optional<Envelope> request = NextRequest()) Answer(*request);
+  absl::MutexLock guard(&mutex_);
+  --workers_left_;
+}
+
+std::optional<Envelope> Server::NextRequest() {
+  std::optional<Envelope> request;
+  {
+    absl::MutexLock guard(&mutex_);
+    while (requests_.empty() && !stopping_) request_queued_.Wait(&mutex_);
+    if (stopping_) return std::nullopt;
+    request = std::move(requests_.front());
+    requests_.pop_front();
+  }
+  WakeLoop();  // there is room again
+  return request;
+}
+
+void Server::Answer(const Envelope& request) {
+  std::optional<std::string> body = handler_(request.body);
+  if (!body) {
+    options_.dropped.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  {
+    absl::MutexLock guard(&mutex_);
+    answers_.push_back({request.peer, *std::move(body)});
+  }
+  WakeLoop();
+}
+
+void Server::WakeLoop() { ::eventfd_write(wake_.get(), 1); }
+
+void Server::ClearWake() {
+  eventfd_t count;
+  ::eventfd_read(wake_.get(), &count);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RequestServer>> RequestServer::Start(const UnixListener& listener,
+                                                                    Options options,
+                                                                    Handler handler) {
+  auto server = std::make_unique<Server>(options, std::move(handler));
+  BATON_RETURN_IF_ERROR(server->Start(listener));
+  return std::unique_ptr<RequestServer>(std::move(server));
+}
+
+}  // namespace baton::ha

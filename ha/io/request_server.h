@@ -1,0 +1,43 @@
+// The server's end of requests and answers: one frame of bytes each, at most
+// limits::kMaxMessageBytes. A second transport (between nodes) will be another listener handed to
+// the same loop; a subscription will be a class beside this one.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "ha/io/unix_listener.h"
+
+namespace baton::ha {
+
+// Answers requests on a few worker threads: one that takes long holds up none of the others until
+// all workers are busy, and then requests queue (bounded; beyond that, in their senders).
+class RequestServer {
+ public:
+  // Called by any worker, several at once. nullopt: the request is garbled; it is dropped, and its
+  // sender gets no answer. An answer longer than the limit closes the sender's connection.
+  using Handler = std::function<std::optional<std::string>(const std::string& request)>;
+
+  struct Options {
+    // Counts the messages that were dropped: with a wrong number of frames, or refused by the
+    // handler. A frame that is too long never gets so far: its connection is closed.
+    std::atomic<uint64_t>& dropped;  // outlives the server
+    int workers = 8;
+    size_t queued_requests = 64;  // read, and waiting for a worker
+  };
+
+  // `listener` outlives the server.
+  static absl::StatusOr<std::unique_ptr<RequestServer>> Start(const UnixListener& listener,
+                                                              Options options, Handler handler);
+  // Requests that workers have are finished and answered; queued ones are not.
+  virtual ~RequestServer() = default;
+};
+
+}  // namespace baton::ha

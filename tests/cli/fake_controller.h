@@ -1,0 +1,56 @@
+// The control socket of a controller whose engine is a fake, and programs that talk to it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/control_service.h"
+#include "engine/base/system_runtime.h"
+#include "ha/io/request_server.h"
+#include "ha/io/unix_listener.h"
+#include "tests/base/temporary_directory.h"
+#include "tests/cli/fake_engine.h"
+
+namespace baton {
+
+class FakeController {
+ public:
+  FakeController();
+
+  FakeEngine& engine() { return engine_; }
+  control::ControlService& service() { return *service_; }
+  const std::string& path() const { return path_; }
+  const std::string& directory() const { return directory_.path(); }
+  uint64_t garbled() const { return garbled_; }
+  std::vector<uint64_t> changed_volumes() const { return changed_volumes_; }
+  // As a process that dies: its socket file stays.
+  void Die();
+
+ private:
+  control::ControllerStatus Describe() const;
+
+  TemporaryDirectory directory_;
+  const std::string path_ = directory_.path() + "/control.sock";
+  SystemRuntime runtime_;
+  FakeEngine engine_;
+  std::atomic<uint64_t> garbled_{0};
+  std::vector<uint64_t> changed_volumes_;
+  std::unique_ptr<control::ControlService> service_;
+  std::unique_ptr<ha::UnixListener> listener_;
+  std::unique_ptr<ha::RequestServer> server_;
+};
+
+// A finished program.
+struct Finished {
+  int exit_code = -1;  // 128 + the signal when it was killed
+  std::string out;
+  std::string err;
+};
+
+// Runs `program` (batond or baton), which lies beside the test, to its end.
+Finished RunProgram(const std::string& program, const std::vector<std::string>& arguments);
+
+}  // namespace baton

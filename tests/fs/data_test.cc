@@ -1,0 +1,260 @@
+// The content of volumes through the mount.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <linux/falloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <random>
+#include <thread>
+
+#include "engine/base/limits.h"
+#include "engine/base/status.h"
+#include "tests/fs/mounted_test.h"
+
+namespace baton::fs {
+namespace {
+
+constexpr uint64_t kMiB = limits::kMiB;
+
+// Memory for O_DIRECT.
+class AlignedBuffer {
+ public:
+  explicit AlignedBuffer(size_t length) : bytes_(::aligned_alloc(4096, length)), length_(length) {}
+  ~AlignedBuffer() { ::free(bytes_); }
+  AlignedBuffer(const AlignedBuffer&) = delete;
+  AlignedBuffer& operator=(const AlignedBuffer&) = delete;
+  char* data() const { return static_cast<char*>(bytes_); }
+  size_t size() const { return length_; }
+
+ private:
+  void* const bytes_;
+  const size_t length_;
+};
+
+class DataTest : public MountedTest {
+ protected:
+  // What the storage has, behind the mount.
+  std::string Stored(uint64_t offset, size_t length) const {
+    const UniqueFd file(::open(volumes_->PathOf(kVolume).c_str(), O_RDONLY | O_CLOEXEC));
+    return ReadAt(file.get(), offset, length);
+  }
+};
+
+TEST_F(DataTest, AWriteIsOnStorageWhenItIsAcknowledged) {
+  const UniqueFd file = Open(O_RDWR);
+  const std::string data = Pattern(1, 5000);
+  WriteAt(file.get(), 777, data);
+  EXPECT_EQ(Stored(777, 5000), data);
+  EXPECT_EQ(ReadAt(file.get(), 777, 5000), data);
+}
+
+TEST_F(DataTest, NothingIsReadFromACache) {
+  const UniqueFd file = Open(O_RDWR);
+  WriteAt(file.get(), 0, "old");
+  EXPECT_EQ(ReadAt(file.get(), 0, 3), "old");
+  const UniqueFd behind(::open(volumes_->PathOf(kVolume).c_str(), O_WRONLY | O_CLOEXEC));
+  WriteAt(behind.get(), 0, "new");
+  EXPECT_EQ(ReadAt(file.get(), 0, 3), "new");
+}
+
+// One thread's part of the volume, which begins and ends anywhere.
+struct Part {
+  uint64_t begin = 0;
+  std::string content;
+  int seed = 0;
+};
+
+// Reads and writes of any offset and length up to half the part, against a model of it.
+void ReadAndWriteAtRandom(int direct, int buffered, Part& part) {
+  std::mt19937_64 random(static_cast<uint64_t>(part.seed));
+  for (int i = 0; i < 200 && !testing::Test::HasFailure(); ++i) {
+    const uint64_t length = 1 + random() % (i % 8 == 0 ? part.content.size() / 2 : 9000);
+    const uint64_t offset = random() % (part.content.size() - length + 1);
+    const int fd = random() % 2 == 0 ? direct : buffered;
+    if (random() % 2 == 0) {
+      const std::string data = Pattern(random(), length);
+      WriteAt(fd, part.begin + offset, data);
+      part.content.replace(offset, length, data);
+    } else {
+      ASSERT_TRUE(ReadAt(fd, part.begin + offset, length) == part.content.substr(offset, length))
+          << "seed " << part.seed << " step " << i << " offset " << offset << " length " << length;
+    }
+  }
+}
+
+TEST_F(DataTest, RandomReadsAndWritesOfSeveralThreadsMatchAModel) {
+  const UniqueFd direct = Open(O_RDWR | O_DIRECT);
+  const UniqueFd buffered = Open(O_RDWR);
+  constexpr uint64_t kPartBytes = 2 * kMiB + 1371;
+  std::vector<Part> parts;
+  for (int i = 0; i < 6; ++i) {
+    parts.push_back(
+        {.begin = 13 + i * kPartBytes, .content = std::string(kPartBytes, '\0'), .seed = i + 1});
+  }
+  std::vector<std::thread> threads;
+  for (Part& part : parts) {
+    threads.emplace_back([&] { ReadAndWriteAtRandom(direct.get(), buffered.get(), part); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const Part& part : parts) {
+    EXPECT_TRUE(Stored(part.begin, part.content.size()) == part.content) << part.seed;
+  }
+}
+
+TEST_F(DataTest, AMebibyteIsOneRequestInPageAlignedMemory) {
+  const UniqueFd file = Open(O_RDWR | O_DIRECT);
+  const AlignedBuffer buffer(kMiB);
+  std::memset(buffer.data(), 7, buffer.size());
+  ASSERT_EQ(::pwrite(file.get(), buffer.data(), kMiB, kMiB), static_cast<ssize_t>(kMiB));
+  ASSERT_EQ(::pread(file.get(), buffer.data(), kMiB, kMiB), static_cast<ssize_t>(kMiB));
+  EXPECT_EQ(counters_.writes, 1u);
+  EXPECT_EQ(counters_.reads, 1u);
+  EXPECT_EQ(counters_.longest_bytes, kMiB);
+  EXPECT_EQ(counters_.unaligned_buffers, 0u);
+}
+
+// Of one file: the kernel would send them one after the other without the open flag that says so.
+TEST_F(DataTest, WritesToOneFileGoSideBySide) {
+  volumes_->DelayEachIo(absl::Milliseconds(200));
+  const UniqueFd file = Open(O_RDWR);
+  const absl::Duration begin = runtime_.BootTime();
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&, i] { WriteAt(file.get(), i * 8192, Pattern(1, 4096)); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_LT(runtime_.BootTime() - begin, absl::Milliseconds(8 * 200));
+}
+
+TEST_F(DataTest, EndsLikeADisk) {
+  const UniqueFd file = Open(O_RDWR);
+  const std::string data = Pattern(2, 8192);
+  const off_t near_end = kVolumeBytes - 4096;
+  EXPECT_EQ(::pwrite(file.get(), data.data(), 8192, near_end), 4096) << "cut off at the end";
+  EXPECT_EQ(ErrorOf(::pwrite(file.get(), data.data(), 8192, kVolumeBytes)), ENOSPC);
+  EXPECT_EQ(ErrorOf(::pwrite(file.get(), data.data(), 1, kVolumeBytes + kMiB)), ENOSPC);
+  EXPECT_EQ(ReadAt(file.get(), near_end, 8192), data.substr(0, 4096));
+  EXPECT_EQ(ReadAt(file.get(), kVolumeBytes, 100), "");
+  EXPECT_EQ(::lseek(file.get(), 0, SEEK_END), static_cast<off_t>(kVolumeBytes));
+}
+
+TEST_F(DataTest, AnFsyncIsAFlush) {
+  const UniqueFd file = Open(O_RDWR);
+  ASSERT_EQ(::fsync(file.get()), 0);
+  ASSERT_EQ(::fdatasync(file.get()), 0);
+  EXPECT_EQ(counters_.flushes, 2u);
+}
+
+TEST_F(DataTest, PunchingAndZeroingDiscard) {
+  const UniqueFd file = Open(O_RDWR);
+  WriteAt(file.get(), 0, std::string(3 * 65536, 'x'));
+  const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  ASSERT_EQ(::fallocate(file.get(), punch, 0, 65536), 0);
+  ASSERT_EQ(::fallocate(file.get(), FALLOC_FL_ZERO_RANGE, 131072, 65536), 0);
+  EXPECT_EQ(counters_.discards, 2u);
+  EXPECT_EQ(ReadAt(file.get(), 0, 3 * 65536),
+            std::string(65536, '\0') + std::string(65536, 'x') + std::string(65536, '\0'));
+}
+
+TEST_F(DataTest, DiscardsAreCutOffAtTheEnd) {
+  const UniqueFd file = Open(O_RDWR);
+  const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  WriteAt(file.get(), kVolumeBytes - 4096, std::string(4096, 'x'));
+  ASSERT_EQ(::fallocate(file.get(), punch, kVolumeBytes - 4096, kMiB), 0);
+  EXPECT_EQ(ReadAt(file.get(), kVolumeBytes - 4096, 4096), std::string(4096, '\0'));
+  EXPECT_EQ(::fallocate(file.get(), punch, kVolumeBytes + kMiB, kMiB), 0);
+  EXPECT_EQ(counters_.discards, 1u);
+}
+
+TEST_F(DataTest, ReservingSpaceInsideIsAcceptedGrowingIsNot) {
+  const UniqueFd file = Open(O_RDWR);
+  EXPECT_EQ(ErrorOf(::fallocate(file.get(), 0, 0, kVolumeBytes)), 0);
+  EXPECT_EQ(ErrorOf(::fallocate(file.get(), 0, 0, kVolumeBytes + 1)), EPERM);
+  EXPECT_EQ(ErrorOf(::fallocate(file.get(), FALLOC_FL_ZERO_RANGE, kVolumeBytes, 1)), EPERM);
+  EXPECT_EQ(ErrorOf(::fallocate(file.get(), FALLOC_FL_COLLAPSE_RANGE, 0, 4096)), EOPNOTSUPP);
+  EXPECT_EQ(counters_.discards, 0u);
+  EXPECT_EQ(::lseek(file.get(), 0, SEEK_END), static_cast<off_t>(kVolumeBytes));
+}
+
+TEST_F(DataTest, SeekFindsDataAndHoles) {
+  const UniqueFd file = Open(O_RDWR);
+  EXPECT_EQ(ErrorOf(::lseek(file.get(), 0, SEEK_DATA)), ENXIO) << "an empty volume is one hole";
+  EXPECT_EQ(::lseek(file.get(), 5, SEEK_HOLE), 5);
+  WriteAt(file.get(), 65536, std::string(65536, 'x'));
+  EXPECT_EQ(::lseek(file.get(), 0, SEEK_DATA), 65536);
+  EXPECT_EQ(::lseek(file.get(), 70000, SEEK_DATA), 70000);
+  EXPECT_EQ(::lseek(file.get(), 0, SEEK_HOLE), 0);
+  EXPECT_EQ(::lseek(file.get(), 70000, SEEK_HOLE), 131072);
+  EXPECT_EQ(ErrorOf(::lseek(file.get(), 131072, SEEK_DATA)), ENXIO);
+  EXPECT_EQ(ErrorOf(::lseek(file.get(), kVolumeBytes, SEEK_HOLE)), ENXIO);
+}
+
+TEST_F(DataTest, TheEndOfAVolumeCountsAsAHole) {
+  const UniqueFd file = Open(O_RDWR);
+  WriteAt(file.get(), kVolumeBytes - 4096, std::string(4096, 'x'));
+  EXPECT_EQ(::lseek(file.get(), kVolumeBytes - 10, SEEK_HOLE), static_cast<off_t>(kVolumeBytes));
+}
+
+TEST_F(DataTest, AFailureOfTheVolumeIsAnInputOutputErrorUntilItIsOver) {
+  const UniqueFd file = Open(O_RDWR);
+  char byte = 'x';
+  volumes_->FailWith(Error(absl::StatusCode::kFailedPrecondition, "volume alpha is offline"));
+  EXPECT_EQ(ErrorOf(::pread(file.get(), &byte, 1, 0)), EIO);
+  EXPECT_EQ(ErrorOf(::pwrite(file.get(), &byte, 1, 0)), EIO);
+  volumes_->FailWith(Error(absl::StatusCode::kResourceExhausted, "no space on the storage"));
+  EXPECT_EQ(ErrorOf(::pwrite(file.get(), &byte, 1, 0)), ENOSPC);
+  volumes_->FailWith(absl::OkStatus());
+  EXPECT_EQ(::pwrite(file.get(), &byte, 1, 0), 1);
+}
+
+// A view of the volume's first page.
+class Mapping {
+ public:
+  Mapping(int fd, int flags)
+      : memory_(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, flags, fd, 0)) {}
+  ~Mapping() {
+    if (memory_ != MAP_FAILED) ::munmap(memory_, 4096);
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  bool ok() const { return memory_ != MAP_FAILED; }
+  char* data() const { return static_cast<char*>(memory_); }
+
+ private:
+  void* const memory_;
+};
+
+TEST_F(DataTest, APrivateMapShowsTheContent) {
+  const UniqueFd file = Open(O_RDWR);
+  WriteAt(file.get(), 0, "mapped");
+  const Mapping map(file.get(), MAP_PRIVATE);
+  ASSERT_TRUE(map.ok()) << std::strerror(errno);
+  EXPECT_EQ(std::string(map.data(), 6), "mapped");
+}
+
+TEST_F(DataTest, ASharedMapWritesTheContent) {
+  const UniqueFd file = Open(O_RDWR);
+  const Mapping map(file.get(), MAP_SHARED);
+  ASSERT_TRUE(map.ok()) << std::strerror(errno);
+  std::memcpy(map.data() + 10, "by memory", 9);
+  ASSERT_EQ(::msync(map.data(), 4096, MS_SYNC), 0);
+  EXPECT_EQ(Stored(10, 9), "by memory");
+  EXPECT_EQ(ReadAt(file.get(), 10, 9), "by memory");
+}
+
+TEST_F(DataTest, AMapShowsWhatChangedBehindTheMountOncePagesAreDropped) {
+  const UniqueFd file = Open(O_RDWR);
+  WriteAt(file.get(), 0, "old");
+  const Mapping map(file.get(), MAP_SHARED);
+  ASSERT_TRUE(map.ok()) << std::strerror(errno);
+  ASSERT_EQ(std::string(map.data(), 3), "old");
+  const UniqueFd behind(::open(volumes_->PathOf(kVolume).c_str(), O_WRONLY | O_CLOEXEC));
+  WriteAt(behind.get(), 0, "new");
+  ASSERT_TRUE(session_->DropPages(kVolume).ok());
+  EXPECT_EQ(std::string(map.data(), 3), "new");
+  EXPECT_TRUE(session_->DropPages(12345).ok()) << "a volume that the kernel never saw";
+}
+
+}  // namespace
+}  // namespace baton::fs

@@ -1,0 +1,154 @@
+#include "tests/fs/fake_volumes.h"
+
+#include <absl/time/clock.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "engine/base/errno_status.h"
+#include "engine/base/status.h"
+
+namespace baton::fs {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+
+class FileVolume final : public VolumeIo {
+ public:
+  FileVolume(FakeVolumes& owner, UniqueFd fd, uint64_t size_bytes)
+      : owner_(owner), fd_(std::move(fd)), size_bytes_(size_bytes) {
+    ++owner_.counters().open_handles;
+  }
+  ~FileVolume() override { --owner_.counters().open_handles; }
+
+  uint64_t size_bytes() const override { return size_bytes_; }
+
+  absl::Status Read(uint64_t offset, MutableBytes out) override {
+    BATON_RETURN_IF_ERROR(owner_.Begin(out.data(), out.size()));
+    ++owner_.counters().reads;
+    const ssize_t done = ::pread(fd_.get(), out.data(), out.size(), static_cast<off_t>(offset));
+    owner_.Finish();
+    return Whole(done, out.size(), "read");
+  }
+
+  absl::Status Write(uint64_t offset, Bytes data) override {
+    BATON_RETURN_IF_ERROR(owner_.Begin(data.data(), data.size()));
+    ++owner_.counters().writes;
+    const ssize_t done = ::pwrite(fd_.get(), data.data(), data.size(), static_cast<off_t>(offset));
+    owner_.Finish();
+    return Whole(done, data.size(), "write");
+  }
+
+  absl::Status Flush() override {
+    ++owner_.counters().flushes;
+    return ::fdatasync(fd_.get()) == 0 ? absl::OkStatus() : ErrnoStatus(errno, "sync", "volume");
+  }
+
+  absl::Status Discard(uint64_t offset, uint64_t length_bytes) override {
+    ++owner_.counters().discards;
+    const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    return ::fallocate(fd_.get(), mode, static_cast<off_t>(offset),
+                       static_cast<off_t>(length_bytes)) == 0
+               ? absl::OkStatus()
+               : ErrnoStatus(errno, "punch", "volume");
+  }
+
+ private:
+  static absl::Status Whole(ssize_t done, size_t wanted, const char* what) {
+    if (done == static_cast<ssize_t>(wanted)) return absl::OkStatus();
+    return Error(absl::StatusCode::kInternal, "{} of {} bytes: {} done", what, wanted, done);
+  }
+
+  FakeVolumes& owner_;
+  const UniqueFd fd_;
+  const uint64_t size_bytes_;
+};
+
+}  // namespace
+
+FakeVolumes::FakeVolumes(std::string directory, IoCounters& counters, int open_flags)
+    : directory_(std::move(directory)), counters_(counters), open_flags_(open_flags) {}
+
+std::string FakeVolumes::PathOf(uint64_t id) const { return fmt::format("{}/{}", directory_, id); }
+
+void FakeVolumes::Add(uint64_t id, const std::string& name, uint64_t size_bytes) {
+  const UniqueFd file(::open(PathOf(id).c_str(), O_RDWR | O_CREAT, 0600));
+  (void)!::ftruncate(file.get(), static_cast<off_t>(size_bytes));
+  absl::MutexLock lock(&mutex_);
+  entries_[id] = {.id = id, .name = name, .size_bytes = size_bytes, .created_unix_us = 1'000'000};
+}
+
+void FakeVolumes::Remove(uint64_t id) {
+  absl::MutexLock lock(&mutex_);
+  entries_.erase(id);
+}
+
+void FakeVolumes::FailWith(absl::Status status) {
+  absl::MutexLock lock(&mutex_);
+  failure_ = std::move(status);
+}
+
+VolumeEntry FakeVolumes::Current(const VolumeEntry& entry) const {
+  VolumeEntry result = entry;
+  struct stat attributes = {};
+  if (::stat(PathOf(entry.id).c_str(), &attributes) == 0) {
+    result.allocated_bytes = static_cast<uint64_t>(attributes.st_blocks) * 512;
+  }
+  return result;
+}
+
+std::vector<VolumeEntry> FakeVolumes::List() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<VolumeEntry> result;
+  for (const auto& [id, entry] : entries_) result.push_back(Current(entry));
+  return result;
+}
+
+absl::StatusOr<VolumeEntry> FakeVolumes::Lookup(const std::string& name) const {
+  for (const VolumeEntry& entry : List()) {
+    if (entry.name == name) return entry;
+  }
+  return Error(absl::StatusCode::kNotFound, "no volume {}", name);
+}
+
+absl::StatusOr<VolumeEntry> FakeVolumes::Get(uint64_t id) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return Error(absl::StatusCode::kNotFound, "no volume {}", id);
+  return Current(found->second);
+}
+
+absl::StatusOr<std::unique_ptr<VolumeIo>> FakeVolumes::Open(uint64_t id) {
+  BATON_ASSIGN_OR_RETURN(const VolumeEntry entry, Get(id));
+  UniqueFd fd(::open(PathOf(id).c_str(), O_RDWR | O_CLOEXEC | open_flags_));
+  if (!fd.valid()) return ErrnoStatus(errno, "open", PathOf(id));
+  return std::make_unique<FileVolume>(*this, std::move(fd), entry.size_bytes);
+}
+
+absl::StatusOr<std::optional<DataRange>> FakeVolumes::NextData(uint64_t id, uint64_t offset) const {
+  const UniqueFd file(::open(PathOf(id).c_str(), O_RDONLY | O_CLOEXEC));
+  const off_t begin = ::lseek(file.get(), static_cast<off_t>(offset), SEEK_DATA);
+  if (begin < 0) return std::optional<DataRange>();
+  const off_t end = ::lseek(file.get(), begin, SEEK_HOLE);
+  return DataRange{static_cast<uint64_t>(begin), static_cast<uint64_t>(end)};
+}
+
+absl::StatusOr<Capacity> FakeVolumes::GetCapacity() const {
+  return Capacity{.total_bytes = 1'000'000 * kPage, .free_bytes = 400'000 * kPage};
+}
+
+absl::Status FakeVolumes::Begin(const void* memory, uint64_t length_bytes) {
+  ++counters_.begun;
+  if (reinterpret_cast<uintptr_t>(memory) % kPage != 0) ++counters_.unaligned_buffers;
+  uint64_t longest = counters_.longest_bytes;
+  while (length_bytes > longest &&
+         !counters_.longest_bytes.compare_exchange_weak(longest, length_bytes)) {
+  }
+  if (const absl::Duration delay = delay_; delay > absl::ZeroDuration()) absl::SleepFor(delay);
+  absl::MutexLock lock(&mutex_);
+  return failure_;
+}
+
+}  // namespace baton::fs

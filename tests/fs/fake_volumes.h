@@ -1,0 +1,67 @@
+// A directory of volumes for tests of the mount: plain files, with counters and faults.
+#pragma once
+
+#include <absl/container/btree_map.h>
+#include <absl/synchronization/mutex.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/base/unique_fd.h"
+#include "fs/volume_directory.h"
+
+namespace baton::fs {
+
+// What reached the volumes. Lives where the test wants it, also in memory that processes share.
+struct IoCounters {
+  std::atomic<uint64_t> begun{0};  // reads and writes
+  std::atomic<uint64_t> finished{0};
+  std::atomic<uint64_t> reads{0};
+  std::atomic<uint64_t> writes{0};
+  std::atomic<uint64_t> flushes{0};
+  std::atomic<uint64_t> discards{0};
+  std::atomic<uint64_t> longest_bytes{0};
+  std::atomic<uint64_t> unaligned_buffers{0};  // memory that does not begin at a page
+  std::atomic<int> open_handles{0};
+};
+
+// Thread-safe.
+class FakeVolumes final : public VolumeDirectory {
+ public:
+  // Files are kept in `directory`; `open_flags` are added to the files' (O_DIRECT).
+  FakeVolumes(std::string directory, IoCounters& counters, int open_flags = 0);
+
+  void Add(uint64_t id, const std::string& name, uint64_t size_bytes);
+  void Remove(uint64_t id);
+  // Every call on a volume's content returns it from now on.
+  void FailWith(absl::Status status);
+  void DelayEachIo(absl::Duration delay) { delay_ = delay; }
+  std::string PathOf(uint64_t id) const;
+
+  std::vector<VolumeEntry> List() const override;
+  absl::StatusOr<VolumeEntry> Lookup(const std::string& name) const override;
+  absl::StatusOr<VolumeEntry> Get(uint64_t id) const override;
+  absl::StatusOr<std::unique_ptr<VolumeIo>> Open(uint64_t id) override;
+  absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const override;
+  absl::StatusOr<Capacity> GetCapacity() const override;
+
+  // For a volume's handle: begins and ends one transfer.
+  absl::Status Begin(const void* memory, uint64_t length_bytes);
+  void Finish() { ++counters_.finished; }
+  IoCounters& counters() { return counters_; }
+
+ private:
+  VolumeEntry Current(const VolumeEntry& entry) const;
+
+  const std::string directory_;
+  IoCounters& counters_;
+  const int open_flags_;
+  std::atomic<absl::Duration> delay_ = absl::ZeroDuration();
+  mutable absl::Mutex mutex_;
+  absl::btree_map<uint64_t, VolumeEntry> entries_ ABSL_GUARDED_BY(mutex_);
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace baton::fs

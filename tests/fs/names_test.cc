@@ -1,0 +1,158 @@
+// Volumes as names in a directory.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/time.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "engine/base/limits.h"
+#include "engine/base/status.h"
+#include "tests/fs/mounted_test.h"
+
+namespace baton::fs {
+namespace {
+
+using testing::ElementsAre;
+
+class NamesTest : public MountedTest {
+ protected:
+  struct stat StatOf(const std::string& name) const {
+    struct stat result = {};
+    EXPECT_EQ(::stat(Path(name).c_str(), &result), 0) << std::strerror(errno);
+    return result;
+  }
+
+  int StatError(const std::string& name) const {
+    struct stat unused = {};
+    return ErrorOf(::stat(Path(name).c_str(), &unused));
+  }
+
+  std::vector<std::string> Names() const {
+    std::vector<std::string> result;
+    for (const auto& entry : std::filesystem::directory_iterator(mount_->path())) {
+      result.push_back(entry.path().filename());
+    }
+    std::sort(result.begin(), result.end());
+    return result;
+  }
+};
+
+TEST_F(NamesTest, AVolumeIsARegularFileOfItsSize) {
+  const struct stat attributes = StatOf("alpha");
+  EXPECT_TRUE(S_ISREG(attributes.st_mode));
+  EXPECT_EQ(attributes.st_mode & 07777, 0660u);
+  EXPECT_EQ(attributes.st_size, static_cast<off_t>(kVolumeBytes));
+  EXPECT_EQ(attributes.st_nlink, 1u);
+}
+
+TEST_F(NamesTest, BlocksAreThoseThatAreAllocated) {
+  EXPECT_EQ(StatOf("alpha").st_blocks, 0);
+  const UniqueFd file = Open(O_RDWR);
+  WriteAt(file.get(), 0, Pattern(1, 64 << 10));
+  ASSERT_EQ(::fsync(file.get()), 0);
+  EXPECT_GE(StatOf("alpha").st_blocks, (64 << 10) / 512);
+}
+
+TEST_F(NamesTest, TheTimeOfTheLastWriteIsKnown) {
+  const UniqueFd file = Open(O_RDWR);
+  const struct stat before = StatOf("alpha");
+  WriteAt(file.get(), 0, "x");
+  struct stat after = {};
+  ASSERT_EQ(::fstat(file.get(), &after), 0);
+  EXPECT_GT(after.st_mtim.tv_sec * 1'000'000'000 + after.st_mtim.tv_nsec,
+            before.st_mtim.tv_sec * 1'000'000'000 + before.st_mtim.tv_nsec);
+}
+
+TEST_F(NamesTest, InodesDependOnTheVolumeAlone) {
+  volumes_->Add(1, "first", 4096);
+  const ino_t alpha = StatOf("alpha").st_ino;
+  const ino_t first = StatOf("first").st_ino;
+  const ino_t root = StatOf("").st_ino;
+  EXPECT_EQ(root, 1u);
+  EXPECT_NE(first, root);
+  EXPECT_NE(first, alpha);
+
+  session_->Stop();
+  Serve(/*adopt=*/true);
+  EXPECT_EQ(StatOf("alpha").st_ino, alpha);
+  EXPECT_EQ(StatOf("first").st_ino, first);
+}
+
+TEST_F(NamesTest, AMissingNameIsNotFound) { EXPECT_EQ(StatError("nobody"), ENOENT); }
+
+TEST_F(NamesTest, ListsTheVolumes) {
+  volumes_->Add(9, "gamma", 4096);
+  volumes_->Add(8, "beta", 4096);
+  EXPECT_THAT(Names(), ElementsAre("alpha", "beta", "gamma"));
+}
+
+TEST_F(NamesTest, ListsAsManyAsThereMayBe) {
+  std::vector<std::string> expected = {"alpha"};
+  for (uint64_t id = 100; id < 100 + 600; ++id) {
+    volumes_->Add(id, fmt::format("volume-with-a-name-of-some-length-{}", id), 4096);
+    expected.push_back(fmt::format("volume-with-a-name-of-some-length-{}", id));
+  }
+  EXPECT_EQ(Names(), expected);
+}
+
+TEST_F(NamesTest, ANameComesAndGoesAtOnce) {
+  EXPECT_EQ(StatError("late"), ENOENT);
+  volumes_->Add(20, "late", 4096);
+  EXPECT_EQ(StatError("late"), 0);
+  volumes_->Remove(20);
+  EXPECT_EQ(StatError("late"), ENOENT);
+  volumes_->Add(21, "late", 8192);
+  EXPECT_EQ(StatOf("late").st_size, 8192);
+}
+
+TEST_F(NamesTest, CapacityIsThePools) {
+  struct statvfs answer = {};
+  ASSERT_EQ(::statvfs(mount_->path().c_str(), &answer), 0);
+  EXPECT_EQ(answer.f_blocks * answer.f_frsize, 1'000'000u * 4096);
+  EXPECT_EQ(answer.f_bavail * answer.f_frsize, 400'000u * 4096);
+  EXPECT_EQ(answer.f_namemax, limits::kMaxNameBytes);
+}
+
+TEST_F(NamesTest, NamesCannotBeMadeRenamedOrRemoved) {
+  EXPECT_EQ(ErrorOf(::open(Path("new").c_str(), O_CREAT | O_RDWR, 0600)), EPERM);
+  EXPECT_EQ(ErrorOf(::mknod(Path("new").c_str(), S_IFREG | 0600, 0)), EPERM);
+  EXPECT_EQ(ErrorOf(::mkdir(Path("new").c_str(), 0700)), EPERM);
+  EXPECT_EQ(ErrorOf(::symlink("alpha", Path("new").c_str())), EPERM);
+  EXPECT_EQ(ErrorOf(::link(Path("alpha").c_str(), Path("new").c_str())), EPERM);
+  EXPECT_EQ(ErrorOf(::rename(Path("alpha").c_str(), Path("new").c_str())), EPERM);
+  EXPECT_EQ(ErrorOf(::unlink(Path("alpha").c_str())), EPERM);
+  EXPECT_THAT(Names(), ElementsAre("alpha"));
+}
+
+TEST_F(NamesTest, AVolumeKeepsItsSize) {
+  const UniqueFd file = Open(O_RDWR);
+  const std::string data = Pattern(3, 4096);
+  WriteAt(file.get(), 8192, data);
+  EXPECT_EQ(ErrorOf(::ftruncate(file.get(), 0)), EPERM);
+  EXPECT_EQ(ErrorOf(::ftruncate(file.get(), kVolumeBytes + 4096)), EPERM);
+  EXPECT_EQ(ErrorOf(::truncate(Path().c_str(), 4096)), EPERM);
+  EXPECT_EQ(ErrorOf(::open(Path().c_str(), O_RDWR | O_TRUNC)), EPERM);
+  EXPECT_EQ(ErrorOf(::ftruncate(file.get(), kVolumeBytes)), 0) << "to the size that it has";
+  EXPECT_EQ(StatOf("alpha").st_size, static_cast<off_t>(kVolumeBytes));
+  EXPECT_EQ(ReadAt(file.get(), 8192, 4096), data);
+}
+
+TEST_F(NamesTest, ModeAndOwnerAreTheControllersTimesDoNotMatter) {
+  EXPECT_EQ(ErrorOf(::chmod(Path().c_str(), 0777)), EPERM);
+  EXPECT_EQ(ErrorOf(::chown(Path().c_str(), 1, 1)), EPERM);
+  EXPECT_EQ(ErrorOf(::utimes(Path().c_str(), nullptr)), 0);
+  EXPECT_EQ(StatOf("alpha").st_mode & 07777, 0660u);
+  EXPECT_EQ(StatOf("alpha").st_uid, 0u);
+}
+
+TEST_F(NamesTest, ThereAreNoExtendedAttributes) {
+  EXPECT_EQ(ErrorOf(::setxattr(Path().c_str(), "user.x", "1", 1, 0)), EOPNOTSUPP);
+  EXPECT_EQ(ErrorOf(::getxattr(Path().c_str(), "user.x", nullptr, 0)), EOPNOTSUPP);
+}
+
+}  // namespace
+}  // namespace baton::fs

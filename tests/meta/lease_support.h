@@ -1,0 +1,62 @@
+// What the tests of the lease have in common.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/meta/lease.h"
+#include "engine/meta/node_identity.h"
+#include "tests/base/testing.h"
+#include "tests/sim/sim_machine.h"
+
+namespace baton {
+
+// When the process would be killed; nullopt while nothing is armed.
+using KillTime = std::shared_ptr<std::optional<absl::Duration>>;
+
+class RecordingKillTimer final : public KillTimer {
+ public:
+  explicit RecordingKillTimer(KillTime time) : time_(std::move(time)) {}
+  ~RecordingKillTimer() override { Disarm(); }
+  absl::Status Arm(absl::Duration deadline) override {
+    *time_ = deadline;
+    return absl::OkStatus();
+  }
+  void Disarm() override { time_->reset(); }
+
+ private:
+  const KillTime time_;
+};
+
+inline KillTime MakeKillTime() { return std::make_shared<std::optional<absl::Duration>>(); }
+
+inline LeaseRecord RecordOf(uint64_t epoch, const std::string& node) {
+  return {.epoch = epoch,
+          .counter = 1,
+          .node = node,
+          .boot_id = "boot-of-" + node,
+          .instance = "instance-of-" + node};
+}
+
+inline NodeIdentity IdentityOf(const std::string& node) {
+  return {.node = node, .boot_id = "boot-of-" + node, .instance = "instance-of-" + node};
+}
+
+// The directories that a pool has.
+inline void MakePoolDirectories(Storage& storage) {
+  for (const char* path : {"lease", "meta"}) ASSERT_OK(storage.MakeDirectory(path));
+  ASSERT_OK(storage.SyncDirectory(""));
+}
+
+// From now on every renewal of an epoch fails.
+inline sim::Fault FailRenewals(uint64_t epoch, bool sticky = true) {
+  return {.matches =
+              [path = LeasePath(epoch)](const sim::Operation& operation) {
+                return operation.kind == sim::OperationKind::kWrite && operation.path == path;
+              },
+          .status = absl::DataLossError("the device is gone"),
+          .sticky = sticky};
+}
+
+}  // namespace baton

@@ -1,0 +1,150 @@
+#include "engine/meta/pool_file.h"
+
+#include "engine/base/checksum.h"
+#include "engine/base/limits.h"
+#include "engine/base/posix_storage.h"
+#include "engine/base/system_runtime.h"
+#include "tests/base/temporary_directory.h"
+#include "tests/base/testing.h"
+#include "tests/meta/flip.h"
+#include "tests/sim/sim_machine.h"
+
+namespace baton {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr char kPoolId[] = "0123456789abcdef0123456789abcdef";
+
+class PoolFileTest : public testing::Test {
+ protected:
+  absl::Status Init() { return InitPool(*storage_, DURABILITY_SYNC, runtime_, kPoolId); }
+  std::filesystem::path PoolFile() const { return directory_.path() + "/pool.pb"; }
+  void Write(const std::string& name, const std::string& content) {
+    std::ofstream(directory_.path() + "/" + name, std::ios::binary) << content;
+  }
+
+  TemporaryDirectory directory_;
+  SystemRuntime runtime_;
+  const std::unique_ptr<PosixStorage> storage_ = Must(PosixStorage::Open(directory_.path()));
+};
+
+TEST_F(PoolFileTest, AnEmptyDirectoryBecomesAPool) {
+  const int64_t before_us = absl::ToUnixMicros(runtime_.WallTime());
+  ASSERT_OK(Init());
+  const PoolRecord record = Must(ReadPool(*storage_));
+  EXPECT_EQ(record.format_version(), 1U);
+  EXPECT_EQ(record.pool_id(), kPoolId);
+  EXPECT_EQ(record.durability(), DURABILITY_SYNC);
+  EXPECT_GE(record.created_unix_us(), before_us);
+  EXPECT_THAT(Must(storage_->List("")),
+              ElementsAre("intents", "lease", "meta", "pool.pb", "volumes"));
+  const auto intents = Must(storage_->Open("intents", {.read_only = true}));
+  EXPECT_EQ(Must(intents->SizeBytes()), limits::kIntentSlots * limits::kBlockBytes);
+  EXPECT_EQ(Must(intents->AllocatedBytes()), limits::kIntentSlots * limits::kBlockBytes);
+}
+
+TEST_F(PoolFileTest, EveryPoolHasAnIdOfItsOwn) {
+  EXPECT_NE(RandomPoolId(), RandomPoolId());
+  EXPECT_THAT(RandomPoolId(), testing::MatchesRegex("[0-9a-f]{32}"));
+}
+
+TEST_F(PoolFileTest, APoolIsNotMadeTwice) {
+  ASSERT_OK(Init());
+  EXPECT_CODE(Init(), kAlreadyExists);
+  EXPECT_EQ(Must(ReadPool(*storage_)).pool_id(), kPoolId);
+}
+
+TEST_F(PoolFileTest, ADirectoryThatIsNotEmptyIsRefusedByTheNameOfWhatIsInIt) {
+  Write("holiday.jpg", "x");
+  const absl::Status status = Init();
+  EXPECT_CODE(status, kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("holiday.jpg"));
+  EXPECT_THAT(Must(storage_->List("")), ElementsAre("holiday.jpg"));
+}
+
+TEST_F(PoolFileTest, ADirectoryOfVolumesWithoutAPoolFileIsRefused) {
+  std::filesystem::create_directory(directory_.path() + "/volumes");
+  Write("volumes/a", "x");
+  EXPECT_CODE(Init(), kFailedPrecondition);
+}
+
+TEST_F(PoolFileTest, TheRootOfAFileSystemIsEmptyEnough) {
+  std::filesystem::create_directory(directory_.path() + "/lost+found");
+  EXPECT_OK(Init());
+}
+
+TEST_F(PoolFileTest, AnEmptyDirectoryIsNoPool) { EXPECT_CODE(ReadPool(*storage_), kNotFound); }
+
+TEST_F(PoolFileTest, EveryFlippedByteIsDetectedAndTheFileNamed) {
+  ASSERT_OK(Init());
+  for (uint64_t offset = 0; offset < std::filesystem::file_size(PoolFile()); ++offset) {
+    FlipByte(PoolFile(), offset);
+    const absl::Status status = ReadPool(*storage_).status();
+    ASSERT_EQ(status.code(), absl::StatusCode::kDataLoss) << offset;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("pool.pb"));
+    FlipByte(PoolFile(), offset);
+  }
+  EXPECT_OK(ReadPool(*storage_));
+}
+
+TEST_F(PoolFileTest, AnotherLengthIsDetected) {
+  ASSERT_OK(Init());
+  const uint64_t size = std::filesystem::file_size(PoolFile());
+  for (uint64_t length = size + 3; length-- > 0;) {
+    if (length == size) continue;
+    std::filesystem::resize_file(PoolFile(), length);
+    ASSERT_EQ(ReadPool(*storage_).status().code(), absl::StatusCode::kDataLoss) << length;
+  }
+}
+
+TEST_F(PoolFileTest, ANewerFormatIsNotTakenForAGarbledOne) {
+  PoolRecord record;
+  record.set_format_version(2);
+  SealedBytes sealed;
+  sealed.set_payload(record.SerializeAsString());
+  sealed.set_xxh3(Checksum64(BytesOf(sealed.payload())));
+  Write("pool.pb", sealed.SerializeAsString());
+  const absl::Status status = ReadPool(*storage_).status();
+  EXPECT_CODE(status, kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("format 2"));
+}
+
+// After a power cut at any step the directory is a pool, or making one can begin again.
+TEST(PoolCrashTest, ACrashLeavesAPoolOrNone) {
+  bool crashed = true;
+  int pools = 0, none = 0;
+  for (uint64_t step = 1; crashed; ++step) {
+    for (uint64_t seed = 0; seed < 20; ++seed) {
+      sim::SimMachine machine(seed);
+      const auto init = [&] {
+        return InitPool(machine.storage(), DURABILITY_NODE, machine.runtime(), kPoolId);
+      };
+      machine.steps().CrashAt(step, sim::CrashKind::kPower);
+      machine.runtime().Run([&] { init().IgnoreError(); });
+      crashed = machine.steps().crashed();
+      machine.Restart();
+      machine.runtime().Run([&] {
+        const absl::StatusOr<PoolRecord> record = ReadPool(machine.storage());
+        if (!record.ok()) {
+          ASSERT_TRUE(absl::IsNotFound(record.status()));
+          ASSERT_OK(init());
+          ++none;
+        }
+        pools += record.ok();
+        ASSERT_EQ(Must(ReadPool(machine.storage())).pool_id(), kPoolId);
+        for (const char* path : {"volumes", "meta", "lease"}) {
+          ASSERT_TRUE(Must(machine.storage().Exists(path)));
+        }
+        ASSERT_EQ(machine.storage().Peek("intents").size(),
+                  limits::kIntentSlots * limits::kBlockBytes);
+      });
+    }
+  }
+  EXPECT_GT(pools, 10);
+  EXPECT_GT(none, 100);
+}
+
+}  // namespace
+}  // namespace baton

@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+"""The storage fills up while a clone copies: what is in production is served first."""
+
+import os
+
+import lab
+from lab import KIB, MIB, SystemTest
+
+IMAGE_BYTES = 96 * MIB
+
+
+class FullDisk(SystemTest):
+    """A pool on a file system that has room for the source, but not for a whole target."""
+
+    def setUp(self):
+        super().setUp()
+        disk = self.lab.directory / "disk"
+        with open(disk, "wb") as file:
+            file.truncate(256 * MIB)
+        lab.run("mkfs.ext4", "-q", "-F", "-m", "0", disk)
+        self.storage = self.lab.mount_file_system(disk, "storage", "-o", "loop")
+        pool = self.storage / "pool"
+        pool.mkdir()
+        lab.run(lab.BUILD / "baton", "pool", "init", pool)
+        self.controller = self.lab.start_controller(pool=pool)
+        self.image = self.lab.directory / "image"
+        lab.fill_random(self.image, IMAGE_BYTES, seed=7)
+        self.source = self.controller.import_volume("src", self.image)
+        self.target = self.controller.create_volume("dst", "96M")
+        self.ballast = self.storage / "ballast"
+        self.leave_free(32 * MIB)
+
+    def leave_free(self, size):
+        space = os.statvfs(self.storage)
+        with open(self.ballast, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - size)
+
+    def state(self, clone):
+        return self.controller.clone(clone)["state"]
+
+    def assert_source_is_served(self):
+        """Every extent of the source can still be written and read back."""
+        model = bytearray(self.image.read_bytes())
+        with open(self.source, "r+b", buffering=0) as file:
+            for offset in range(0, IMAGE_BYTES, 64 * KIB):
+                data = os.urandom(4 * KIB)
+                self.assertEqual(os.pwrite(file.fileno(), data, offset), len(data))
+                model[offset:offset + len(data)] = data
+            os.fsync(file.fileno())
+        self.assertEqual(self.source.read_bytes(), model)
+
+    def test_background_copy_fails_the_clone_and_production_goes_on(self):
+        clone = self.controller.start_clone("src", "dst")
+        lab.wait_until(lambda: self.state(clone) == "failed", what="the state failed")
+        self.assertIn("space", self.controller.clone(clone)["error"].lower())
+        self.assert_source_is_served()
+        with self.assertRaises(OSError):
+            self.target.read_bytes()
+
+    def test_host_writes_fail_the_clone_and_production_goes_on(self):
+        clone = self.controller.start_clone("src", "dst", "--rate", "64K")
+        self.assert_source_is_served()
+        self.assertEqual(self.state(clone), "failed")
+        with self.assertRaises(OSError):
+            self.target.read_bytes()
+
+    def test_failed_clone_is_started_anew_when_there_is_space(self):
+        clone = self.controller.start_clone("src", "dst")
+        lab.wait_until(lambda: self.state(clone) == "failed", what="the state failed")
+        self.ballast.unlink()
+        self.controller.run("clone", "activate", clone)
+        self.controller.run("clone", "start", clone)
+        self.controller.wait_clone(clone)
+        self.assert_same_content(self.target, self.image)
+
+    def test_policy_fail_write_keeps_the_clone_exact(self):
+        clone = self.controller.start_clone("src", "dst", "--rate", "64K",
+                                            "--on-error", "fail-write")
+        refused = 0
+        with open(self.source, "r+b", buffering=0) as file:
+            for offset in range(0, IMAGE_BYTES, 64 * KIB):
+                try:
+                    os.pwrite(file.fileno(), os.urandom(4 * KIB), offset)
+                except OSError:
+                    refused += 1
+        self.assertGreater(refused, 100)
+        self.assertIn(self.state(clone), ("copying", "paused"))
+        self.assert_same_content(self.target, self.image)
+        self.ballast.unlink()
+        with open(self.source, "r+b", buffering=0) as file:
+            self.assertEqual(os.pwrite(file.fileno(), b"now there is space", IMAGE_BYTES - MIB), 18)
+        self.controller.run("clone", "set", clone, "--rate", "1G")
+        self.controller.wait_clone(clone)
+        self.assert_same_content(self.target, self.image)
+
+    def test_failed_clone_stays_failed_after_a_crash(self):
+        clone = self.controller.start_clone("src", "dst")
+        lab.wait_until(lambda: self.state(clone) == "failed", what="the state failed")
+        self.controller.kill()
+        self.controller.start()
+        self.assertEqual(self.state(clone), "failed")
+        self.assert_source_is_served()
+
+
+if __name__ == "__main__":
+    lab.main()

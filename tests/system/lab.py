@@ -1,0 +1,356 @@
+"""What the system tests share: scratch directories, controllers, loop devices, and an end to all of
+them however a test ends.
+
+Everything a Lab makes is undone by Lab.close(), in reverse order: a test needs no clean-up of its own.
+When the time of a test is over (BATON_TEST_TIMEOUT, set by CMake), all controllers are killed, so
+that no I/O of the test hangs any longer, and the test fails.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BATON_BUILD", SOURCE / "build"))
+
+KIB = 1024
+MIB = 1024 * KIB
+BLOCK_BYTES = 4 * KIB
+EXTENT_BYTES = 64 * KIB
+EXTENTS_IN_FLIGHT = 64  # what one kill can make the controller copy again: limits.h
+
+# Exit codes of `baton`.
+REFUSED, USAGE, DEGRADED, UNREACHABLE, TIMED_OUT = 1, 2, 3, 4, 5
+
+
+class OutOfTime(Exception):
+    """The time of this test is over."""
+
+
+class _Deadline:
+    """Kills the controllers shortly before ctest would kill the test, which could clean up nothing."""
+
+    def __init__(self):
+        self.expired = False
+        self.controllers = set()
+        seconds = float(os.environ.get("BATON_TEST_TIMEOUT", 0))
+        signal.signal(signal.SIGUSR1, self._interrupt)
+        signal.signal(signal.SIGTERM, self._interrupt)
+        if seconds:
+            timer = threading.Timer(seconds - min(15, seconds / 4), self._expire)
+            timer.daemon = True
+            timer.start()
+
+    def _expire(self):
+        self.expired = True
+        for controller in list(self.controllers):
+            controller.signal(signal.SIGKILL)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    def _interrupt(self, number, _frame):
+        self.expired = True
+        raise OutOfTime(f"the test was ended by {signal.Signals(number).name}")
+
+
+deadline = _Deadline()
+
+
+def run(*command, check=True, timeout=120, **options):
+    """Runs a program to its end; the answer has its output as text. Fails the test on an error."""
+    result = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            timeout=timeout, check=False, **options)
+    if check and result.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, command))}: exit {result.returncode}\n"
+                             f"{result.stdout}{result.stderr}")
+    return result
+
+
+def wait_until(condition, timeout=30, every=0.02, what="the condition"):
+    """Polls until `condition()` is true and returns its value."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not come true within {timeout} s")
+        time.sleep(every)
+
+
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(MIB):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def copy_sparse(source, target):
+    run("cp", "--sparse=always", source, target)
+
+
+def first_difference(path, other):
+    """The offset of the first byte in which two files differ, or None."""
+    if os.path.getsize(path) != os.path.getsize(other):
+        return min(os.path.getsize(path), os.path.getsize(other))
+    result = run("cmp", path, other, check=False)
+    if result.returncode == 0:
+        return None
+    assert result.returncode == 1, result.stderr
+    return int(result.stdout.split("byte ")[1].split(",")[0]) - 1
+
+
+def fill_random(path, size, seed, holes=0.0):
+    """An image of random data of which about the share `holes`, in runs of 256 KiB, is a hole."""
+    rng = random.Random(seed)
+    with open(path, "wb") as file:
+        file.truncate(size)
+        for offset in range(0, size, 256 * KIB):
+            if rng.random() >= holes:
+                file.seek(offset)
+                file.write(rng.randbytes(min(256 * KIB, size - offset)))
+
+
+class Controller:
+    """One `batond` process at a time, and `baton` for it."""
+
+    def __init__(self, lab, pool, mount, node="a", options=()):
+        self.lab = lab
+        self.pool = pathlib.Path(pool)
+        self.mount = pathlib.Path(mount)
+        self.node = node
+        self.options = list(options)
+        self.control = lab.directory / f"control-{node}"
+        self.log = lab.directory / f"batond-{node}.log"
+        self.process = None
+
+    def command_line(self):
+        return [str(BUILD / "batond"), "--pool", str(self.pool), "--node", self.node,
+                "--mount", str(self.mount), "--control", str(self.control), *self.options]
+
+    def start(self, timeout=30):
+        """Returns when the mount serves."""
+        position = self.log.stat().st_size if self.log.exists() else 0
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *self.command_line()],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline.controllers.add(self)
+        end = time.monotonic() + timeout
+        while not self._is_ready(position):
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise AssertionError(f"batond is not ready:\n{self.log_text(position)}")
+            time.sleep(0.005)
+
+    def _is_ready(self, position):
+        return any(line.strip() == "ready" for line in self.log_text(position).splitlines())
+
+    def log_text(self, position=0):
+        with open(self.log, "rb") as log:
+            log.seek(position)
+            return log.read().decode(errors="replace")
+
+    def start_refused(self, timeout=30):
+        """Starts a controller that must not start. Returns (exit code, last line of its log)."""
+        result = run(*self.command_line(), check=False, timeout=timeout)
+        assert result.returncode != 0, f"batond ended with 0:\n{result.stderr}"
+        return result.returncode, result.stderr.strip().splitlines()[-1]
+
+    def signal(self, number):
+        if self.process is not None and self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
+
+    def kill(self):
+        """SIGKILL: what a crash leaves behind, except that its dead mount is taken off."""
+        self.signal(signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait(30)
+            self.process = None
+        deadline.controllers.discard(self)
+        run("umount", "--lazy", self.mount, check=False)
+
+    def stop(self, timeout=30):
+        """SIGTERM; the controller must seal the pool, unmount and exit with 0."""
+        self.signal(signal.SIGTERM)
+        code = self.process.wait(timeout)
+        self.process = None
+        deadline.controllers.discard(self)
+        assert code == 0, f"batond ended with {code}:\n{self.log_text()[-2000:]}"
+
+    def close(self):
+        if self.process is not None:
+            self.kill()
+
+    def run(self, *arguments, check=True, timeout=120):
+        return run(BUILD / "baton", "--control", self.control, *arguments, check=check,
+                   timeout=timeout)
+
+    def json(self, *arguments, timeout=120):
+        return json.loads(self.run("--json", *arguments, timeout=timeout).stdout)
+
+    def refused(self, *arguments, code=REFUSED, timeout=60):
+        """A command that must be refused with one clear line. Returns that line."""
+        result = self.run(*arguments, check=False, timeout=timeout)
+        command = "baton " + " ".join(map(str, arguments))
+        codes = code if isinstance(code, tuple) else (code,)
+        assert result.returncode in codes, (
+            f"{command}: exit {result.returncode}, not {code}\n{result.stdout}{result.stderr}")
+        lines = result.stderr.strip().splitlines()
+        assert len(lines) == 1, f"{command}: not one line on standard error:\n{result.stderr}"
+        assert not result.stdout.strip(), f"{command}: refused, but prints {result.stdout!r}"
+        return lines[0]
+
+    def path(self, volume):
+        return self.mount / volume
+
+    def create_volume(self, name, size, *options):
+        self.run("volume", "create", name, "--size", size, *options)
+        return self.path(name)
+
+    def import_volume(self, name, image):
+        self.run("volume", "import", name, image)
+        return self.path(name)
+
+    def create_clone(self, source, target, *options):
+        return self.run("clone", "create", source, target, *options).stdout.strip()
+
+    def start_clone(self, source, target, *options):
+        """Creates, activates and starts. Returns the id."""
+        clone = self.create_clone(source, target, *options)
+        self.run("clone", "activate", clone)
+        self.run("clone", "start", clone)
+        return clone
+
+    def clone(self, clone):
+        return self.json("clone", "status", clone)
+
+    def wait_clone(self, clone, timeout=120):
+        self.run("clone", "wait", clone, "--timeout", timeout, timeout=timeout + 10)
+        status = self.clone(clone)
+        assert status["state"] == "completed", status
+        return status
+
+
+class Lab:
+    """A scratch directory and whatever is made in it."""
+
+    def __init__(self, name):
+        self._stack = contextlib.ExitStack()
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"baton-{name}.", dir=_scratch()))
+        self.directory.chmod(0o755)  # database servers run as users of their own
+        self._stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
+
+    def close(self):
+        self._stack.close()
+
+    def on_close(self, function, *arguments, **options):
+        self._stack.callback(function, *arguments, **options)
+
+    def make_directory(self, name):
+        directory = self.directory / name
+        directory.mkdir()
+        directory.chmod(0o755)
+        return directory
+
+    def make_pool(self, name="pool", *options):
+        pool = self.make_directory(name)
+        run(BUILD / "baton", "pool", "init", pool, *options)
+        return pool
+
+    def make_controller(self, pool=None, node="a", mount=None, options=()):
+        """A controller, not started."""
+        controller = Controller(self, pool or self.make_pool(),
+                                mount or self.make_directory(f"mount-{node}"), node, options)
+        self.on_close(controller.close)
+        return controller
+
+    def start_controller(self, **options):
+        controller = self.make_controller(**options)
+        controller.start()
+        return controller
+
+    def attach_loop(self, path, *options):
+        device = run("losetup", "--find", "--show", *options, path).stdout.strip()
+        self.on_close(detach_loop, device)
+        return device
+
+    def mount_file_system(self, device, name, *options):
+        """Mounts `device`, or an image file through a loop device. Returns the mount point."""
+        directory = self.directory / name
+        directory.mkdir(exist_ok=True)
+        run("mount", *options, device, directory)
+        self.on_close(unmount, directory)
+        return directory
+
+    def start(self, *command, **options):
+        """A program in the background, ended with the lab."""
+        process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *map(str, command)],
+                                   stdin=subprocess.DEVNULL, **options)
+        self.on_close(end_process, process)
+        return process
+
+
+def _scratch():
+    """A directory of a file system that can do direct I/O."""
+    for candidate in (os.environ.get("TMPDIR"), "/var/tmp", str(BUILD)):
+        if not candidate:
+            continue
+        with contextlib.suppress(OSError), tempfile.NamedTemporaryFile(dir=candidate) as file:
+            os.close(os.open(file.name, os.O_RDWR | os.O_DIRECT))
+            return candidate
+    raise AssertionError("no scratch directory on a file system with direct I/O: set TMPDIR")
+
+
+def end_process(process):
+    if process.poll() is None:
+        process.kill()
+    process.wait(30)
+
+
+def unmount(directory):
+    if not os.path.ismount(directory):
+        return
+    for _ in range(50):
+        if run("umount", directory, check=False).returncode == 0:
+            return
+        time.sleep(0.1)
+    run("umount", "--lazy", directory, check=False)
+
+
+def detach_loop(device):
+    run("losetup", "--detach", device, check=False)
+
+
+class SystemTest(unittest.TestCase):
+    """A test with a lab of its own."""
+
+    maxDiff = None
+
+    def setUp(self):
+        if deadline.expired:
+            self.fail("no time is left for this test")
+        self.lab = Lab(type(self).__name__.lower())
+        self.addCleanup(self.lab.close)
+
+    def assert_same_content(self, path, other):
+        difference = first_difference(path, other)
+        self.assertIsNone(difference, f"{path} and {other} differ at byte {difference}")
+
+
+def main():
+    if os.geteuid() != 0:
+        sys.exit("the system tests mount file systems: run them as root")
+    unittest.main(verbosity=2)
