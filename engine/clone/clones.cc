@@ -61,11 +61,35 @@ std::vector<Residual> Clones::Finish() {
   SleepLock::Guard guard(commands_);
   lander_.reset();  // lands what is queued
   std::vector<Residual> residuals;
-  absl::ReaderMutexLock lock(&mutex_);
-  for (const auto& [id, relation] : relations_) {
-    if (IsRunning(relation->record.state())) residuals.push_back(ResidualOf(*relation, false));
+  MetaBatch batch;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    for (const auto& [id, relation] : relations_) {
+      if (!IsRunning(relation->record.state())) continue;
+      residuals.push_back(ResidualOf(*relation, false));
+      AddResidualEvent("clone-sealed", *relation, residuals.back(), batch);
+    }
+  }
+  if (fault_.Check().ok() && !batch.empty()) {
+    const absl::Status status = catalog_.Commit(std::move(batch), Durable::kYes);
+    if (!status.ok()) (void)fault_.Report(status);
   }
   return residuals;
+}
+
+void Clones::AddResidualEvent(const std::string& kind, const Relation& relation,
+                              const Residual& residual, MetaBatch& batch) const {
+  const RelationRecord& record = relation.record;
+  Event event;
+  event.set_kind(kind);
+  event.set_clone_id(record.id());
+  event.set_text(fmt::format(
+      "clone {} ({} -> {}): {} of {} extents are left, {} pending, {} copying, {} landing",
+      record.id(), record.source(), record.target(), residual.extents_residual(),
+      relation.run->geometry().extents(), residual.extents_pending(), residual.extents_copying(),
+      residual.extents_landing()));
+  *event.mutable_residual() = residual;
+  catalog_.AddEvent(batch, std::move(event));
 }
 
 absl::Status Clones::CheckServing() const {

@@ -132,12 +132,17 @@ class Clones {
   absl::Status Recover();
   absl::Status LoadRelation(const RelationRecord& record);
   absl::Status RecoverSlots();
+  void AddRecoveryEvents(MetaBatch& batch);
   void Revive(Relation& relation);
 
   // clone_view.cc
   CloneStatus ViewOf(const Relation& relation) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   Residual ResidualOf(const Relation& relation, bool with_extents) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
+  // One event that says what is left of a running clone.
+  void AddResidualEvent(const std::string& kind, const Relation& relation, const Residual& residual,
+                        MetaBatch& batch) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   Storage& storage_;
   Runtime& runtime_;

@@ -1,7 +1,6 @@
 // What an engine finds when it opens: relations, bitmaps, intent slots; and how it goes on.
 #include <algorithm>
 #include <map>
-#include <set>
 #include <vector>
 
 #include "engine/base/mutant.h"
@@ -104,7 +103,7 @@ absl::Status Clones::RecoverSlots() {
   }));
 
   MetaBatch batch;
-  std::set<std::shared_ptr<Volume>> targets;
+  std::map<uint64_t, std::shared_ptr<Volume>> targets;
   const BufferPool::Lease buffer = buffers_.Acquire();
   for (const Candidate& candidate : candidates) {
     if (candidate.run->copied().Test(candidate.extent)) continue;  // another slot was enough
@@ -118,13 +117,24 @@ absl::Status Clones::RecoverSlots() {
       catalog_.PutDigests(batch, progress.run_id, candidate.extent, {&candidate.digest, 1});
     }
     candidate.run->Restore({candidate.extent, 1});
-    targets.insert(candidate.run->target());
+    targets[candidate.run->target()->id] = candidate.run->target();
   }
   // What was found may be in a cache only: a bit may not outlive its data.
-  for (const std::shared_ptr<Volume>& target : targets) {
+  for (const auto& [id, target] : targets) {
     if (!BATON_MUTANT(kRecoverySkipsTargetSync)) BATON_RETURN_IF_ERROR(target->file->Flush());
   }
-  return batch.empty() ? absl::OkStatus() : catalog_.Commit(std::move(batch), Durable::kYes);
+  AddRecoveryEvents(batch);
+  // Committed even when nothing was found: metadata that was in flight when its writer was killed
+  // may be visible without being durable, and is relied on from here.
+  return catalog_.Commit(std::move(batch), Durable::kYes);
+}
+
+void Clones::AddRecoveryEvents(MetaBatch& batch) {
+  absl::ReaderMutexLock guard(&mutex_);
+  for (const auto& [id, relation] : relations_) {
+    if (!IsRunning(relation->record.state())) continue;
+    AddResidualEvent("clone-recovered", *relation, ResidualOf(*relation, false), batch);
+  }
 }
 
 void Clones::Revive(Relation& relation) {
