@@ -45,7 +45,10 @@ absl::StatusOr<PoolRecord> Init(const InitArguments& arguments) {
 // No controller is asked, so no status of this may be taken for one of the connection.
 absl::StatusOr<ExitCode> PoolInit(Session& session, const InitArguments& arguments) {
   const absl::StatusOr<PoolRecord> pool = Init(arguments);
-  if (!pool.ok()) return Error(absl::StatusCode::kFailedPrecondition, "{}", Message(pool.status()));
+  if (!pool.ok()) {
+    return Error(absl::StatusCode::kFailedPrecondition, "no pool is made in {}: {}",
+                 arguments.directory, Message(pool.status()));
+  }
   control::PoolMade made;
   made.set_path(arguments.directory);
   made.set_pool_id(pool->pool_id());

@@ -17,8 +17,6 @@
 namespace baton::fs {
 namespace {
 
-constexpr char kDevice[] = "/dev/fuse";
-
 // A fixed list, not libfuse's defaults: what is on is what was tested. Left out on purpose:
 // splicing (answers come from resident buffers), the write-back cache (a write that is
 // acknowledged has left the node), truncating at open (volumes have a fixed size), invalidating by
@@ -97,12 +95,12 @@ absl::Status Connection::Open(int fd) {
   fuse_opt_free_args(&args);
   if (session_ == nullptr) return Error(absl::StatusCode::kInternal, "cannot make a FUSE session");
   UniqueFd own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  if (!own.valid()) return ErrnoStatus(errno, "duplicate the descriptor of", kDevice);
+  if (!own.valid()) return ErrnoStatus(errno, "duplicate the descriptor of", kFuseDevice);
   fuse_custom_io io = {};
   io.read = Receive;
   io.writev = Send;
   if (const int error = fuse_session_custom_io(session_.get(), &io, own.get())) {
-    return ErrnoStatus(-error, "attach", kDevice);
+    return ErrnoStatus(-error, "attach", kFuseDevice);
   }
   own.Release();  // fuse_session_destroy closes it
   return absl::OkStatus();

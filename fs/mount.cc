@@ -21,7 +21,6 @@
 namespace baton::fs {
 namespace {
 
-constexpr char kDevice[] = "/dev/fuse";
 constexpr char kSource[] = "baton";
 constexpr char kType[] = "fuse.baton";
 
@@ -104,10 +103,11 @@ absl::Status MountAt(const std::string& path, bool allow_other, int fd) {
 absl::StatusOr<std::string> ReadInitRequest(int fd) {
   std::string buffer(kWriteHeaderBytes + limits::kMaxRequestBytes, '\0');
   const ssize_t length = ::read(fd, buffer.data(), buffer.size());
-  if (length < 0) return ErrnoStatus(errno, "read the first request of", kDevice);
+  if (length < 0) return ErrnoStatus(errno, "read the first request of", kFuseDevice);
   const auto* header = reinterpret_cast<const fuse_in_header*>(buffer.data());
   if (static_cast<size_t>(length) < sizeof(fuse_in_header) || header->opcode != FUSE_INIT) {
-    return Error(absl::StatusCode::kInternal, "the first request of {} is not FUSE_INIT", kDevice);
+    return Error(absl::StatusCode::kInternal, "the first request of {} is not FUSE_INIT",
+                 kFuseDevice);
   }
   buffer.resize(static_cast<size_t>(length));
   return buffer;
@@ -128,8 +128,8 @@ absl::StatusOr<std::unique_ptr<Mount>> Mount::Make(const MountOptions& options) 
   BATON_ASSIGN_OR_RETURN(std::string path, ResolvedPath(options.path));
   BATON_RETURN_IF_ERROR(RemoveDeadMounts(path));
   BATON_RETURN_IF_ERROR(CheckEmptyDirectory(path));
-  UniqueFd fd(::open(kDevice, O_RDWR | O_CLOEXEC));
-  if (!fd.valid()) return ErrnoStatus(errno, "open", kDevice);
+  UniqueFd fd(::open(kFuseDevice, O_RDWR | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoStatus(errno, "open", kFuseDevice);
   BATON_RETURN_IF_ERROR(MountAt(path, options.allow_other, fd.get()));
   absl::StatusOr<std::string> device = DeviceAt(path);
   if (!device.ok()) return device.status();

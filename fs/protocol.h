@@ -7,6 +7,8 @@
 
 namespace baton::fs {
 
+constexpr char kFuseDevice[] = "/dev/fuse";
+
 // INIT, upper word: files opened for direct I/O can be mapped MAP_SHARED (Linux 6.6).
 constexpr uint32_t kInitDirectIoAllowMmap = 1u << (36 - 32);
 // INIT, upper word, offered only: the kernel knows kNotifyResend (Linux 6.9).

@@ -16,8 +16,6 @@
 namespace baton::fs {
 namespace {
 
-constexpr char kDevice[] = "/dev/fuse";
-
 // A notification is a header without a request: `unique` 0, its code in `error`.
 absl::Status Notify(int fd, int32_t code, const void* body, size_t body_bytes) {
   fuse_out_header header = {};
@@ -26,7 +24,7 @@ absl::Status Notify(int fd, int32_t code, const void* body, size_t body_bytes) {
   std::string message(reinterpret_cast<const char*>(&header), sizeof(header));
   message.append(static_cast<const char*>(body), body_bytes);
   if (::write(fd, message.data(), message.size()) >= 0) return absl::OkStatus();
-  return ErrnoStatus(errno, fmt::format("send notification {} to", code), kDevice);
+  return ErrnoStatus(errno, fmt::format("send notification {} to", code), kFuseDevice);
 }
 
 absl::Status CheckOptions(const SessionOptions& options) {
@@ -78,11 +76,12 @@ absl::Status Session::Prepare() {
 absl::Status Session::CheckDescriptor() const {
   if (!fd_.valid()) {
     return Error(absl::StatusCode::kInvalidArgument, "{} is no descriptor of {}", options_.fd,
-                 kDevice);
+                 kFuseDevice);
   }
   if ((::fcntl(fd_.get(), F_GETFL) & O_NONBLOCK) == 0) return absl::OkStatus();
   return Error(absl::StatusCode::kInvalidArgument,
-               "the descriptor of {} does not block: workers could not wait for requests", kDevice);
+               "the descriptor of {} does not block: workers could not wait for requests",
+               kFuseDevice);
 }
 
 // An adopter answers again: the session before it may have died before it could. If it did not,
@@ -90,7 +89,7 @@ absl::Status Session::CheckDescriptor() const {
 absl::Status Session::AnswerInit(const std::string& answer) {
   if (::write(fd_.get(), answer.data(), answer.size()) >= 0) return absl::OkStatus();
   if (errno == ENOENT && options_.adopt) return absl::OkStatus();
-  return ErrnoStatus(errno, "answer FUSE_INIT on", kDevice);
+  return ErrnoStatus(errno, "answer FUSE_INIT on", kFuseDevice);
 }
 
 absl::Status Session::AskForResend() {

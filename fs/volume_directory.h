@@ -14,7 +14,7 @@
 namespace baton::fs {
 
 struct VolumeEntry {
-  uint64_t id = 0;  // inode number and node id: the same in every process, never reused
+  uint64_t id = 0;  // the same in every process, never reused; the inode number is one more
   std::string name;
   uint64_t size_bytes = 0;
   uint64_t allocated_bytes = 0;

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/base/volume_io.h"
 #include "engine/engine.h"
@@ -20,6 +21,8 @@ class Backend {
   // As a host sees the volume. `direct`: without caches on the way, where there may be some.
   virtual absl::StatusOr<std::unique_ptr<VolumeIo>> Open(const std::string& volume,
                                                          bool direct) = 0;
+  // Whether hosts wait while there is no engine, and go on with the handles that they have.
+  virtual bool hosts_survive() const = 0;
   // What a host is told when a target is offline.
   virtual bool IsOffline(const absl::Status& status) const = 0;
 

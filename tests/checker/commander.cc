@@ -10,7 +10,7 @@ namespace {
 
 constexpr auto kPatience = std::chrono::seconds(120);
 
-void Pause(std::chrono::microseconds time) { std::this_thread::sleep_for(time); }
+void Sleep(std::chrono::microseconds time) { std::this_thread::sleep_for(time); }
 
 }  // namespace
 
@@ -95,9 +95,18 @@ void Commander::Refresh(Clone& clone) {
 // ---- commands -----------------------------------------------------------------------------------
 
 void Commander::Step() {
-  Pause(std::chrono::microseconds(Below(4000)));
+  Sleep(std::chrono::microseconds(Below(4000)));
   Refresh();
-  if (!log_.failed()) Act(clones_[Below(clones_.size())]);
+  if (log_.failed()) return;
+  if (backend_.hosts_survive() && OneIn(400)) return Restart();
+  Act(clones_[Below(clones_.size())]);
+}
+
+void Commander::Restart() {
+  absl::Status status = backend_.Seal();
+  if (status.ok()) status = backend_.Reopen();
+  if (!status.ok()) return log_.Violate("restart: " + status.ToString());
+  CheckReopened();
 }
 
 void Commander::Act(Clone& clone) {
@@ -140,7 +149,7 @@ void Commander::Activate(Clone& clone) {
     status = backend_.engine().ActivateClones({clone.id});
     if (status.ok() || status.message().find("is open") == absl::string_view::npos) break;
     if (!allowed) break;
-    Pause(std::chrono::microseconds(1000));
+    Sleep(std::chrono::microseconds(1000));
   }
   const bool is_activated = Expect(clone, "activate", status, allowed);
   if (allowed) clone.target->Enter(is_activated ? Phase::kOffline : phase);
@@ -277,7 +286,7 @@ void Commander::Finish() {
     if (clone.state == "paused") Resume(clone);
     while (clone.state == "copying" && !log_.failed()) {
       if (std::chrono::steady_clock::now() > deadline) log_.Violate("a clone does not end");
-      Pause(std::chrono::microseconds(1000));
+      Sleep(std::chrono::microseconds(1000));
       Refresh(clone);
     }
     if (clone.state == "completed" && !clone.verified && !log_.failed()) Verify(clone);

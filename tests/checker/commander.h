@@ -20,10 +20,9 @@ class Commander {
   struct Options {
     uint64_t seed = 0;
     uint64_t size_bytes = 0;
-    bool hosts_change_targets = false;
   };
-  Commander(const Options& options, Backend& backend,
-            std::vector<std::unique_ptr<Volume>>& volumes, uint32_t first_target, Log& log);
+  Commander(const Options& options, Backend& backend, std::vector<std::unique_ptr<Volume>>& volumes,
+            uint32_t first_target, Log& log);
 
   // One command, or a look.
   void Step();
@@ -51,6 +50,7 @@ class Commander {
     std::shared_ptr<Group> group;
   };
 
+  void Restart();
   void Act(Clone& clone);
   void Create(Clone& clone);
   void Activate(Clone& clone);

@@ -28,8 +28,8 @@ std::string Describe(const Volume& volume, const Operation& operation) {
 
 }  // namespace
 
-Host::Host(const Options& options, Backend& backend,
-           std::vector<std::unique_ptr<Volume>>& volumes, uint64_t size_bytes, Log& log)
+Host::Host(const Options& options, Backend& backend, std::vector<std::unique_ptr<Volume>>& volumes,
+           uint64_t size_bytes, Log& log)
     : options_(options),
       backend_(backend),
       volumes_(volumes),

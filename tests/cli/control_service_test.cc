@@ -126,7 +126,7 @@ TEST_F(ControlServiceTest, ShowsAVolumeAsAFileOfTheMount) {
 }
 
 TEST_F(ControlServiceTest, ListsMoreVolumesThanFitInAMessagePageByPage) {
-  constexpr int kVolumes = 6000;
+  constexpr int kVolumes = 12'000;
   const std::string suffix(50, 'x');
   for (int i = 0; i < kVolumes; ++i) {
     ASSERT_OK(engine_.CreateVolume({.name = fmt::format("v{}-{}", i, suffix), .size_bytes = 4096}));

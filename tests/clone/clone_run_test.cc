@@ -9,14 +9,14 @@ namespace baton {
 namespace {
 
 constexpr uint64_t kExtent = 2 * kBlock;
-constexpr uint64_t kSize = 6 * kExtent - kBlock;  // the last extent is half of one
+constexpr uint64_t kRunSize = 6 * kExtent - kBlock;  // the last extent is half of one
 
 class CloneRunTest : public testing::Test {
  protected:
   void Run(const std::function<void(CopyBench&)>& body) {
     pool_.runtime().Run([&] {
-      CopyBench bench(pool_, kSize);
-      ASSERT_OK(bench.source->path.Write(0, Pattern(kSize, 1)));
+      CopyBench bench(pool_, kRunSize);
+      ASSERT_OK(bench.source->path.Write(0, Pattern(kRunSize, 1)));
       body(bench);
     });
   }
@@ -40,8 +40,8 @@ TEST_F(CloneRunTest, PreserveCopiesWhatIsWantedAndNothingElse) {
     ASSERT_OK(bench.run->Preserve({1, 2}));
     EXPECT_TRUE(bench.run->copied().AllSet({1, 2}));
     EXPECT_EQ(bench.run->copied().count(), 2u);
-    std::vector<std::byte> expected(kSize);
-    const std::vector<std::byte> t0 = Pattern(kSize, 1);
+    std::vector<std::byte> expected(kRunSize);
+    const std::vector<std::byte> t0 = Pattern(kRunSize, 1);
     std::copy_n(t0.begin() + kExtent, 2 * kExtent, expected.begin() + kExtent);
     EXPECT_EQ(bench.Content(*bench.target), expected);
   });
@@ -74,9 +74,9 @@ TEST_F(CloneRunTest, ReadingTheTargetShowsT0WhateverIsCopied) {
     Start(bench);
     ASSERT_OK(bench.run->Preserve({1, 1}));
     ASSERT_OK(bench.source->file->Write(kExtent, Pattern(kExtent, 9)));  // only what is copied
-    std::vector<std::byte> out(kSize);
+    std::vector<std::byte> out(kRunSize);
     ASSERT_OK(bench.run->ReadTarget(*bench.target->file, 0, out));
-    EXPECT_EQ(out, Pattern(kSize, 1));
+    EXPECT_EQ(out, Pattern(kRunSize, 1));
     std::vector<std::byte> middle(kExtent);
     ASSERT_OK(bench.run->ReadTarget(*bench.target->file, kExtent / 2 + 64, middle));
     EXPECT_TRUE(std::equal(middle.begin(), middle.end(), out.begin() + kExtent / 2 + 64));
@@ -98,8 +98,8 @@ TEST_F(CloneRunTest, CopyNextCopiesAllAndSaysSo) {
       EXPECT_EQ(step, CloneRun::Step::kCopied);
       EXPECT_LE(bytes, buffer.size());
     }
-    EXPECT_EQ(copied, kSize);
-    EXPECT_EQ(bench.Content(*bench.target), Pattern(kSize, 1));
+    EXPECT_EQ(copied, kRunSize);
+    EXPECT_EQ(bench.Content(*bench.target), Pattern(kRunSize, 1));
     EXPECT_EQ(bench.run->progress().recorded, 6u);
     EXPECT_EQ(bench.run->progress().copies, 6u);
   });
@@ -116,10 +116,10 @@ TEST_F(CloneRunTest, HolesAreRecordedAndNotCopied) {
     while (Must(bench.run->CopyNext(UINT64_MAX, buffer.bytes(), bytes)) != CloneRun::Step::kDone) {
       copied += bytes;
     }
-    EXPECT_EQ(copied, kSize - 3 * kExtent);
+    EXPECT_EQ(copied, kRunSize - 3 * kExtent);
     EXPECT_EQ(bench.run->progress().copies, 3u);
     EXPECT_TRUE(bench.IsRecorded(2));
-    EXPECT_LE(Must(bench.target->file->file().AllocatedBytes()), kSize - 3 * kExtent);
+    EXPECT_LE(Must(bench.target->file->file().AllocatedBytes()), kRunSize - 3 * kExtent);
   });
 }
 

@@ -11,22 +11,22 @@
 namespace baton {
 namespace {
 
-constexpr Geometry kGeometry{.size_bytes = 10 * 4096 + 1000, .extent_bytes = 4096};
+constexpr Geometry kPieces{.size_bytes = 10 * 4096 + 1000, .extent_bytes = 4096};
 
 // One digest for each extent of `span`, each taken at once.
 std::vector<Digest> AtOnce(const std::vector<std::byte>& volume, ExtentSpan span) {
   std::vector<Digest> digests;
   for (uint64_t extent = span.first; extent < span.end(); ++extent) {
-    digests.push_back(DigestOf(
-        Bytes(volume).subspan(kGeometry.OffsetOf(extent), kGeometry.BytesOf({extent, 1}))));
+    digests.push_back(
+        DigestOf(Bytes(volume).subspan(kPieces.OffsetOf(extent), kPieces.BytesOf({extent, 1}))));
   }
   return digests;
 }
 
 std::vector<Digest> InPieces(const std::vector<std::byte>& volume, ExtentSpan span,
                              const std::function<size_t()>& next_length) {
-  Digester digester(kGeometry, span);
-  Bytes rest = Bytes(volume).subspan(kGeometry.OffsetOf(span.first), kGeometry.BytesOf(span));
+  Digester digester(kPieces, span);
+  Bytes rest = Bytes(volume).subspan(kPieces.OffsetOf(span.first), kPieces.BytesOf(span));
   while (!rest.empty()) {
     const Bytes piece = rest.first(std::min(rest.size(), next_length()));
     digester.Update(piece);
@@ -36,7 +36,7 @@ std::vector<Digest> InPieces(const std::vector<std::byte>& volume, ExtentSpan sp
 }
 
 TEST(Digester, PiecesOfAnySizeGiveTheSameDigests) {
-  const std::vector<std::byte> volume = Pattern(kGeometry.size_bytes, 3);
+  const std::vector<std::byte> volume = Pattern(kPieces.size_bytes, 3);
   for (const ExtentSpan span : {ExtentSpan{0, 11}, ExtentSpan{3, 1}, ExtentSpan{9, 2}}) {
     const std::vector<Digest> expected = AtOnce(volume, span);
     for (const size_t length : {1, 64, 1000, 4095, 4096, 4097, 10000, 1 << 20}) {
@@ -48,8 +48,8 @@ TEST(Digester, PiecesOfAnySizeGiveTheSameDigests) {
 }
 
 TEST(Digester, AnExtentThatIsNotCompleteHasNoDigestYet) {
-  const std::vector<std::byte> volume = Pattern(kGeometry.size_bytes, 3);
-  Digester digester(kGeometry, {0, 3});
+  const std::vector<std::byte> volume = Pattern(kPieces.size_bytes, 3);
+  Digester digester(kPieces, {0, 3});
   digester.Update(Bytes(volume).first(4096 + 4095));
   EXPECT_EQ(digester.digests().size(), 1u);
   digester.Update(Bytes(volume).subspan(4096 + 4095, 1));
@@ -75,11 +75,11 @@ class MemoryVolume final : public VolumeIo {
 };
 
 TEST(DigestOfExtent, ReadsInPiecesThatFitTheBuffer) {
-  const std::vector<std::byte> content = Pattern(kGeometry.size_bytes, 3);
+  const std::vector<std::byte> content = Pattern(kPieces.size_bytes, 3);
   MemoryVolume volume(content);
   std::vector<std::byte> buffer(1500);
   for (const uint64_t extent : {0, 5, 10}) {
-    const absl::StatusOr<Digest> digest = DigestOfExtent(volume, kGeometry, extent, buffer);
+    const absl::StatusOr<Digest> digest = DigestOfExtent(volume, kPieces, extent, buffer);
     ASSERT_OK(digest);
     EXPECT_EQ(*digest, AtOnce(content, {extent, 1}).front());
   }

@@ -72,7 +72,7 @@ TEST(IntentSlot, TheBytesOfFormat1) {
   EXPECT_EQ(Hex(bytes.subspan(64, 32)),
             "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
   EXPECT_EQ(Hex(bytes.subspan(96, 408)), std::string(2 * 408, '0'));
-  EXPECT_EQ(Hex(bytes.subspan(504, 8)), "CHECKSUM") << "XXH3-64 of what stands before it";
+  EXPECT_EQ(Hex(bytes.subspan(504, 8)), "b5363e73492cdd44") << "XXH3-64 of what stands before it";
   EXPECT_EQ(Hex(bytes.subspan(512)), std::string(2 * (4096 - 512), '0'));
 }
 

@@ -54,7 +54,7 @@ class World {
   void Life(bool is_last);
   void CloseEngine();
 
-  void CheckRecovered(bool lost_cache, bool with_content);
+  void CheckRecovered(bool lost_cache);
   void CheckClone(Clone& clone);
   void CheckContent(Volume& volume, bool lost_cache);
   void CheckOffline(const Clone& clone);

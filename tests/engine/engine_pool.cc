@@ -49,6 +49,17 @@ std::vector<Residual> EnginePool::Close() {
   return residuals;
 }
 
+absl::StatusOr<std::vector<std::byte>> EnginePool::ReadFile(const std::string& name) {
+  const absl::StatusOr<std::unique_ptr<File>> file = storage_->Open(name, {.read_only = true});
+  if (!file.ok()) return file.status();
+  const absl::StatusOr<uint64_t> size_bytes = (*file)->SizeBytes();
+  if (!size_bytes.ok()) return size_bytes.status();
+  std::vector<std::byte> content(*size_bytes);
+  const absl::Status status = (*file)->Read(0, content);
+  if (!status.ok()) return status;
+  return content;
+}
+
 void EngineTest::MakeVolume(const std::string& name, uint64_t size_bytes) {
   ASSERT_OK(pool_->CreateVolume({.name = name, .size_bytes = size_bytes}));
 }
@@ -113,8 +124,12 @@ uint64_t EngineTest::MakeIn(const std::string& state) {
   EXPECT_OK(pool_->ActivateClones({id}));
   if (state == "activated") return id;
   EXPECT_OK(pool_->StartClones({id}));
-  if (state == "paused") EXPECT_OK(pool_->PauseClone(id));
-  if (state == "stopped") EXPECT_OK(pool_->StopClone(id));
+  if (state == "paused") {
+    EXPECT_OK(pool_->PauseClone(id));
+  }
+  if (state == "stopped") {
+    EXPECT_OK(pool_->StopClone(id));
+  }
   if (state == "completed") Complete(id);
   EXPECT_EQ(StateOf(id), state);
   return id;

@@ -29,6 +29,8 @@ class EnginePool {
   PosixStorage& storage() { return *storage_; }
   Runtime& runtime() { return runtime_; }
   uint64_t epoch() const { return epoch_; }
+  // A file of the pool, as anybody would read it.
+  absl::StatusOr<std::vector<std::byte>> ReadFile(const std::string& name);
   std::string Path(const std::string& name) const { return directory_.path() + "/" + name; }
 
  private:

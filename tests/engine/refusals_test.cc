@@ -159,8 +159,10 @@ TEST_F(Refusals, AStoppedCloneIsNotActivatedAgainWhileItsSourceIsATarget) {
   Fill("other", 2);
   const uint64_t stopped = MakeIn("stopped");
   const uint64_t onto_source = Start("other", "src", kCrawl);
+  ASSERT_OK(pool_->PauseClone(onto_source));  // nothing else changes meanwhile
   EXPECT_REFUSED(pool_->ActivateClones({stopped}), kFailedPrecondition,
                  "volume src is the target of clone " + std::to_string(onto_source));
+  ASSERT_OK(pool_->ResumeClone(onto_source));
   Complete(onto_source);
   ASSERT_OK(pool_->ActivateClones({stopped}));
   ASSERT_OK(pool_->StartClones({stopped}));

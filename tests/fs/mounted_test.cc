@@ -15,7 +15,7 @@ namespace baton::fs {
 namespace {
 
 // Longer than any test takes; a test that hangs ends here, and the guard cleans up after it.
-constexpr unsigned kTestSeconds = 180;
+constexpr unsigned kTestSeconds = 300;
 
 // In the guard process: until `alive` has no writer, then everything goes.
 [[noreturn]] void Guard(int alive, const char* mount_point, const char* root) {

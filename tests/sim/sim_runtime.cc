@@ -123,6 +123,7 @@ void SimRuntime::Yield() {
 
 void SimRuntime::SleepFor(absl::Duration duration) {
   const int64_t deadline_ns = now_ns_ + absl::ToInt64Nanoseconds(duration);
+  running_->waits_for = nullptr;  // what it did before is progress, though it may sleep again
   while (now_ns_ < deadline_ns) {
     running_->state = State::kWaiting;
     Block(&deadline_ns, deadline_ns);

@@ -11,7 +11,10 @@ class RefusalTest(SystemTest):
     def setUp(self):
         super().setUp()
         self.controller = self.lab.start_controller()
-        for name in ("src", "dst", "other"):
+        image = self.lab.directory / "image"
+        lab.fill_random(image, 4 * MIB, seed=3)
+        self.controller.import_volume("src", image)
+        for name in ("dst", "other"):
             self.controller.create_volume(name, "4M")
 
     def state(self):
@@ -62,9 +65,7 @@ class Volumes(RefusalTest):
                 self.assert_refused("volume", "import", "new", image)
 
     def test_import_over_an_existing_volume(self):
-        image = self.lab.directory / "image"
-        image.write_bytes(b"x" * 4096)
-        self.assert_refused("volume", "import", "src", image, says=["src"])
+        self.assert_refused("volume", "import", "src", self.lab.directory / "image", says=["src"])
 
     def test_delete_of_a_volume_that_a_host_has_open(self):
         with open(self.controller.path("src"), "rb") as file:
@@ -124,9 +125,7 @@ class Clones(RefusalTest):
         self.assert_states(clone, {"start", "stop"})
 
     def test_commands_that_a_copying_clone_does_not_allow(self):
-        lab.fill_random(self.lab.directory / "image", 4 * MIB, seed=3)
-        self.controller.import_volume("full", self.lab.directory / "image")
-        clone = self.controller.start_clone("full", "dst", "--rate", "64K")
+        clone = self.controller.start_clone("src", "dst", "--rate", "64K")
         self.assertEqual(self.controller.clone(clone)["state"], "copying")
         self.assert_copying_states(clone)
 

@@ -13,7 +13,7 @@
 namespace baton {
 namespace {
 
-constexpr uint64_t kSize = 256 * limits::kKiB;
+constexpr uint64_t kModelSize = 256 * limits::kKiB;
 
 struct Place {
   const char* name;
@@ -32,13 +32,13 @@ class VolumeFileModelTest : public testing::TestWithParam<Place> {
     const bool direct = GetParam().durability != DURABILITY_NONE;
     auto file = storage_->Open("volume", {.create = true, .exclusive = true, .direct = direct});
     ASSERT_TRUE(file.ok()) << file.status();
-    ASSERT_TRUE((*file)->Truncate(kSize).ok());
+    ASSERT_TRUE((*file)->Truncate(kModelSize).ok());
     volume_ = std::make_unique<VolumeFile>(
         VolumeFile::Options{.runtime = runtime_,
                             .fence = fence_,
                             .bounce = bounce_,
                             .file = *std::move(file),
-                            .size_bytes = kSize,
+                            .size_bytes = kModelSize,
                             .durability = GetParam().durability,
                             .on_fault = [](const absl::Status& status) { FAIL() << status; }});
   }
@@ -49,7 +49,7 @@ class VolumeFileModelTest : public testing::TestWithParam<Place> {
   }
 
   ByteVector Content() {
-    ByteVector content(kSize);
+    ByteVector content(kModelSize);
     EXPECT_TRUE(volume_->Read(0, content).ok());
     return content;
   }
@@ -138,8 +138,8 @@ class Actor {
 TEST_P(VolumeFileModelTest, RandomRequestsDoWhatTheModelDoes) {
   for (uint64_t seed = 1; seed <= 3; ++seed) {
     SCOPED_TRACE(seed);
-    ASSERT_TRUE(volume_->Discard(0, kSize).ok());
-    Actor actor(*volume_, {0, kSize}, seed);
+    ASSERT_TRUE(volume_->Discard(0, kModelSize).ok());
+    Actor actor(*volume_, {0, kModelSize}, seed);
     for (int i = 0; i < 400; ++i) ASSERT_NO_FATAL_FAILURE(actor.Step());
     ASSERT_EQ(Content(), actor.model());
   }
@@ -170,7 +170,7 @@ TEST_P(VolumeFileModelTest, NeighboursInABlockDoNotDisturbEachOther) {
   for (const Actor& actor : actors) {
     expected.insert(expected.end(), actor.model().begin(), actor.model().end());
   }
-  expected.resize(kSize);
+  expected.resize(kModelSize);
   EXPECT_EQ(Content(), expected);
 }
 
@@ -192,13 +192,13 @@ TEST_P(VolumeFileModelTest, APartialWriteNeverUndoesAWholeOne) {
 }
 
 TEST_P(VolumeFileModelTest, DiscardedBlocksAreHoles) {
-  ASSERT_TRUE(volume_->Write(0, Filled(kSize, 1)).ok());
-  ASSERT_TRUE(volume_->Discard(limits::kBlockBytes - 1, kSize / 2).ok());
+  ASSERT_TRUE(volume_->Write(0, Filled(kModelSize, 1)).ok());
+  ASSERT_TRUE(volume_->Discard(limits::kBlockBytes - 1, kModelSize / 2).ok());
   ASSERT_TRUE(volume_->Flush().ok());
   const auto data = volume_->NextData(limits::kBlockBytes);
   ASSERT_TRUE(data.ok() && data->has_value()) << data.status();
-  EXPECT_EQ((*data)->begin, kSize / 2);
-  EXPECT_EQ((*data)->end, kSize);
+  EXPECT_EQ((*data)->begin, kModelSize / 2);
+  EXPECT_EQ((*data)->end, kModelSize);
 }
 
 INSTANTIATE_TEST_SUITE_P(Places, VolumeFileModelTest,
