@@ -42,8 +42,8 @@ void AddCommands(CLI::App& app, Command& chosen) {
   AddEventsCommand(app, chosen);
 }
 
-absl::StatusOr<ExitCode> Run(const GlobalOptions& options, const Command& command,
-                             Console& console) {
+absl::StatusOr<ExitCode> RunCommand(const GlobalOptions& options, const Command& command,
+                                    Console& console) {
   BATON_ASSIGN_OR_RETURN(auto client, control::ControlClient::Make(options.control_path));
   Session session{console, std::move(client)};
   return command(session);
@@ -64,7 +64,7 @@ int RunBaton(int argc, char** argv) {
     return ExplainUsage(app, error);
   }
   Console console(options.console);
-  const absl::StatusOr<ExitCode> result = Run(options, command, console);
+  const absl::StatusOr<ExitCode> result = RunCommand(options, command, console);
   if (result.ok()) return static_cast<int>(*result);
   console.Complain(Message(result.status()));
   return static_cast<int>(ExitCodeOf(result.status()));

@@ -12,7 +12,7 @@ using control::Response;
 
 namespace {
 
-absl::Status AddAll(const std::vector<std::string>& clones, control::CloneNames& names) {
+absl::Status AddCloneNames(const std::vector<std::string>& clones, control::CloneNames& names) {
   for (const std::string& clone : clones) {
     BATON_RETURN_IF_ERROR(CheckCloneName(clone));
     names.add_clones(clone);
@@ -49,7 +49,7 @@ absl::StatusOr<uint64_t> CallCreateClone(ControlClient& client,
 absl::StatusOr<control::CloneList> CallActivate(ControlClient& client,
                                                 const std::vector<std::string>& clones) {
   Request request;
-  BATON_RETURN_IF_ERROR(AddAll(clones, *request.mutable_clone_activate()));
+  BATON_RETURN_IF_ERROR(AddCloneNames(clones, *request.mutable_clone_activate()));
   BATON_ASSIGN_OR_RETURN(const Response response, client.Call(request));
   return response.clones();
 }
@@ -57,7 +57,7 @@ absl::StatusOr<control::CloneList> CallActivate(ControlClient& client,
 absl::StatusOr<control::CloneList> CallStart(ControlClient& client,
                                              const std::vector<std::string>& clones) {
   Request request;
-  BATON_RETURN_IF_ERROR(AddAll(clones, *request.mutable_clone_start()));
+  BATON_RETURN_IF_ERROR(AddCloneNames(clones, *request.mutable_clone_start()));
   BATON_ASSIGN_OR_RETURN(const Response response, client.Call(request));
   return response.clones();
 }

@@ -14,7 +14,7 @@ namespace {
 
 using control::Request;
 
-struct SetArguments {
+struct SetCloneArguments {
   std::string id;
   std::string rate;
 };
@@ -33,7 +33,7 @@ absl::StatusOr<ExitCode> ChangeAll(Session& session, GroupCall call,
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> Apply(Session& session, const Request& request) {
+absl::StatusOr<ExitCode> ApplyChange(Session& session, const Request& request) {
   BATON_ASSIGN_OR_RETURN(const control::Response response, session.client->Call(request));
   const CloneStatus& clone = response.clone();
   if (session.console.json()) session.console.AnswerJson(clone);
@@ -42,17 +42,17 @@ absl::StatusOr<ExitCode> Apply(Session& session, const Request& request) {
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> Set(Session& session, const SetArguments& arguments) {
+absl::StatusOr<ExitCode> SetClone(Session& session, const SetCloneArguments& arguments) {
   Request request;
   BATON_RETURN_IF_ERROR(CheckCloneName(arguments.id));
   BATON_ASSIGN_OR_RETURN(const uint64_t rate, ParseRate(arguments.rate));
   request.mutable_clone_set()->set_clone(arguments.id);
   request.mutable_clone_set()->set_rate_bytes_per_second(rate);
-  return Apply(session, request);
+  return ApplyChange(session, request);
 }
 
-void AddGroup(CLI::App& clone, const std::string& verb, const std::string& description,
-              GroupCall call, Command& chosen) {
+void AddGroupChange(CLI::App& clone, const std::string& verb, const std::string& description,
+                    GroupCall call, Command& chosen) {
   CLI::App* app = clone.add_subcommand(verb, description);
   auto ids = std::make_shared<std::vector<std::string>>();
   app->add_option("ID", *ids, "the clones' numbers, or their targets")->required();
@@ -71,34 +71,35 @@ void AddChange(CLI::App& clone, const std::string& verb, const std::string& desc
       BATON_RETURN_IF_ERROR(CheckCloneName(*id));
       Request request;
       (request.*mutable_clone)()->set_clone(*id);
-      return Apply(session, request);
+      return ApplyChange(session, request);
     };
   });
 }
 
-void AddSet(CLI::App& clone, Command& chosen) {
+void AddCloneSet(CLI::App& clone, Command& chosen) {
   CLI::App* set = clone.add_subcommand("set", "change a clone while it runs");
-  auto arguments = std::make_shared<SetArguments>();
+  auto arguments = std::make_shared<SetCloneArguments>();
   AddCloneId(*set, arguments->id);
   set->add_option("--rate", arguments->rate, "limit of the background copy: 100M/s, or unlimited")
       ->required();
   set->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return Set(session, *arguments); };
+    chosen = [arguments](Session& session) { return SetClone(session, *arguments); };
   });
 }
 
 }  // namespace
 
 void AddCloneChanges(CLI::App& clone, Command& chosen) {
-  AddGroup(clone, "activate", "put the clones into the I/O paths of their volumes", CallActivate,
-           chosen);
-  AddGroup(clone, "start", "take T0, the same for all named, and begin to copy", CallStart, chosen);
+  AddGroupChange(clone, "activate", "put the clones into the I/O paths of their volumes",
+                 CallActivate, chosen);
+  AddGroupChange(clone, "start", "take T0, the same for all named, and begin to copy", CallStart,
+                 chosen);
   AddChange(clone, "pause", "pause the background copy", &Request::mutable_clone_pause, chosen);
   AddChange(clone, "resume", "go on with the background copy", &Request::mutable_clone_resume,
             chosen);
   AddChange(clone, "stop", "abandon a clone; its target goes offline", &Request::mutable_clone_stop,
             chosen);
-  AddSet(clone, chosen);
+  AddCloneSet(clone, chosen);
 }
 
 }  // namespace baton

@@ -26,20 +26,20 @@ void AnswerId(const Console& console, uint64_t id) {
   console.AnswerJson(answer);
 }
 
-absl::StatusOr<ExitCode> Create(Session& session, const CreateCloneArguments& arguments) {
+absl::StatusOr<ExitCode> CreateClone(Session& session, const CreateCloneArguments& arguments) {
   BATON_ASSIGN_OR_RETURN(const uint64_t id, CallCreateClone(*session.client, arguments));
   AnswerId(session.console, id);
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> Delete(Session& session, const std::string& clone) {
+absl::StatusOr<ExitCode> DeleteClone(Session& session, const std::string& clone) {
   BATON_ASSIGN_OR_RETURN(const uint64_t id, CallDeleteClone(*session.client, clone));
   if (session.console.json()) AnswerId(session.console, id);
   session.console.Confirm(fmt::format("clone {} deleted", id));
   return ExitCode::kDone;
 }
 
-absl::StatusOr<control::CloneList> FetchAll(Session& session) {
+absl::StatusOr<control::CloneList> FetchClones(Session& session) {
   control::CloneList all;
   while (true) {
     Request request;
@@ -53,8 +53,8 @@ absl::StatusOr<control::CloneList> FetchAll(Session& session) {
   }
 }
 
-absl::StatusOr<ExitCode> List(Session& session) {
-  BATON_ASSIGN_OR_RETURN(const control::CloneList list, FetchAll(session));
+absl::StatusOr<ExitCode> ListClones(Session& session) {
+  BATON_ASSIGN_OR_RETURN(const control::CloneList list, FetchClones(session));
   if (session.console.json()) {
     session.console.AnswerJson(list);
   } else {
@@ -63,7 +63,7 @@ absl::StatusOr<ExitCode> List(Session& session) {
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> Status(Session& session, const std::string& id) {
+absl::StatusOr<ExitCode> ShowClone(Session& session, const std::string& id) {
   BATON_ASSIGN_OR_RETURN(const CloneStatus clone, CallCloneStatus(*session.client, id));
   if (session.console.json()) {
     session.console.AnswerJson(clone);
@@ -97,10 +97,10 @@ absl::StatusOr<ExitCode> ShowResidual(Session& session, const ResidualArguments&
   return ExitCode::kDone;
 }
 
-using NamedCommand = absl::StatusOr<ExitCode> (*)(Session&, const std::string&);
+using CloneVerb = absl::StatusOr<ExitCode> (*)(Session&, const std::string&);
 
-void AddNamed(CLI::App& clone, const std::string& verb, const std::string& description,
-              NamedCommand command, Command& chosen) {
+void AddCloneVerb(CLI::App& clone, const std::string& verb, const std::string& description,
+                  CloneVerb command, Command& chosen) {
   CLI::App* app = clone.add_subcommand(verb, description);
   auto id = std::make_shared<std::string>();
   AddCloneId(*app, *id);
@@ -109,12 +109,12 @@ void AddNamed(CLI::App& clone, const std::string& verb, const std::string& descr
   });
 }
 
-void AddCreate(CLI::App& clone, Command& chosen) {
+void AddCloneCreate(CLI::App& clone, Command& chosen) {
   CLI::App* create = clone.add_subcommand("create", "relate two volumes; prints the clone's id");
   auto arguments = std::make_shared<CreateCloneArguments>();
   AddCreateOptions(*create, *arguments);
   create->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return Create(session, *arguments); };
+    chosen = [arguments](Session& session) { return CreateClone(session, *arguments); };
   });
 }
 
@@ -151,11 +151,11 @@ void AddCreateOptions(CLI::App& app, CreateCloneArguments& arguments) {
 void AddCloneCommands(CLI::App& app, Command& chosen) {
   CLI::App* clone = app.add_subcommand("clone", "clones: a volume's content as of one instant");
   clone->require_subcommand(1);
-  AddCreate(*clone, chosen);
+  AddCloneCreate(*clone, chosen);
   AddCloneChanges(*clone, chosen);
-  AddNamed(*clone, "delete", "forget a clone that does not run", Delete, chosen);
-  clone->add_subcommand("list", "all clones")->callback([&chosen] { chosen = List; });
-  AddNamed(*clone, "status", "one clone", Status, chosen);
+  AddCloneVerb(*clone, "delete", "forget a clone that does not run", DeleteClone, chosen);
+  clone->add_subcommand("list", "all clones")->callback([&chosen] { chosen = ListClones; });
+  AddCloneVerb(*clone, "status", "one clone", ShowClone, chosen);
   AddResidual(*clone, chosen);
   AddCloneFollowers(*clone, chosen);
   AddCloneVerify(*clone, chosen);

@@ -28,7 +28,7 @@ struct WaitArguments {
 };
 
 // What the extents of a clone look like now; empty when that cannot be told.
-std::string Cells(Session& session, const CloneStatus& clone, size_t width) {
+std::string ExtentCells(Session& session, const CloneStatus& clone, size_t width) {
   const auto answer = CallResidual(*session.client, fmt::format("{}", clone.id()), true);
   if (!answer.ok() || answer->runs_left_out() > 0) return {};
   return ExtentMap(answer->residual(), clone.extents_total(), width);
@@ -63,7 +63,7 @@ class ProgressLine {
   ProgressMeter meter_;
 };
 
-absl::StatusOr<ExitCode> Wait(Session& session, const WaitArguments& arguments) {
+absl::StatusOr<ExitCode> WaitForClone(Session& session, const WaitArguments& arguments) {
   FollowOptions options;
   if (arguments.timeout_seconds) {
     options.deadline = absl::Now() + absl::Seconds(*arguments.timeout_seconds);
@@ -87,7 +87,7 @@ void ReportChange(Session& session, const CloneStatus& clone) {
                                      clone.extents_landing()));
 }
 
-absl::StatusOr<ExitCode> Watch(Session& session, const std::string& id) {
+absl::StatusOr<ExitCode> WatchClone(Session& session, const std::string& id) {
   CatchInterrupts();
   std::optional<ProgressLine> line(session);
   std::string shown;
@@ -96,7 +96,7 @@ absl::StatusOr<ExitCode> Watch(Session& session, const std::string& id) {
     if (bytes != shown) ReportChange(session, clone);
     shown = bytes;
     if (!session.console.shows_progress()) return;
-    line->Show(clone, Cells(session, clone, line->BarWidth(clone)));
+    line->Show(clone, ExtentCells(session, clone, line->BarWidth(clone)));
   };
   const auto clone = FollowClone(session, id, {.interval = kWatchInterval}, show);
   line.reset();
@@ -108,7 +108,7 @@ absl::StatusOr<ExitCode> Watch(Session& session, const std::string& id) {
 }
 
 // Activates and starts; a clone that cannot be started is taken away again.
-absl::Status Begin(Session& session, const std::string& id) {
+absl::Status BeginClone(Session& session, const std::string& id) {
   absl::Status status = CallActivate(*session.client, {id}).status();
   if (status.ok()) status = CallStart(*session.client, {id}).status();
   if (status.ok()) return status;
@@ -118,7 +118,7 @@ absl::Status Begin(Session& session, const std::string& id) {
                Message(deleted));
 }
 
-std::string Summary(const CloneStatus& clone) {
+std::string CloneSummary(const CloneStatus& clone) {
   const absl::Duration took =
       absl::Microseconds(clone.completed_unix_us() - clone.started_unix_us());
   const double seconds = std::max(absl::ToDoubleSeconds(took), 1e-3);
@@ -128,10 +128,10 @@ std::string Summary(const CloneStatus& clone) {
                      clone.certificate().empty() ? "" : ", certificate ", clone.certificate());
 }
 
-absl::StatusOr<ExitCode> Run(Session& session, const CreateCloneArguments& arguments) {
+absl::StatusOr<ExitCode> RunClone(Session& session, const CreateCloneArguments& arguments) {
   BATON_ASSIGN_OR_RETURN(const uint64_t number, CallCreateClone(*session.client, arguments));
   const std::string id = fmt::format("{}", number);
-  BATON_RETURN_IF_ERROR(Begin(session, id));
+  BATON_RETURN_IF_ERROR(BeginClone(session, id));
   CatchInterrupts();
   std::optional<ProgressLine> line(session);
   const auto clone = FollowClone(session, id, {}, [&](const CloneStatus& now) { line->Show(now); });
@@ -145,7 +145,7 @@ absl::StatusOr<ExitCode> Run(Session& session, const CreateCloneArguments& argum
   if (!clone.ok()) return clone.status();
   if (session.console.json()) session.console.AnswerJson(*clone);
   BATON_RETURN_IF_ERROR(CheckCompleted(*clone));
-  session.console.Confirm(Summary(*clone));
+  session.console.Confirm(CloneSummary(*clone));
   return ExitCode::kDone;
 }
 
@@ -156,7 +156,7 @@ void AddWait(CLI::App& clone, Command& chosen) {
   wait->add_option("--timeout", arguments->timeout_seconds, "seconds to wait at most")
       ->check(CLI::NonNegativeNumber);
   wait->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return Wait(session, *arguments); };
+    chosen = [arguments](Session& session) { return WaitForClone(session, *arguments); };
   });
 }
 
@@ -165,7 +165,7 @@ void AddWatch(CLI::App& clone, Command& chosen) {
   auto id = std::make_shared<std::string>();
   AddCloneId(*watch, *id);
   watch->callback(
-      [id, &chosen] { chosen = [id](Session& session) { return Watch(session, *id); }; });
+      [id, &chosen] { chosen = [id](Session& session) { return WatchClone(session, *id); }; });
 }
 
 void AddRun(CLI::App& clone, Command& chosen) {
@@ -173,7 +173,7 @@ void AddRun(CLI::App& clone, Command& chosen) {
   auto arguments = std::make_shared<CreateCloneArguments>();
   AddCreateOptions(*run, *arguments);
   run->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return Run(session, *arguments); };
+    chosen = [arguments](Session& session) { return RunClone(session, *arguments); };
   });
 }
 

@@ -19,7 +19,7 @@ using control::VerifyJob;
 
 constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
 
-absl::StatusOr<VerifyJob> Start(Session& session, const std::string& id) {
+absl::StatusOr<VerifyJob> StartVerification(Session& session, const std::string& id) {
   BATON_RETURN_IF_ERROR(CheckCloneName(id));
   Request request;
   request.mutable_verify_start()->set_clone(id);
@@ -27,25 +27,25 @@ absl::StatusOr<VerifyJob> Start(Session& session, const std::string& id) {
   return response.verify();
 }
 
-absl::StatusOr<VerifyJob> Poll(Session& session, uint64_t job) {
+absl::StatusOr<VerifyJob> PollVerification(Session& session, uint64_t job) {
   Request request;
   request.mutable_verify_poll()->set_job(job);
   BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
   return response.verify();
 }
 
-absl::Status Cancel(Session& session, uint64_t job) {
+absl::Status CancelVerification(Session& session, uint64_t job) {
   Request request;
   request.mutable_verify_cancel()->set_job(job);
   BATON_RETURN_IF_ERROR(session.client->Call(request).status());
   return Error(absl::StatusCode::kCancelled, "interrupted; the verification was cancelled");
 }
 
-absl::StatusOr<VerifyJob> Finish(Session& session, VerifyJob job) {
+absl::StatusOr<VerifyJob> FinishVerification(Session& session, VerifyJob job) {
   while (!job.finished()) {
     SleepUnlessInterrupted(kPollInterval);
-    if (Interrupted()) return Cancel(session, job.job());
-    BATON_ASSIGN_OR_RETURN(job, Poll(session, job.job()));
+    if (Interrupted()) return CancelVerification(session, job.job());
+    BATON_ASSIGN_OR_RETURN(job, PollVerification(session, job.job()));
     session.console.ShowProgress(
         fmt::format("verifying: {} of {} extents", job.extents_done(), job.extents_total()));
   }
@@ -66,10 +66,10 @@ void AnswerReport(const Console& console, const VerifyJob& job) {
   }
 }
 
-absl::StatusOr<ExitCode> Verify(Session& session, const std::string& id) {
-  BATON_ASSIGN_OR_RETURN(const VerifyJob started, Start(session, id));
+absl::StatusOr<ExitCode> VerifyClone(Session& session, const std::string& id) {
+  BATON_ASSIGN_OR_RETURN(const VerifyJob started, StartVerification(session, id));
   CatchInterrupts();
-  const absl::StatusOr<VerifyJob> job = Finish(session, started);
+  const absl::StatusOr<VerifyJob> job = FinishVerification(session, started);
   session.console.EndProgress();
   if (!job.ok()) return job.status();
   AnswerReport(session.console, *job);
@@ -91,7 +91,7 @@ void AddCloneVerify(CLI::App& clone, Command& chosen) {
   auto id = std::make_shared<std::string>();
   AddCloneId(*verify, *id);
   verify->callback(
-      [id, &chosen] { chosen = [id](Session& session) { return Verify(session, *id); }; });
+      [id, &chosen] { chosen = [id](Session& session) { return VerifyClone(session, *id); }; });
 }
 
 }  // namespace baton

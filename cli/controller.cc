@@ -13,6 +13,7 @@
 #include "engine/base/status.h"
 #include "engine/meta/epoch_directory.h"
 #include "engine/meta/pool_file.h"
+#include "engine/meta/reserve.h"
 
 namespace baton {
 namespace {
@@ -106,6 +107,8 @@ absl::Status Controller::OpenEngine() {
                     .on_fault = [this](const absl::Status& fault) { end_.NoteFault(fault); }}));
   const absl::Status removed = RemoveOldEpochs(*storage_, claimed_.epoch);
   if (!removed.ok()) spdlog::warn("old epochs were not removed: {}", Message(removed));
+  const absl::Status reserved = FillReserve(*storage_);
+  if (!reserved.ok()) spdlog::warn("no space is kept in reserve: {}", Message(reserved));
   return RecordEvent("epoch-claimed",
                      fmt::format("node {} claimed epoch {}, proof: {}", options_.node,
                                  claimed_.epoch, predecessor_.proof));

@@ -95,7 +95,7 @@ int StopOrderly(Controller& controller, EndReason reason) {
   return reason == EndReason::kSignal ? kStopped : kFailed;
 }
 
-int Serve(const DaemonOptions& options, EndWatch& end) {
+int ServeUntilEnd(const DaemonOptions& options, EndWatch& end) {
   absl::StatusOr<std::unique_ptr<Controller>> controller = Controller::Start(options, end);
   if (!controller.ok()) return Refuse(controller.status());
   SayReady();
@@ -123,7 +123,7 @@ int RunDaemon(int argc, char** argv) {
   const absl::StatusOr<std::unique_ptr<EndWatch>> end = EndWatch::Make();
   if (!end.ok()) return Refuse(end.status());
   PrepareProcess();
-  return Serve(options, **end);
+  return ServeUntilEnd(options, **end);
 }
 
 }  // namespace baton

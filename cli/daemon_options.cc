@@ -57,7 +57,7 @@ mode_t ParseMode(const std::string& text) {
   throw CLI::ValidationError("--volume-mode", "\"" + text + "\" is no octal mode such as 0660");
 }
 
-void Declare(CLI::App& app, DaemonOptions& options, TypedOptions& typed) {
+void DeclareDaemonOptions(CLI::App& app, DaemonOptions& options, TypedOptions& typed) {
   options.control = control::kDefaultControlPath;
   app.add_option("--pool", options.pool, "the pool's directory")->required();
   app.add_option("--node", options.node, "this controller's name")->required();
@@ -77,7 +77,7 @@ void Declare(CLI::App& app, DaemonOptions& options, TypedOptions& typed) {
       "once the mount serves. SIGTERM or SIGINT: an orderly stop; a second one: at once.");
 }
 
-void Interpret(const TypedOptions& typed, DaemonOptions& options) {
+void InterpretDaemonOptions(const TypedOptions& typed, DaemonOptions& options) {
   const absl::Status name = CheckName(options.node);
   if (!name.ok()) throw CLI::ValidationError("--node", Message(name));
   options.log_level = kLogLevels.at(typed.log_level);
@@ -92,10 +92,10 @@ std::variant<DaemonOptions, DaemonUsage> ParseDaemonOptions(int argc, char** arg
   CLI::App app("A Baton controller: serves the volumes of a pool as files of a mount", "batond");
   DaemonOptions options;
   TypedOptions typed;
-  Declare(app, options, typed);
+  DeclareDaemonOptions(app, options, typed);
   try {
     app.parse(argc, argv);
-    Interpret(typed, options);
+    InterpretDaemonOptions(typed, options);
   } catch (const CLI::ParseError& error) {
     return DaemonUsage{ExplainUsage(app, error)};
   }

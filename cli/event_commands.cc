@@ -20,13 +20,13 @@ struct EventsArguments {
   bool follow = false;
 };
 
-std::string Describe(const Event& event) {
+std::string DescribeEvent(const Event& event) {
   return fmt::format("{}  epoch {}  {}  {}  {}", FormatUnixUs(event.unix_us()), event.epoch(),
                      event.node(), event.kind(), event.text());
 }
 
 // Every event after `sequence`, which is moved on.
-absl::StatusOr<EventList> Fetch(Session& session, absl::Time since, uint64_t& sequence) {
+absl::StatusOr<EventList> FetchEvents(Session& session, absl::Time since, uint64_t& sequence) {
   EventList all;
   while (true) {
     Request request;
@@ -40,45 +40,45 @@ absl::StatusOr<EventList> Fetch(Session& session, absl::Time since, uint64_t& se
   }
 }
 
-void Print(const Console& console, const EventList& list) {
+void PrintEvents(const Console& console, const EventList& list) {
   for (const Event& event : list.events()) {
     if (console.json()) {
       console.AnswerJsonLine(event);
     } else {
-      console.Answer(Describe(event));
+      console.Answer(DescribeEvent(event));
     }
   }
 }
 
 // A controller that is away for a while (a restart) is waited for: it comes back with the same
 // events and more.
-absl::StatusOr<ExitCode> Follow(Session& session, absl::Time since) {
+absl::StatusOr<ExitCode> FollowEvents(Session& session, absl::Time since) {
   uint64_t sequence = 0;
-  BATON_ASSIGN_OR_RETURN(EventList list, Fetch(session, since, sequence));
+  BATON_ASSIGN_OR_RETURN(EventList list, FetchEvents(session, since, sequence));
   CatchInterrupts();
   while (!Interrupted()) {
-    Print(session.console, list);
+    PrintEvents(session.console, list);
     list.Clear();
     SleepUnlessInterrupted(kFollowInterval);
-    absl::StatusOr<EventList> next = Fetch(session, since, sequence);
+    absl::StatusOr<EventList> next = FetchEvents(session, since, sequence);
     if (next.ok()) list = *std::move(next);
     if (!next.ok() && ExitCodeOf(next.status()) == ExitCode::kRefused) return next.status();
   }
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> Events(Session& session, const EventsArguments& arguments) {
+absl::StatusOr<ExitCode> ShowEvents(Session& session, const EventsArguments& arguments) {
   absl::Time since = absl::InfinitePast();
   if (!arguments.since.empty()) {
     BATON_ASSIGN_OR_RETURN(since, ParseSince(arguments.since, absl::Now()));
   }
-  if (arguments.follow) return Follow(session, since);
+  if (arguments.follow) return FollowEvents(session, since);
   uint64_t sequence = 0;
-  BATON_ASSIGN_OR_RETURN(const EventList list, Fetch(session, since, sequence));
+  BATON_ASSIGN_OR_RETURN(const EventList list, FetchEvents(session, since, sequence));
   if (session.console.json()) {
     session.console.AnswerJson(list);
   } else {
-    Print(session.console, list);
+    PrintEvents(session.console, list);
   }
   return ExitCode::kDone;
 }
@@ -92,7 +92,7 @@ void AddEventsCommand(CLI::App& app, Command& chosen) {
                      "only from this TIME on: 2024-05-01T12:00:00Z, \"2024-05-01 12:00:00\", 15m");
   events->add_flag("--follow", arguments->follow, "go on with new events; with --json one a line");
   events->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return Events(session, *arguments); };
+    chosen = [arguments](Session& session) { return ShowEvents(session, *arguments); };
   });
 }
 

@@ -5,9 +5,9 @@
 namespace baton {
 namespace {
 
-using Runs = google::protobuf::RepeatedPtrField<ExtentRun>;
+using ExtentRuns = google::protobuf::RepeatedPtrField<ExtentRun>;
 
-void Mark(const Runs& runs, uint64_t extents_total, char mark, std::string& cells) {
+void MarkRuns(const ExtentRuns& runs, uint64_t extents_total, char mark, std::string& cells) {
   const auto cell_of = [&](uint64_t extent) {
     const double share = static_cast<double>(extent) / static_cast<double>(extents_total);
     return std::min(static_cast<size_t>(share * static_cast<double>(cells.size())),
@@ -25,9 +25,9 @@ void Mark(const Runs& runs, uint64_t extents_total, char mark, std::string& cell
 std::string ExtentMap(const Residual& residual, uint64_t extents_total, size_t width) {
   std::string cells(width, '#');
   if (extents_total == 0 || width == 0) return cells;
-  Mark(residual.pending(), extents_total, '.', cells);
-  Mark(residual.landing(), extents_total, '+', cells);
-  Mark(residual.copying(), extents_total, '+', cells);
+  MarkRuns(residual.pending(), extents_total, '.', cells);
+  MarkRuns(residual.landing(), extents_total, '+', cells);
+  MarkRuns(residual.copying(), extents_total, '+', cells);
   return cells;
 }
 

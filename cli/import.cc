@@ -24,8 +24,8 @@
 namespace baton {
 namespace {
 
-constexpr uint64_t kChunkBytes = limits::kMaxRequestBytes;
-constexpr int kThreads = 4;
+constexpr uint64_t kImportChunkBytes = limits::kMaxRequestBytes;
+constexpr int kImportThreads = 4;
 
 constexpr uint64_t AlignUp(uint64_t bytes) {
   return (bytes + limits::kBlockBytes - 1) / limits::kBlockBytes * limits::kBlockBytes;
@@ -63,7 +63,7 @@ class Copy {
 
   absl::Status Run() {
     std::vector<std::thread> threads;
-    for (int i = 0; i < kThreads; ++i) threads.emplace_back([this] { Work(); });
+    for (int i = 0; i < kImportThreads; ++i) threads.emplace_back([this] { Work(); });
     for (std::thread& thread : threads) thread.join();
     absl::MutexLock guard(&mutex_);
     return failure_;
@@ -89,7 +89,7 @@ class Copy {
 
 void Copy::Work() {
   const std::unique_ptr<std::byte, Free> buffer(
-      static_cast<std::byte*>(std::aligned_alloc(limits::kBlockBytes, kChunkBytes)));
+      static_cast<std::byte*>(std::aligned_alloc(limits::kBlockBytes, kImportChunkBytes)));
   while (const std::optional<DataRange> chunk = NextChunk()) {
     const absl::Status status = CopyChunk(*chunk, buffer.get());
     if (status.ok()) continue;
@@ -103,7 +103,7 @@ std::optional<DataRange> Copy::NextChunk() {
   absl::MutexLock guard(&mutex_);
   if (failure_.ok()) failure_ = FindData();
   if (!failure_.ok() || data_.begin == data_.end) return std::nullopt;
-  const DataRange chunk{data_.begin, std::min(data_.end, data_.begin + kChunkBytes)};
+  const DataRange chunk{data_.begin, std::min(data_.end, data_.begin + kImportChunkBytes)};
   data_.begin = chunk.end;
   if (!progress_(chunk.begin)) {
     failure_ = Error(absl::StatusCode::kCancelled, "interrupted");
@@ -166,7 +166,7 @@ absl::Status Copy::Write(DataRange chunk, const std::byte* buffer) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<UniqueFd> OpenVolume(const std::string& path) {
+absl::StatusOr<UniqueFd> OpenVolumeFile(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
   if (!fd.valid() && errno == EINVAL) fd = UniqueFd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!fd.valid()) return ErrnoStatus(errno, "open", path);
@@ -207,7 +207,7 @@ absl::StatusOr<ImportSource> OpenImportSource(const std::string& path) {
 
 absl::Status CopyIntoVolume(const ImportSource& source, const std::string& volume_path,
                             const std::function<bool(uint64_t)>& progress) {
-  BATON_ASSIGN_OR_RETURN(const UniqueFd volume, OpenVolume(volume_path));
+  BATON_ASSIGN_OR_RETURN(const UniqueFd volume, OpenVolumeFile(volume_path));
   BATON_RETURN_IF_ERROR(Copy(source, volume.get(), volume_path, progress).Run());
   if (::fsync(volume.get()) != 0) return ErrnoStatus(errno, "sync", volume_path);
   return CheckUnchanged(source);

@@ -20,31 +20,31 @@ namespace {
 const std::map<std::string, Durability> kDurabilities = {
     {"node", DURABILITY_NODE}, {"sync", DURABILITY_SYNC}, {"none", DURABILITY_NONE}};
 
-struct InitArguments {
+struct PoolInitArguments {
   std::string directory;
   std::string durability = "node";
 };
 
 constexpr mode_t kPoolMode = 0700;
 
-absl::StatusOr<PoolRecord> InitDirectory(const InitArguments& arguments) {
+absl::StatusOr<PoolRecord> MakePoolIn(const PoolInitArguments& arguments) {
   BATON_ASSIGN_OR_RETURN(auto storage, PosixStorage::Open(arguments.directory));
   SystemRuntime runtime;
   BATON_RETURN_IF_ERROR(InitPool(*storage, kDurabilities.at(arguments.durability), runtime));
   return ReadPool(*storage);
 }
 
-absl::StatusOr<PoolRecord> Init(const InitArguments& arguments) {
+absl::StatusOr<PoolRecord> MakePool(const PoolInitArguments& arguments) {
   const bool made = ::mkdir(arguments.directory.c_str(), kPoolMode) == 0;
   if (!made && errno != EEXIST) return ErrnoStatus(errno, "make", arguments.directory);
-  absl::StatusOr<PoolRecord> pool = InitDirectory(arguments);
+  absl::StatusOr<PoolRecord> pool = MakePoolIn(arguments);
   if (!pool.ok() && made) ::rmdir(arguments.directory.c_str());
   return pool;
 }
 
 // No controller is asked, so no status of this may be taken for one of the connection.
-absl::StatusOr<ExitCode> PoolInit(Session& session, const InitArguments& arguments) {
-  const absl::StatusOr<PoolRecord> pool = Init(arguments);
+absl::StatusOr<ExitCode> PoolInit(Session& session, const PoolInitArguments& arguments) {
+  const absl::StatusOr<PoolRecord> pool = MakePool(arguments);
   if (!pool.ok()) {
     return Error(absl::StatusCode::kFailedPrecondition, "no pool is made in {}: {}",
                  arguments.directory, Message(pool.status()));
@@ -65,7 +65,7 @@ void AddPoolCommands(CLI::App& app, Command& chosen) {
   CLI::App* pool = app.add_subcommand("pool", "pools: directories on shared storage");
   pool->require_subcommand(1);
   CLI::App* init = pool->add_subcommand("init", "make an empty pool; needs no controller");
-  auto arguments = std::make_shared<InitArguments>();
+  auto arguments = std::make_shared<PoolInitArguments>();
   init->add_option("DIR", arguments->directory, "an empty directory; made if it is not there")
       ->required();
   init->add_option("--durability", arguments->durability,

@@ -9,9 +9,9 @@
 namespace baton {
 namespace {
 
-constexpr absl::Duration kWindow = absl::Seconds(5);
+constexpr absl::Duration kRateWindow = absl::Seconds(5);
 // What stands behind the bar at its longest.
-constexpr size_t kTextWidth = 60;
+constexpr size_t kProgressTextWidth = 60;
 
 double Fraction(uint64_t done, uint64_t total) {
   return total == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(total);
@@ -27,7 +27,7 @@ std::string PlainCells(size_t width, double fraction) {
 void ProgressMeter::Add(absl::Time now, uint64_t done_bytes, uint64_t total_bytes) {
   total_bytes_ = total_bytes;
   samples_.push_back({now, std::min(done_bytes, total_bytes)});
-  while (samples_.size() > 2 && now - samples_[1].time >= kWindow) samples_.pop_front();
+  while (samples_.size() > 2 && now - samples_[1].time >= kRateWindow) samples_.pop_front();
 }
 
 double ProgressMeter::bytes_per_second() const {
@@ -46,7 +46,7 @@ std::optional<absl::Duration> ProgressMeter::TimeLeft() const {
 size_t ProgressMeter::BarWidth(size_t width) {
   constexpr size_t kMin = 10;
   constexpr size_t kMax = 100;
-  return width < kTextWidth + kMin ? kMin : std::min(width - kTextWidth, kMax);
+  return width < kProgressTextWidth + kMin ? kMin : std::min(width - kProgressTextWidth, kMax);
 }
 
 std::string ProgressMeter::Line(size_t width, const std::string& cells) const {

@@ -24,7 +24,7 @@ std::string CountClones(const ControllerStatus& status) {
   return text.empty() ? "none" : text;
 }
 
-std::string Describe(const ControllerStatus& status) {
+std::string DescribeController(const ControllerStatus& status) {
   const std::string role =
       status.role() == "owner"
           ? fmt::format("owner of epoch {} (proof: {})", status.epoch(), status.proof())
@@ -46,7 +46,7 @@ std::string Describe(const ControllerStatus& status) {
   return text;
 }
 
-absl::StatusOr<ExitCode> Status(Session& session) {
+absl::StatusOr<ExitCode> ShowStatus(Session& session) {
   Request request;
   request.mutable_status();
   BATON_ASSIGN_OR_RETURN(const control::Response response, session.client->Call(request));
@@ -54,7 +54,7 @@ absl::StatusOr<ExitCode> Status(Session& session) {
   if (session.console.json()) {
     session.console.AnswerJson(status);
   } else {
-    session.console.Answer(Describe(status));
+    session.console.Answer(DescribeController(status));
   }
   return status.healthy() ? ExitCode::kDone : ExitCode::kDegraded;
 }
@@ -63,7 +63,7 @@ absl::StatusOr<ExitCode> Status(Session& session) {
 
 void AddStatusCommand(CLI::App& app, Command& chosen) {
   app.add_subcommand("status", "this controller: role, epoch, clones, health (3: degraded)")
-      ->callback([&chosen] { chosen = Status; });
+      ->callback([&chosen] { chosen = ShowStatus; });
 }
 
 }  // namespace baton

@@ -12,7 +12,7 @@ using control::Request;
 using control::Response;
 using control::VolumeList;
 
-struct CreateArguments {
+struct CreateVolumeArguments {
   std::string name;
   std::string size;
   bool thick = false;
@@ -23,7 +23,7 @@ std::string StateOf(const VolumeStatus& volume) {
   return volume.offline() ? "offline" : "ready";
 }
 
-void Show(const Console& console, const VolumeStatus& volume) {
+void AnswerVolume(const Console& console, const VolumeStatus& volume) {
   if (console.json()) return console.AnswerJson(volume);
   std::string clones;
   for (const uint64_t id : volume.clone_ids()) clones += fmt::format("{} ", id);
@@ -38,7 +38,7 @@ void Show(const Console& console, const VolumeStatus& volume) {
   }));
 }
 
-absl::StatusOr<ExitCode> Create(Session& session, const CreateArguments& arguments) {
+absl::StatusOr<ExitCode> CreateVolume(Session& session, const CreateVolumeArguments& arguments) {
   Request request;
   auto& create = *request.mutable_volume_create();
   BATON_RETURN_IF_ERROR(CheckName(arguments.name));
@@ -54,7 +54,7 @@ absl::StatusOr<ExitCode> Create(Session& session, const CreateArguments& argumen
   return ExitCode::kDone;
 }
 
-absl::StatusOr<VolumeList> FetchAll(Session& session) {
+absl::StatusOr<VolumeList> FetchVolumes(Session& session) {
   VolumeList all;
   while (true) {
     Request request;
@@ -66,8 +66,8 @@ absl::StatusOr<VolumeList> FetchAll(Session& session) {
   }
 }
 
-absl::StatusOr<ExitCode> List(Session& session) {
-  BATON_ASSIGN_OR_RETURN(const VolumeList list, FetchAll(session));
+absl::StatusOr<ExitCode> ListVolumes(Session& session) {
+  BATON_ASSIGN_OR_RETURN(const VolumeList list, FetchVolumes(session));
   if (session.console.json()) {
     session.console.AnswerJson(list);
     return ExitCode::kDone;
@@ -82,16 +82,16 @@ absl::StatusOr<ExitCode> List(Session& session) {
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> ShowNamed(Session& session, const std::string& name) {
+absl::StatusOr<ExitCode> ShowVolume(Session& session, const std::string& name) {
   Request request;
   BATON_RETURN_IF_ERROR(CheckName(name));
   request.mutable_volume_show()->set_name(name);
   BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
-  Show(session.console, response.volume());
+  AnswerVolume(session.console, response.volume());
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> Delete(Session& session, const std::string& name) {
+absl::StatusOr<ExitCode> DeleteVolume(Session& session, const std::string& name) {
   Request request;
   BATON_RETURN_IF_ERROR(CheckName(name));
   request.mutable_volume_delete()->set_name(name);
@@ -101,21 +101,21 @@ absl::StatusOr<ExitCode> Delete(Session& session, const std::string& name) {
   return ExitCode::kDone;
 }
 
-void AddCreate(CLI::App& volume, Command& chosen) {
+void AddVolumeCreate(CLI::App& volume, Command& chosen) {
   CLI::App* create = volume.add_subcommand("create", "make a volume of zeros");
-  auto arguments = std::make_shared<CreateArguments>();
+  auto arguments = std::make_shared<CreateVolumeArguments>();
   create->add_option("NAME", arguments->name, "of a-z 0-9 . _ -")->required();
   create->add_option("--size", arguments->size, "a multiple of 4K, such as 10G")->required();
   create->add_flag("--thick", arguments->thick, "reserve all of its space now");
   create->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return Create(session, *arguments); };
+    chosen = [arguments](Session& session) { return CreateVolume(session, *arguments); };
   });
 }
 
-using NamedCommand = absl::StatusOr<ExitCode> (*)(Session&, const std::string&);
+using VolumeVerb = absl::StatusOr<ExitCode> (*)(Session&, const std::string&);
 
-void AddNamed(CLI::App& volume, const std::string& verb, const std::string& description,
-              NamedCommand command, Command& chosen) {
+void AddVolumeVerb(CLI::App& volume, const std::string& verb, const std::string& description,
+                   VolumeVerb command, Command& chosen) {
   CLI::App* app = volume.add_subcommand(verb, description);
   auto name = std::make_shared<std::string>();
   app->add_option("NAME", *name, "the volume")->required();
@@ -129,11 +129,11 @@ void AddNamed(CLI::App& volume, const std::string& verb, const std::string& desc
 void AddVolumeCommands(CLI::App& app, Command& chosen) {
   CLI::App* volume = app.add_subcommand("volume", "volumes: files of the mount");
   volume->require_subcommand(1);
-  AddCreate(*volume, chosen);
+  AddVolumeCreate(*volume, chosen);
   AddVolumeImport(*volume, chosen);
-  volume->add_subcommand("list", "all volumes")->callback([&chosen] { chosen = List; });
-  AddNamed(*volume, "show", "one volume", ShowNamed, chosen);
-  AddNamed(*volume, "delete", "delete a volume that nobody uses", Delete, chosen);
+  volume->add_subcommand("list", "all volumes")->callback([&chosen] { chosen = ListVolumes; });
+  AddVolumeVerb(*volume, "show", "one volume", ShowVolume, chosen);
+  AddVolumeVerb(*volume, "delete", "delete a volume that nobody uses", DeleteVolume, chosen);
 }
 
 }  // namespace baton

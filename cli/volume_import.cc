@@ -25,7 +25,7 @@ struct ImportArguments {
 };
 
 // What happens to local files is never a statement about the controller.
-absl::Status Local(const absl::Status& status) {
+absl::Status LocalFailure(const absl::Status& status) {
   if (status.ok() || absl::IsCancelled(status)) return status;
   return Error(absl::StatusCode::kFailedPrecondition, "{}", Message(status));
 }
@@ -55,10 +55,10 @@ absl::Status CopyWithProgress(Session& session, const ImportSource& source,
     return !Interrupted();
   });
   session.console.EndProgress();
-  return Local(status);
+  return LocalFailure(status);
 }
 
-absl::StatusOr<VolumeStatus> Finish(Session& session, const std::string& name) {
+absl::StatusOr<VolumeStatus> FinishImport(Session& session, const std::string& name) {
   Request request;
   request.mutable_volume_finish_import()->set_name(name);
   BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
@@ -77,7 +77,7 @@ absl::Status DeletePartial(Session& session, const std::string& name) {
 }
 
 // `why`, and what became of the volume that is not complete.
-absl::Status GiveUp(Session& session, const std::string& name, const absl::Status& why) {
+absl::Status GiveUpImport(Session& session, const std::string& name, const absl::Status& why) {
   const absl::Status deleted = DeletePartial(session, name);
   if (deleted.ok()) {
     return Error(why.code(), "{}; the partial volume {} was deleted", Message(why), name);
@@ -86,18 +86,18 @@ absl::Status GiveUp(Session& session, const std::string& name, const absl::Statu
                Message(why), name, Message(deleted));
 }
 
-absl::StatusOr<ExitCode> Import(Session& session, const ImportArguments& arguments) {
+absl::StatusOr<ExitCode> ImportVolume(Session& session, const ImportArguments& arguments) {
   BATON_RETURN_IF_ERROR(CheckName(arguments.name));
   absl::StatusOr<ImportSource> source = OpenImportSource(arguments.file);
-  if (!source.ok()) return Local(source.status());
+  if (!source.ok()) return LocalFailure(source.status());
   CatchInterrupts();
   const absl::Time begun = absl::Now();
   BATON_ASSIGN_OR_RETURN(VolumeStatus volume,
                          CreatePartial(session, arguments.name, source->size_bytes));
   const absl::Status copied = CopyWithProgress(session, *source, volume.path());
-  if (!copied.ok()) return GiveUp(session, arguments.name, copied);
-  absl::StatusOr<VolumeStatus> finished = Finish(session, arguments.name);
-  if (!finished.ok()) return GiveUp(session, arguments.name, finished.status());
+  if (!copied.ok()) return GiveUpImport(session, arguments.name, copied);
+  absl::StatusOr<VolumeStatus> finished = FinishImport(session, arguments.name);
+  if (!finished.ok()) return GiveUpImport(session, arguments.name, finished.status());
   if (session.console.json()) session.console.AnswerJson(*finished);
   session.console.Confirm(fmt::format("volume {} imported: {} at {}, in {}", arguments.name,
                                       FormatSize(finished->size_bytes()), finished->path(),
@@ -114,7 +114,7 @@ void AddVolumeImport(CLI::App& volume, Command& chosen) {
   import->add_option("FILE", arguments->file, "a file or block device of whole 4 KiB blocks")
       ->required();
   import->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return Import(session, *arguments);
+    chosen = [arguments](Session& session) { return ImportVolume(session, *arguments);
 };
 }  // namespace baton
 );

@@ -62,6 +62,9 @@ constexpr size_t kLeaseRecordsKept = 16;
 // Runs of extents listed in one answer; what is beyond is counted, not listed.
 constexpr size_t kMaxRunsShown = 10000;
 
+// Kept back on the storage for the metadata of the next epoch: its logs are copied.
+constexpr uint64_t kReserveBytes = 32 * kMiB;
+
 // Messages between processes, header included.
 constexpr size_t kMaxMessageBytes = kMaxRequestBytes + 64 * kKiB;
 

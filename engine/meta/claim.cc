@@ -10,6 +10,7 @@
 #include "engine/meta/epoch_directory.h"
 #include "engine/meta/lease_file.h"
 #include "engine/meta/lease_watch.h"
+#include "engine/meta/reserve.h"
 #include "engine/meta/rocks_store.h"
 
 namespace baton {
@@ -107,6 +108,7 @@ absl::StatusOr<OwnerGone> AwaitOwnerGone(const StartOptions& options) {
 
 absl::StatusOr<ClaimedEpoch> ClaimNextEpoch(ClaimOptions options, const OwnerGone& gone) {
   Storage& storage = options.storage;
+  BATON_RETURN_IF_ERROR(ReleaseReserve(storage));
   absl::StatusOr<std::unique_ptr<Lease>> lease =
       Lease::Claim({.storage = storage,
                     .runtime = options.runtime,

@@ -143,6 +143,7 @@ class RocksStore final : public MetaStore {
   absl::StatusOr<rocksdb::WriteBatch> Encode(const MetaBatch& batch) const;
   absl::Status Apply(rocksdb::WriteBatch& batch, Durable durable);
   absl::Status VerifyTables() const;
+  absl::Status VerifyLiveTables() const;
   absl::Status Fail(const absl::Status& status);
   absl::Status CheckFailure() const;
   void NoteSynced(uint64_t sequence);
@@ -178,7 +179,15 @@ absl::Status RocksStore::Open() {
   return absl::OkStatus();
 }
 
+// A compaction may begin as soon as the store is open, and remove what is being verified.
 absl::Status RocksStore::VerifyTables() const {
+  BATON_RETURN_IF_ERROR(Translate(database_->DisableFileDeletions(), options_.directory));
+  const absl::Status verified = VerifyLiveTables();
+  BATON_RETURN_IF_ERROR(Translate(database_->EnableFileDeletions(false), options_.directory));
+  return verified;
+}
+
+absl::Status RocksStore::VerifyLiveTables() const {
   std::vector<rocksdb::LiveFileMetaData> tables;
   database_->GetLiveFilesMetaData(&tables);
   std::sort(tables.begin(), tables.end(),

@@ -43,7 +43,7 @@ void Host::Work(uint64_t operations, const std::atomic<bool>& ending) {
     ending_ = ending;
     const Operation operation = generator_.Next();
     const bool goes_on = Do(operation);
-    ++done_;
+    ++drawn_;
     if (!goes_on && (ending_ || ending)) return;
     if (!goes_on) log_.Violate(Describe(*volumes_[operation.volume], operation) + ": aborted");
   }
@@ -75,6 +75,7 @@ bool Host::MayChange(const Operation& operation, Phase phase) const {
 }
 
 bool Host::Issue(Volume& volume, VolumeIo& io, const Operation& operation, uint64_t moment) {
+  ++issued_;
   absl::Status status;
   switch (operation.kind) {
     case OperationKind::kRead:

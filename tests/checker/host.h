@@ -27,7 +27,9 @@ class Host {
   // first one that is Aborted is the last.
   void Work(uint64_t operations, const std::atomic<bool>& ending);
 
-  uint64_t done() const { return done_; }
+  // Operations drawn, and those of them that were not left out: the volume may not be used now.
+  uint64_t drawn() const { return drawn_; }
+  uint64_t issued() const { return issued_; }
 
  private:
   // False: the engine is gone.
@@ -47,7 +49,8 @@ class Host {
   Log& log_;
   std::vector<std::byte> buffer_;
   bool ending_ = false;
-  uint64_t done_ = 0;
+  std::atomic<uint64_t> drawn_{0};
+  std::atomic<uint64_t> issued_{0};
 };
 
 }  // namespace baton::checker

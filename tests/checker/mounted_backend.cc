@@ -65,9 +65,7 @@ MountedBackend::MountedBackend() {
   EXPECT_OK(Serve(/*adopt=*/false));
 }
 
-MountedBackend::~MountedBackend() {
-  EXPECT_OK(mount_->TakeDown(fs::Unmount::kLazy));
-}
+MountedBackend::~MountedBackend() { EXPECT_OK(mount_->TakeDown(fs::Unmount::kLazy)); }
 
 absl::Status MountedBackend::Serve(bool adopt) {
   volumes_ = std::make_unique<VolumeAdapter>(pool_.engine(), pool_.storage());

@@ -53,7 +53,7 @@ Outcome World::Run() {
   for (const std::unique_ptr<Volume>& volume : volumes_) CheckContent(*volume);
   for (const std::unique_ptr<Volume>& volume : volumes_) volume->Close();
   if (!log_.failed()) CheckFiles();
-  outcome_.operations = OperationsDone();
+  for (const std::unique_ptr<Host>& host : hosts_) outcome_.operations += host->issued();
   outcome_.commands = commander_->commands();
   outcome_.completed = commander_->completed();
   if (log_.failed()) outcome_.violation = fmt::format("seed {}: {}", seed_, log_.violation());
@@ -70,7 +70,7 @@ void World::MakeVolumes() {
 
 void World::Live(bool is_last) {
   const auto begin = std::chrono::steady_clock::now();
-  const uint64_t all = OperationsDone() + kHosts * operations_;
+  const uint64_t all = OperationsDrawn() + kHosts * operations_;
   const uint64_t end = is_last ? UINT64_MAX : all - Draw(1, kHosts * operations_);
   std::atomic<bool> ending{false};
   std::atomic<size_t> working{kHosts};
@@ -81,7 +81,7 @@ void World::Live(bool is_last) {
       --working;
     });
   }
-  while (working > 0 && OperationsDone() < end) commander_->Step();
+  while (working > 0 && OperationsDrawn() < end) commander_->Step();
   ending = true;
   if (!is_last) {
     const absl::Status sealed = backend_.Seal();
@@ -100,10 +100,10 @@ void World::Reopen() {
   commander_->CheckReopened();
 }
 
-uint64_t World::OperationsDone() const {
-  uint64_t done = 0;
-  for (const std::unique_ptr<Host>& host : hosts_) done += host->done();
-  return done;
+uint64_t World::OperationsDrawn() const {
+  uint64_t drawn = 0;
+  for (const std::unique_ptr<Host>& host : hosts_) drawn += host->drawn();
+  return drawn;
 }
 
 void World::CheckContent(Volume& volume) {

@@ -36,7 +36,7 @@ class World {
   void Reopen();
   void CheckContent(Volume& volume);
   void CheckFiles();
-  uint64_t OperationsDone() const;
+  uint64_t OperationsDrawn() const;
   uint64_t Draw(uint64_t from, uint64_t to) { return from + random_() % (to - from + 1); }
 
   const uint64_t seed_;

@@ -101,7 +101,7 @@ TEST_F(ClaimsTest, AWaiterGetsTheExtentWhenTheHolderGivesUp) {
     auto held = std::make_unique<Claims::Claim>(claims_);
     claims_.AcquirePending(*held, {5, 1}, 16);
     bool got = false;
-    const std::unique_ptr<Thread> waiter = runtime_.StartThread("waiter", [&] {
+    std::unique_ptr<Thread> waiter = runtime_.StartThread("waiter", [&] {
       Claims::Claim claim(claims_);
       claims_.AcquirePending(claim, {5, 1}, 16);
       got = claim.holds_any();
@@ -109,7 +109,7 @@ TEST_F(ClaimsTest, AWaiterGetsTheExtentWhenTheHolderGivesUp) {
     runtime_.SleepFor(absl::Milliseconds(1));
     EXPECT_FALSE(got);
     held.reset();
-    runtime_.SleepFor(absl::Milliseconds(1));
+    waiter.reset();
     EXPECT_TRUE(got);
   });
 }
@@ -119,14 +119,14 @@ TEST_F(ClaimsTest, AWaiterGoesOnWithoutAClaimWhenTheHolderHasCopied) {
     auto held = std::make_unique<Claims::Claim>(claims_);
     claims_.AcquirePending(*held, {5, 1}, 16);
     bool got = true;
-    const std::unique_ptr<Thread> waiter = runtime_.StartThread("waiter", [&] {
+    std::unique_ptr<Thread> waiter = runtime_.StartThread("waiter", [&] {
       Claims::Claim claim(claims_);
       claims_.AcquirePending(claim, {5, 1}, 16);
       got = claim.holds_any();
     });
     copied_.Set({5, 1});
     held.reset();
-    runtime_.SleepFor(absl::Milliseconds(1));
+    waiter.reset();
     EXPECT_FALSE(got);
   });
 }
@@ -136,14 +136,14 @@ TEST_F(ClaimsTest, WaitNoneReturnsWhenTheLastIsReleased) {
     auto held = std::make_unique<Claims::Claim>(claims_);
     claims_.AcquirePending(*held, {5, 1}, 16);
     bool none = false;
-    const std::unique_ptr<Thread> waiter = runtime_.StartThread("waiter", [&] {
+    std::unique_ptr<Thread> waiter = runtime_.StartThread("waiter", [&] {
       claims_.WaitNone();
       none = true;
     });
     runtime_.SleepFor(absl::Milliseconds(1));
     EXPECT_FALSE(none);
     held.reset();
-    runtime_.SleepFor(absl::Milliseconds(1));
+    waiter.reset();
     EXPECT_TRUE(none);
   });
 }

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@ class ChildProcess {
   // `name`: of one of the functions above.
   ChildProcess(const std::string& name, const Arguments& arguments) : pid_(::fork()) {
     if (pid_ != 0) return;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that aborts leaves nobody behind
     std::vector<const char*> words = {"child", "--child", name.c_str()};
     for (const std::string& argument : arguments) words.push_back(argument.c_str());
     words.push_back(nullptr);
@@ -44,6 +46,11 @@ class ChildProcess {
     EXPECT_EQ(::waitpid(pid_, &status, 0), pid_);
     pid_ = -1;
     return status;
+  }
+  // Without waiting.
+  bool HasEnded() {
+    if (pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = -1;
+    return pid_ <= 0;
   }
   void Kill() {
     if (pid_ <= 0) return;

@@ -163,6 +163,16 @@ TEST_F(RocksStoreTest, IsNotOpenedWhenTheFenceRefuses) {
   EXPECT_CODE(TryOpen(), kAborted);
 }
 
+// A store that is opened again and again compacts its small tables, some of them while they are
+// being checked.
+TEST_F(RocksStoreTest, TablesMayBeCompactedAwayWhileTheyAreChecked) {
+  for (uint64_t round = 0; round < 40; ++round) {
+    const std::unique_ptr<MetaStore> store = Open();
+    ASSERT_EQ(Must(CountRows(*store)), round);
+    ASSERT_OK(WriteRows(*store, round, 1));
+  }
+}
+
 // A dozen bytes of every file, one at a time.
 TEST_F(RocksStoreTest, AFlippedByteIsDetectedOrHarmlessOrLeavesAShorterSequence) {
   {

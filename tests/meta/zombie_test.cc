@@ -26,7 +26,6 @@ constexpr int kRounds = 24;
 // In a file that both processes map.
 struct Shared {
   std::atomic<uint64_t> acknowledged = 0;
-  std::atomic<bool> has_ended = false;
 };
 
 Shared* MapShared(const std::string& pool) {
@@ -65,9 +64,9 @@ uint64_t CheckPrefix(const MetaStore& store) {
   return last;
 }
 
-void WaitForAcknowledged(const Shared& shared, uint64_t number) {
+void WaitForAcknowledged(ChildProcess& zombie, const Shared& shared, uint64_t number) {
   while (shared.acknowledged < number) {
-    ASSERT_FALSE(shared.has_ended);
+    ASSERT_FALSE(zombie.HasEnded());
     ::usleep(1000);
   }
 }
@@ -81,10 +80,9 @@ TEST(ZombieTest, TheNextEpochHasAConsistentPrefixWithAllThatWasAcknowledged) {
   ASSERT_OK(ProveEpoch(*storage, 1));
   uint64_t next = 1;
   for (uint64_t epoch = 1; epoch <= kRounds && !testing::Test::HasFailure(); ++epoch) {
-    shared.has_ended = false;
     ChildProcess zombie("WriteAsZombie",
                         {pool.path(), std::to_string(epoch), std::to_string(next)});
-    WaitForAcknowledged(shared, next + 100 + epoch * 137 % 800);
+    WaitForAcknowledged(zombie, shared, next + 100 + epoch * 137 % 800);
     const uint64_t acknowledged = shared.acknowledged;
     ASSERT_OK(SealAndCopy(*storage, epoch, epoch + 1));
     const uint64_t last = CheckPrefix(*Open(pool.path(), epoch + 1));
@@ -115,7 +113,6 @@ void WriteAsZombie(const Arguments& arguments) {
     if (!store->Write(batch, synced ? Durable::kYes : Durable::kNo).ok()) break;
     if (synced) shared.acknowledged = number;
   }
-  shared.has_ended = true;
 }
 
 }  // namespace baton

@@ -16,7 +16,7 @@ class FullDisk(SystemTest):
         super().setUp()
         disk = self.lab.directory / "disk"
         with open(disk, "wb") as file:
-            file.truncate(256 * MIB)
+            file.truncate(320 * MIB)
         lab.run("mkfs.ext4", "-q", "-F", "-m", "0", disk)
         self.storage = self.lab.mount_file_system(disk, "storage", "-o", "loop")
         pool = self.storage / "pool"

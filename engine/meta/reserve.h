@@ -1,0 +1,19 @@
+// Space that is kept back, so that a storage which hosts have filled still has room for the
+// metadata of the next epoch: a takeover and a restart write some MiB before they can free any.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include "engine/base/storage.h"
+
+namespace baton {
+
+// Gives the reserve (POOL/reserve) back to the storage when it is nearly full. For whoever claims
+// an epoch, before the first write.
+absl::Status ReleaseReserve(Storage& storage);
+
+// Takes it again: limits::kReserveBytes, or what there is room for. For the owner, once old epochs
+// are removed. A storage without room is no error.
+absl::Status FillReserve(Storage& storage);
+
+}  // namespace baton
