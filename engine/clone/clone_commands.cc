@@ -134,9 +134,11 @@ absl::Status Clones::ActivateOne(Relation& relation) {
 absl::Status Clones::EmptyTarget(Volume& target, bool thick) {
   if (BATON_MUTANT(kActivateKeepsOldContent)) return absl::OkStatus();
   const uint64_t size_bytes = target.record.size_bytes();
-  File& file = target.file->file();
-  absl::Status status = file.PunchHole(0, size_bytes);  // never shorter, not even for a moment
-  if (status.ok() && thick) status = file.Allocate(0, size_bytes);
+  // A host write that was let through before the target went offline may still be under way, and
+  // would put back what it read.
+  const WriteFreeze freeze(target.path);
+  absl::Status status = target.file->Discard(0, size_bytes);  // never shorter, not for a moment
+  if (status.ok() && thick) status = target.file->file().Allocate(0, size_bytes);
   if (status.ok()) status = target.file->Flush();
   return Annotate(status, fmt::format("volume {} could not be emptied", target.name));
 }

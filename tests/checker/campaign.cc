@@ -1,9 +1,8 @@
-#include <absl/synchronization/mutex.h>
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 
+#include "engine/base/mutant.h"
 #include "tests/checker/world.h"
 
 namespace baton::checker {
@@ -19,6 +18,9 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 std::string RunCampaign(
     const std::string& name,
     const std::function<std::unique_ptr<Backend>(uint64_t seed)>& make_backend) {
+#ifdef BATON_MUTANTS  // to see whether the checker would notice
+  active_mutant = static_cast<Mutant>(FromEnvironment("BATON_MUTANT", 0));
+#endif
   const uint64_t only = FromEnvironment("BATON_SEED", 0);
   const uint64_t operations = FromEnvironment("BATON_OPERATIONS", 5000);
   const std::chrono::seconds time(FromEnvironment("BATON_SECONDS", 20));

@@ -3,8 +3,6 @@
 // BATON_SEED=N runs what N stands for and nothing else.
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "tests/checker/engine_backend.h"
 #include "tests/checker/world.h"
 
@@ -14,7 +12,7 @@ namespace {
 // A disk, with its own latencies, or memory, where there are many more operations a second.
 std::unique_ptr<Backend> MakeBackend(uint64_t seed) {
   const std::string disk = testing::TempDir();
-  const std::string memory = std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : disk;
+  const std::string memory = MemoryDirectory();
   switch (seed % 4) {
     case 0:
       return std::make_unique<EngineBackend>(disk, DURABILITY_SYNC);

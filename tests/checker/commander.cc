@@ -206,6 +206,7 @@ void Commander::Stop(Clone& clone) {
   clone.target->Enter(Phase::kOffline);
   clone.state = "stopped";
   clone.copied = 0;
+  if (OneIn(3)) Delete(clone);  // at once, while host I/O of before is still under way
 }
 
 void Commander::Delete(Clone& clone) {

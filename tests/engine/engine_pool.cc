@@ -10,6 +10,11 @@
 
 namespace baton {
 
+std::string MemoryDirectory() {
+  const std::string memory = "/dev/shm";
+  return std::filesystem::is_directory(memory) ? memory : testing::TempDir();
+}
+
 EnginePool::EnginePool(const std::string& parent, Durability durability)
     : directory_(parent), durability_(durability) {
   storage_ = Must(PosixStorage::Open(directory_.path()));

@@ -14,6 +14,9 @@
 
 namespace baton {
 
+// Where syncs cost nothing, for tests that are about something else.
+std::string MemoryDirectory();
+
 class EnginePool {
  public:
   explicit EnginePool(const std::string& parent = testing::TempDir(),
@@ -53,7 +56,9 @@ class EngineTest : public testing::Test {
   // So slow that a clone of kSize stays as it is for the length of a test.
   static constexpr uint64_t kCrawl = 1;
 
-  EngineTest() { EXPECT_OK(pool_.Open()); }
+  explicit EngineTest(const std::string& parent = testing::TempDir()) : pool_(parent) {
+    EXPECT_OK(pool_.Open());
+  }
 
   // ---- volumes ----
   void MakeVolume(const std::string& name, uint64_t size_bytes = kSize);

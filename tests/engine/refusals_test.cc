@@ -12,7 +12,7 @@ namespace {
 
 class Refusals : public EngineTest {
  protected:
-  Refusals() {
+  Refusals() : EngineTest(MemoryDirectory()) {
     MakeVolume("src");
     MakeVolume("dst");
     Fill("src", 1);

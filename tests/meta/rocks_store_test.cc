@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "engine/base/status.h"
 #include "engine/meta/bit_merge.h"
@@ -163,14 +164,23 @@ TEST_F(RocksStoreTest, IsNotOpenedWhenTheFenceRefuses) {
   EXPECT_CODE(TryOpen(), kAborted);
 }
 
-// A store that is opened again and again compacts its small tables, some of them while they are
-// being checked.
-TEST_F(RocksStoreTest, TablesMayBeCompactedAwayWhileTheyAreChecked) {
-  for (uint64_t round = 0; round < 40; ++round) {
-    const std::unique_ptr<MetaStore> store = Open();
-    ASSERT_EQ(Must(CountRows(*store)), round);
-    ASSERT_OK(WriteRows(*store, round, 1));
+// Stores that are opened again and again compact their small tables, some of them while they are
+// being checked; several at a time, so that the checking thread loses its turn in the middle.
+TEST(RocksStoreRaceTest, TablesMayBeCompactedAwayWhileTheyAreChecked) {
+  const OpenFence fence;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 12; ++i) {
+    threads.emplace_back([&fence] {
+      TemporaryDirectory directory;
+      for (uint64_t round = 0; round < 25; ++round) {
+        const auto store = OpenRocksStore(
+            {.directory = directory.path(), .fence = fence, .create = true, .on_synced = {}});
+        ASSERT_OK(store);
+        ASSERT_OK(RocksStoreTest::WriteRows(**store, round, 2));
+      }
+    });
   }
+  for (std::thread& thread : threads) thread.join();
 }
 
 // A dozen bytes of every file, one at a time.

@@ -95,6 +95,8 @@ class VolumeModel {
   static bool IsSuperseded(const Cell& cell, const Entry& entry, uint64_t now, bool by_durable);
   // What no read in flight and no crash can bring back any more.
   void DropOlderThanDurable(Cell& cell) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsOvertaken(uint64_t index, Bytes data, uint64_t begin) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   std::string CheckCell(uint64_t index, Bytes data, uint64_t begin, bool by_durable);
 
   Clock& clock_;

@@ -114,7 +114,7 @@ class DamagedPool(SystemTest):
         self.controller.start()
 
     def test_garbled_metadata(self):
-        """A start on a damaged file changes nothing that counts: with the file whole again, all is well."""
+        """A start on a damaged file changes nothing that counts: once it is whole, all is well."""
         self.flush_some_metadata_to_tables()
         for suffix in (".sst", ".log", "MANIFEST"):
             with self.subTest(suffix=suffix):

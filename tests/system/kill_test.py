@@ -3,9 +3,9 @@
 
     kill_test.py [--kills N] [--seed N]
 
-After every kill: each acknowledged write is there, and the recorded progress of the clone has not gone
-back. After every clone: the target is the image of one instant, byte for byte, and no more extents
-were copied twice than were in flight at the kills.
+After every kill: each acknowledged write is there, and the recorded progress of the clone has not
+gone back. After every clone: the target is the image of one instant, byte for byte, and no more
+extents were copied twice than were in flight at the kills.
 """
 
 import argparse
@@ -57,7 +57,7 @@ class Kill(SystemTest):
         errors = sum(writer.errors for writer in self.writers)
         print(f"\n{self.kills} kills and {clones} clones in {time.monotonic() - started:.0f} s; "
               f"{sum(writer.acknowledged for writer in self.writers)} writes acknowledged, "
-              f"{errors} met a dead controller; {self.copied_again} extents copied again",
+              f"{errors} met a dead controller; {self.copied_again} more copies than extents",
               file=sys.stderr)
         self.assertGreater(errors, self.kills // 2, "the kills did not hit the writers")
 
@@ -77,7 +77,7 @@ class Kill(SystemTest):
 
     def run_one_clone(self, target, quiesced):
         self.controller.create_volume(target, VOLUME_BYTES)
-        # So slow that about KILLS_A_CLONE kills happen while it copies; host writes preserve as well.
+        # So slow that about KILLS_A_CLONE kills happen while it copies; host writes preserve, too.
         clone = self.controller.create_clone("src", target, "--rate", "24M")
         self.controller.run("clone", "activate", clone)
         for writer in self.writers:
@@ -156,8 +156,8 @@ class Kill(SystemTest):
         self.assertEqual(status["extents_copied"], EXTENTS)
         again = status["copies_total"] - EXTENTS
         self.copied_again += again
-        self.assertGreaterEqual(again, -99999)
-        self.assertLessEqual(again, kills * EXTENTS_IN_FLIGHT)
+        # Below zero: copies whose evidence was found after a kill, but whose count was not stored.
+        self.assertLessEqual(abs(again), kills * EXTENTS_IN_FLIGHT)
         self.controller.run("clone", "verify", clone)
 
 

@@ -1,9 +1,9 @@
 """What the system tests share: scratch directories, controllers, loop devices, and an end to all of
 them however a test ends.
 
-Everything a Lab makes is undone by Lab.close(), in reverse order: a test needs no clean-up of its own.
-When the time of a test is over (BATON_TEST_TIMEOUT, set by CMake), all controllers are killed, so
-that no I/O of the test hangs any longer, and the test fails.
+Everything a Lab makes is undone by Lab.close(), in reverse order: a test needs no clean-up of its
+own. When the time of a test is over (BATON_TEST_TIMEOUT, set by CMake), all controllers are killed,
+so that no I/O of the test hangs any longer, and the test fails.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ class OutOfTime(Exception):
 
 
 class _Deadline:
-    """Kills the controllers shortly before ctest would kill the test, which could clean up nothing."""
+    """Kills the controllers shortly before ctest would kill the test, which then cleans up nothing."""
 
     def __init__(self):
         self.expired = False

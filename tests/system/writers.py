@@ -1,9 +1,9 @@
 """Host writers that know what was acknowledged, and check what of it is there.
 
-A writer has a range of a volume of its own. Its writes are numbered; each covers one 4 KiB block with
-its number, the writer's and a pattern of the two, and is begun after the one before was acknowledged.
-So a block tells by itself which write it holds, and an image of the volume at one instant holds
-exactly the first N writes of every writer.
+A writer has a range of a volume of its own. Its writes are numbered; each covers one 4 KiB block
+with its number, the writer's and a pattern of the two, and is begun after the one before was
+acknowledged. So a block tells by itself which write it holds, and an image of the volume at one
+instant holds exactly the first N writes of every writer.
 """
 
 import errno
@@ -37,8 +37,8 @@ class Damage(AssertionError):
 class Writer:
     """Writes blocks [first, first + count) of `path` from a thread of its own, until stopped.
 
-    An error of a write means that the write was not acknowledged: it may be there or not. The thread
-    then waits until resume() says that there is a controller again.
+    An error of a write means that the write was not acknowledged: it may be there or not. The
+    thread then waits until resume() says that there is a controller again.
     """
 
     def __init__(self, path, writer, first, count, pause_seconds=0.0):
@@ -140,8 +140,9 @@ class Writer:
         if data == _ZEROS:
             return 0
         magic, writer, written_to, number = _HEADER.unpack_from(data)
-        if magic != _MAGIC or writer != self.writer or written_to != block or data != make_block(writer, number, block):
-            raise Damage(f"{path}: block {block} is torn, foreign or of another place (write {number})")
+        if (magic, writer, written_to) != (_MAGIC, self.writer, block) or data != make_block(
+                writer, number, block):
+            raise Damage(f"{path}: block {block} is torn, foreign or of another place")
         return number
 
     def check_present(self, path):
@@ -155,8 +156,8 @@ class Writer:
                              f"not {sorted(expected)}")
 
     def _newest(self, last):
-        """By block, the writes up to `last` that it may hold: the newest acknowledged one, or one with
-        an unknown end after that."""
+        """By block, the writes up to `last` that it may hold: the newest acknowledged one, or one
+        with an unknown end after that."""
         allowed = {block: {0} for block in range(self.first, self.first + self.count)}
         for number, block in enumerate(self.history[:last], start=1):
             if number in self.unknown:
@@ -170,11 +171,12 @@ class Writer:
         found = self.read_numbers(path)
         cut = max([first_cut, *found])
         if cut > last_cut:
-            raise Damage(f"{path}: holds write {cut} of writer {self.writer}, which was begun after "
-                         f"the start (last write before: {last_cut})")
+            raise Damage(f"{path}: holds write {cut} of writer {self.writer}, which was begun "
+                         f"after the start (last write before: {last_cut})")
         allowed = self._newest(cut)
         for block, expected in allowed.items():
             held = found[block - self.first]
             if held not in expected:
-                raise Damage(f"{path}: is of no one instant: block {block} holds write {held} of writer "
-                             f"{self.writer}, but write {cut} is there, so it must be {sorted(expected)}")
+                raise Damage(f"{path}: is of no one instant: block {block} holds write {held} of "
+                             f"writer {self.writer}, but write {cut} is there, so it must be "
+                             f"{sorted(expected)}")
