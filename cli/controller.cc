@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <utility>
@@ -94,6 +95,8 @@ absl::Status Controller::ClaimEpoch() {
 }
 
 absl::Status Controller::OpenEngine() {
+  BATON_ASSIGN_OR_RETURN(const uint64_t known, Engine::KnownMetaSequence(*storage_, runtime_));
+  claimed_.known_sequence = std::max(claimed_.known_sequence, known);
   BATON_ASSIGN_OR_RETURN(auto meta, OpenClaimedStore(*storage_, storage_->directory(), claimed_));
   BATON_ASSIGN_OR_RETURN(
       engine_,

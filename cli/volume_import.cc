@@ -108,16 +108,14 @@ absl::StatusOr<ExitCode> ImportVolume(Session& session, const ImportArguments& a
 }  // namespace
 
 void AddVolumeImport(CLI::App& volume, Command& chosen) {
-  CLI::App* import = volume.add_subcommand("import", "make a volume of a raw image or a device");
+  CLI::App* command = volume.add_subcommand("import", "make a volume of a raw image or a device");
   auto arguments = std::make_shared<ImportArguments>();
-  import->add_option("NAME", arguments->name, "the volume to make")->required();
-  import->add_option("FILE", arguments->file, "a file or block device of whole 4 KiB blocks")
+  command->add_option("NAME", arguments->name, "the volume to make")->required();
+  command->add_option("FILE", arguments->file, "a file or block device of whole 4 KiB blocks")
       ->required();
-  import->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return ImportVolume(session, *arguments);
-};
-}  // namespace baton
-);
+  command->callback([arguments, &chosen] {
+    chosen = [arguments](Session& session) { return ImportVolume(session, *arguments); };
+  });
 }
 
 }  // namespace baton

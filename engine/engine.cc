@@ -376,6 +376,10 @@ absl::Status EngineImpl::RecordEvent(Event event) {
 
 }  // namespace
 
+absl::StatusOr<uint64_t> Engine::KnownMetaSequence(Storage& storage, Runtime& runtime) {
+  return IntentLog::NewestMetaSequence(storage, runtime);
+}
+
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(Options options) {
   auto engine = std::make_unique<EngineImpl>(std::move(options));
   BATON_RETURN_IF_ERROR(engine->Recover());

@@ -63,6 +63,10 @@ class Engine {
     std::function<void(const absl::Status&)> on_fault;
   };
 
+  // What the pool's intent slots prove to be durable metadata: who claims an epoch raises
+  // ClaimedEpoch::known_sequence to it before the claimed store is opened. DataLoss: see Open.
+  static absl::StatusOr<uint64_t> KnownMetaSequence(Storage& storage, Runtime& runtime);
+
   // Recovers: reads all intent slots, loads the relations, puts their plugins in the I/O paths,
   // starts the copiers of those that were copying. DataLoss: a record, slot or volume file is
   // not what its checksum or its record says (the message names it).
@@ -90,6 +94,8 @@ class Engine {
 
   // ---- clones ----
   virtual absl::StatusOr<uint64_t> CreateClone(const CloneOptions& options) = 0;
+  // One after the other: those before the one that fails stay activated. One whose target cannot be
+  // emptied (an error of the storage) stays created, and its target has lost a part of its content.
   virtual absl::Status ActivateClones(const std::vector<uint64_t>& ids) = 0;
   // All at one T0, or none.
   virtual absl::Status StartClones(const std::vector<uint64_t>& ids) = 0;

@@ -66,7 +66,7 @@ absl::Status CloneRun::WriteWithIntent(ExtentSpan span, MutableBytes buffer, uin
     if (!is_last) return target_->file->WriteDurable(offset, piece);
     IntentSlot intent;
     intent.run_id = progress_.run_id;
-    intent.meta_sequence = services_.catalog.last_sequence();
+    intent.meta_sequence = services_.catalog.synced_sequence();
     intent.span = span;
     std::copy(digester.digests().begin(), digester.digests().end(), intent.digests.begin());
     const std::array<SideWrite, 2> writes = {SideWrite{&target_->file->file(), offset, piece},

@@ -30,6 +30,16 @@ absl::StatusOr<std::unique_ptr<IntentLog>> IntentLog::Open(Storage& storage, Run
   return std::unique_ptr<IntentLog>(new IntentLog(runtime, epoch, std::move(file)));
 }
 
+absl::StatusOr<uint64_t> IntentLog::NewestMetaSequence(Storage& storage, Runtime& runtime) {
+  BATON_ASSIGN_OR_RETURN(const std::unique_ptr<IntentLog> log, Open(storage, runtime, 0));
+  uint64_t newest = 0;
+  BATON_RETURN_IF_ERROR(log->ForEach([&newest](const IntentSlot& slot) {
+    newest = std::max(newest, slot.meta_sequence);
+    return absl::OkStatus();
+  }));
+  return newest;
+}
+
 IntentLog::IntentLog(Runtime& runtime, uint64_t epoch, std::unique_ptr<File> file)
     : runtime_(runtime), epoch_(epoch), file_(std::move(file)) {
   free_.reserve(limits::kIntentSlots);

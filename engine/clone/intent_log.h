@@ -23,6 +23,10 @@ class IntentLog {
   static absl::StatusOr<std::unique_ptr<IntentLog>> Open(Storage& storage, Runtime& runtime,
                                                          uint64_t epoch);
 
+  // The newest durable metadata write that any slot of the pool's ring knows of; 0: none. DataLoss
+  // as ForEach.
+  static absl::StatusOr<uint64_t> NewestMetaSequence(Storage& storage, Runtime& runtime);
+
   // Visits every slot that was ever used; looks at all of them, in whatever order they were
   // written. DataLoss names the slot that is garbled. To be called before the first Acquire.
   absl::Status ForEach(const std::function<absl::Status(const IntentSlot&)>& visit);

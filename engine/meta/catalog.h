@@ -1,13 +1,13 @@
 // The typed view of the metadata: which rows there are, and how they are spelled.
 //
-// Rows (BE64: 8 bytes, big-endian, so that keys sort by number):
-//   volumes    BE64 id                     VolumeRecord
-//   relations  BE64 id                     RelationRecord
-//   bitmap     BE64 run id, BE32 page      bits of limits::kExtentsPerBitmapPage extents
-//   (bit_merge.h) digests    BE64 run id, BE64 first     16 bytes for each extent of a run of
-//   extents events     BE64 sequence               Event system     "epoch" BE64: the epoch of the
-//   newest batch; part of every batch system     "id/" BE64 id               empty; the greatest
-//   one is the last id that was given out
+// Rows, by column: key -> value (BE64: 8 bytes, big-endian, so that keys sort by number)
+//  - volumes: BE64 id -> VolumeRecord
+//  - relations: BE64 id -> RelationRecord
+//  - bitmap: BE64 run id, BE32 page -> bits of limits::kExtentsPerBitmapPage extents (bit_merge.h)
+//  - digests: BE64 run id, BE64 first -> 16 bytes for each extent of a run of extents
+//  - events: BE64 sequence -> Event
+//  - system: "epoch" -> BE64, the epoch of the newest batch; part of every batch
+//  - system: "id/" BE64 id -> empty; the greatest one is the last id that was given out
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -88,8 +88,9 @@ class Catalog {
   // Writes `batch` and the epoch row, atomically. An error is final, see MetaStore.
   absl::Status Commit(MetaBatch batch, Durable durable);
 
-  // Of the newest metadata write, see MetaStore::LatestSequence.
+  // See MetaStore::LatestSequence and MetaStore::SyncedSequence.
   uint64_t last_sequence() const { return store_.LatestSequence(); }
+  uint64_t synced_sequence() const { return store_.SyncedSequence(); }
   uint64_t epoch() const { return epoch_; }
 
  private:

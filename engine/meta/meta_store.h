@@ -66,8 +66,8 @@ class MetaStore {
   // durable counts only once it is.
   virtual uint64_t LatestSequence() const = 0;
   // Every write up to this number is durable; it is what may be told to others (lease record,
-  // intent slots), so that a successor whose log was cut short notices. 0: nothing is known.
-  virtual uint64_t SyncedSequence() const { return 0; }
+  // intent slots), so that a successor whose log was cut short notices.
+  virtual uint64_t SyncedSequence() const = 0;
 };
 
 }  // namespace baton

@@ -157,6 +157,19 @@ TEST_F(Damage, MetadataThatHasLostItsEnd) {
   ExpectNotOpened("the log in meta/ has lost its end");
 }
 
+TEST_F(Damage, TheNewestSlotTellsWhatMetadataMustBeThere) {
+  pool_.Close();
+  for (const uint64_t sequence : {7, 1'000'000, 8}) {
+    PutSlot(sequence % 100, {.epoch = 1,
+                             .run_id = 77,
+                             .sequence = 1,
+                             .meta_sequence = sequence,
+                             .span = {0, 1},
+                             .digests = {}});
+  }
+  EXPECT_EQ(Must(Engine::KnownMetaSequence(pool_.storage(), pool_.runtime())), 1'000'000u);
+}
+
 TEST_F(Damage, MetadataOfAnEarlierEpochThanTheSlots) {
   pool_.Close();
   PutSlot(3, {.epoch = 100,

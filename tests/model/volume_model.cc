@@ -216,8 +216,7 @@ std::string VolumeModel::CheckCell(uint64_t index, Bytes data, uint64_t begin, b
     if (!IsSuperseded(cell, entry, begin, by_durable)) allowed += fmt::format(" {}", entry.stamp);
   }
   return fmt::format("cell {} (offset {}) holds {}{}, allowed:{}", index, index * kCellBytes,
-                     words[0], IsWhole(words, index) ? "" : " (torn or misplaced)",
-                     allowed);
+                     words[0], IsWhole(words, index) ? "" : " (torn or misplaced)", allowed);
 }
 
 }  // namespace baton::model

@@ -19,6 +19,7 @@ class SimMetaStore final : public MetaStore {
       Column column, const std::string& prefix,
       const std::function<bool(const std::string&, const std::string&)>& visit) const override;
   uint64_t LatestSequence() const override { return medium_.visible_; }
+  uint64_t SyncedSequence() const override { return medium_.durable_; }
 
  private:
   const SimMeta::Rows& RowsOf(Column column) const {
@@ -58,7 +59,7 @@ absl::Status SimMetaStore::Scan(
     Column column, const std::string& prefix,
     const std::function<bool(const std::string&, const std::string&)>& visit) const {
   BATON_RETURN_IF_ERROR(medium_.steps_.CheckAlive(boot_));
-  std::vector<std::pair<std::string, std::string>> found;  // a snapshot, as RocksDB's iterators have
+  std::vector<std::pair<std::string, std::string>> found;  // a snapshot, as in RocksDB
   const SimMeta::Rows& rows = RowsOf(column);
   for (auto at = rows.lower_bound(prefix); at != rows.end(); ++at) {
     if (!at->first.starts_with(prefix)) break;
