@@ -39,7 +39,7 @@ absl::Status VolumeFile::Read(uint64_t offset, MutableBytes out) {
   } else {
     BATON_RETURN_IF_ERROR(ReadBounced(offset, out));
   }
-  return Health();
+  return MayAcknowledge();  // somebody else may have written since the lease was lost
 }
 
 absl::Status VolumeFile::Write(uint64_t offset, Bytes data) {

@@ -28,8 +28,8 @@ namespace baton {
 // write holds a shared lock of its blocks, so that writing back never undoes a write beside it.
 // Of two requests that overlap in bytes at one time either may win, block by block, as on a disk.
 //
-// The fence is asked before anything is issued that changes the file, and again before it is
-// acknowledged; its error is returned. Reads do not ask it.
+// The fence is asked before anything is issued that changes the file, and again before anything,
+// reads too, is answered; its error is returned.
 //
 // A failed sync is final: what was cached may be lost, so every later call (reads, too) and every
 // write that has not been acknowledged yet returns the same DataLoss, and `on_fault` is called

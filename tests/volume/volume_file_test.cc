@@ -149,6 +149,13 @@ TEST_F(VolumeFileTest, ALostFenceStopsAWriteBeforeItIsIssued) {
   EXPECT_THAT(file_->calls(FileCall::kSync), IsEmpty());
 }
 
+TEST_F(VolumeFileTest, ALostFenceKeepsAReadFromBeingAnswered) {
+  std::vector<std::byte> unaligned(3);
+  EXPECT_TRUE(absl::IsAborted(Open(DURABILITY_NODE, 0).Read(0, aligned_)));
+  EXPECT_TRUE(absl::IsAborted(Open(DURABILITY_NODE, 0).Read(5, unaligned)));
+  EXPECT_TRUE(Open(DURABILITY_NODE, 1).Read(0, aligned_).ok());
+}
+
 TEST_F(VolumeFileTest, AFenceLostMeanwhileKeepsAWriteFromBeingAcknowledged) {
   EXPECT_TRUE(absl::IsAborted(Open(DURABILITY_NODE, 1).Write(0, aligned_)));
   EXPECT_THAT(file_->calls(FileCall::kWrite), SizeIs(1));
