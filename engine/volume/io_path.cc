@@ -179,6 +179,10 @@ void IoPath::Shutdown(const absl::Status& status) {
   state_.fetch_or(kShutDown);
   gate_changed_.SignalAll();
   DrainUntil([this] { return HasNone(kReading) && HasNone(kWriting); });
+  BeginChange();
+  plugins_.clear();
+  Swap();
+  EndChange();
 }
 
 template <typename Idle>

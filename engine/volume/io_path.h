@@ -72,7 +72,8 @@ class IoPath final : public VolumeIo {
   void OpenWrites() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Ends the path: all I/O that waits or comes later returns `status` (not OK); returns when
-  // everything in flight is done. A repeated call keeps the first status and waits as well.
+  // everything in flight is done and no plugin is installed any more (a plugin may hold the volume
+  // that holds this path). A repeated call keeps the first status and waits as well.
   void Shutdown(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // I/O that waits at a gate does not count.

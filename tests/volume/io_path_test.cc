@@ -202,6 +202,15 @@ TEST_F(IoPathTest, ShutdownReleasesWhoWaitsAndRefusesWhoComes) {
   EXPECT_EQ(path_.Write(0, {}), absl::AbortedError("sealed"));
 }
 
+TEST_F(IoPathTest, ShutdownLetsGoOfThePlugins) {
+  auto plugin = std::make_shared<MarkingPlugin>(1);
+  const std::weak_ptr<MarkingPlugin> watch = plugin;
+  path_.Install(std::move(plugin));
+  ASSERT_FALSE(watch.expired());
+  path_.Shutdown(absl::AbortedError("sealed"));
+  EXPECT_TRUE(watch.expired());
+}
+
 TEST_F(IoPathTest, ShutdownWaitsForEverythingInFlight) {
   HeldIo read(path_, volume_, false);
   std::atomic<int> down = 0;
