@@ -40,6 +40,7 @@ void AddCommands(CLI::App& app, Command& chosen) {
   AddVolumeCommands(app, chosen);
   AddCloneCommands(app, chosen);
   AddEventsCommand(app, chosen);
+  AddUpgradeCommand(app, chosen);
 }
 
 absl::StatusOr<ExitCode> RunCommand(const GlobalOptions& options, const Command& command,

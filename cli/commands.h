@@ -16,6 +16,7 @@ void AddCloneCommands(CLI::App& app, Command& chosen);
 void AddCloneChanges(CLI::App& clone, Command& chosen);
 void AddCloneFollowers(CLI::App& clone, Command& chosen);
 void AddCloneVerify(CLI::App& clone, Command& chosen);
+void AddUpgradeCommand(CLI::App& app, Command& chosen);
 void AddEventsCommand(CLI::App& app, Command& chosen);
 
 }  // namespace baton

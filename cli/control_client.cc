@@ -37,6 +37,7 @@ absl::Duration TimeoutOf(Request::CommandCase command) {
     case Request::kCloneDelete:
     case Request::kCloneSet:
     case Request::kVerifyCancel:
+    case Request::kUpgrade:
       return kChangeTimeout;
   }
   return kQuestionTimeout;

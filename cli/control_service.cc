@@ -82,6 +82,9 @@ void ControlService::AddStatusAndEvents() {
   commands_[Request::kEvents] = [this](const Request& request, Response& response) {
     return Put(Events(request.events()), response.mutable_events());
   };
+  commands_[Request::kUpgrade] = [this](const Request&, Response& response) {
+    return Put(options_.upgrade(), response.mutable_upgrade());
+  };
 }
 
 void ControlService::AddVolumeCommands() {

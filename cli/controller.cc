@@ -1,16 +1,12 @@
 #include "cli/controller.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <filesystem>
 #include <utility>
 
 #include "cli/names_of.h"
-#include "engine/base/errno_status.h"
 #include "engine/base/status.h"
 #include "engine/meta/epoch_directory.h"
 #include "engine/meta/pool_file.h"
@@ -18,21 +14,6 @@
 
 namespace baton {
 namespace {
-
-constexpr mode_t kControlMode = 0660;
-constexpr mode_t kControlDirectoryMode = 0755;
-
-// /run is empty after a boot: the socket's own directory is made, not those above it.
-absl::Status MakeControlDirectory(const std::string& control_path) {
-  const std::string directory = std::filesystem::path(control_path).parent_path();
-  if (directory.empty() || ::mkdir(directory.c_str(), kControlDirectoryMode) != 0) {
-    if (directory.empty() || errno == EEXIST) return absl::OkStatus();
-    return ErrnoStatus(errno, "make the directory", directory);
-  }
-  // Regardless of the umask.
-  if (::chmod(directory.c_str(), kControlDirectoryMode) == 0) return absl::OkStatus();
-  return ErrnoStatus(errno, "set the mode of", directory);
-}
 
 void LogResidual(const Residual& residual) {
   spdlog::info("clone {} is left with {} extents: {} pending, {} copying, {} landing",
@@ -43,10 +24,11 @@ void LogResidual(const Residual& residual) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const DaemonOptions& options,
-                                                              EndWatch& end) {
-  std::unique_ptr<Controller> controller(new Controller(options, end));
+                                                              keeper::Link& link, EndWatch& end) {
+  std::unique_ptr<Controller> controller(new Controller(options, link, end));
   BATON_RETURN_IF_ERROR(controller->OpenPool());
-  BATON_RETURN_IF_ERROR(controller->TakeNames());
+  BATON_RETURN_IF_ERROR(controller->PrepareSession());
+  BATON_RETURN_IF_ERROR(controller->AwaitTurn());
   BATON_RETURN_IF_ERROR(controller->ClaimEpoch());
   absl::Status status = controller->OpenEngine();
   if (status.ok()) status = controller->Serve();
@@ -63,12 +45,37 @@ absl::Status Controller::OpenPool() {
   return absl::OkStatus();
 }
 
-absl::Status Controller::TakeNames() {
+// All memory for requests, and the agreement with the kernel: nothing of it touches the mount.
+absl::Status Controller::PrepareSession() {
+  mount_ = link_.AdoptMount();
+  listener_ = link_.AdoptListener();
+  volumes_ = std::make_unique<VolumeAdapter>(*storage_);
+  fs::SessionOptions session;
+  session.fd = mount_->fd();
+  session.init_request = mount_->init_request();
+  session.init_answer = link_.begin().facts().init_answer();
+  session.adopt = !session.init_answer.empty();
+  session.ownership = options_.ownership;
+  session.on_disconnect = [this] { end_.Note(News::kUnmounted); };
+  session.on_first_answer = [this] {
+    first_answer_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
+    end_.Note(News::kFirstAnswer);
+  };
+  BATON_ASSIGN_OR_RETURN(session_, fs::Session::Make(*volumes_, runtime_, std::move(session)));
+  return absl::OkStatus();
+}
+
+// From here on no other controller of this mount is alive.
+absl::Status Controller::AwaitTurn() {
+  before_ = link_.begin().predecessor();
+  restarts_ = link_.begin().facts().restarts();
+  if (link_.begin().warm()) {
+    BATON_ASSIGN_OR_RETURN(const keeper::Go go, link_.AwaitGo(BATON_VERSION));
+    before_ = go.predecessor();
+    restarts_ = go.restarts();
+  }
   BATON_ASSIGN_OR_RETURN(NodeLock lock, NodeLock::Take(storage_->directory(), options_.node));
   node_lock_ = std::make_unique<NodeLock>(std::move(lock));
-  BATON_RETURN_IF_ERROR(MakeControlDirectory(options_.control));
-  BATON_ASSIGN_OR_RETURN(listener_, ha::UnixListener::Bind(options_.control, kControlMode));
-  BATON_ASSIGN_OR_RETURN(mount_, fs::Mount::Make({.path = options_.mount}));
   return absl::OkStatus();
 }
 
@@ -108,6 +115,13 @@ absl::Status Controller::OpenEngine() {
                     .durability = pool_.durability(),
                     .node = options_.node,
                     .on_fault = [this](const absl::Status& fault) { end_.NoteFault(fault); }}));
+  volumes_->Connect(*engine_);
+  // The locks that a status takes.
+  link_.SetProof([this] {
+    engine_->ListVolumes();
+    engine_->ListClones();
+    static_cast<void>(end_.fault());
+  });
   const absl::Status removed = RemoveOldEpochs(*storage_, claimed_.epoch);
   if (!removed.ok()) spdlog::warn("old epochs were not removed: {}", Message(removed));
   const absl::Status reserved = FillReserve(*storage_);
@@ -118,19 +132,16 @@ absl::Status Controller::OpenEngine() {
 }
 
 absl::Status Controller::Serve() {
-  volumes_ = std::make_unique<VolumeAdapter>(*engine_, *storage_);
-  fs::SessionOptions session;
-  session.fd = mount_->fd();
-  session.init_request = mount_->init_request();
-  session.ownership = options_.ownership;
-  session.on_disconnect = [this] { end_.NoteUnmounted(); };
-  BATON_ASSIGN_OR_RETURN(session_, fs::Session::Start(*volumes_, runtime_, std::move(session)));
+  BATON_RETURN_IF_ERROR(session_->Serve());
+  serving_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
+  link_.SayServing(session_->init_answer(), BATON_VERSION);
   service_ = std::make_unique<control::ControlService>(control::ControlService::Options{
       .engine = *engine_,
       .runtime = runtime_,
       .mount = mount_->path(),
       .describe = [this] { return Describe(); },
-      .content_changed = [this](uint64_t volume_id) { DropPages(volume_id); }});
+      .content_changed = [this](uint64_t volume_id) { DropPages(volume_id); },
+      .upgrade = [this] { return Upgrade(); }});
   BATON_ASSIGN_OR_RETURN(server_,
                          ha::RequestServer::Start(
                              *listener_, {.dropped = garbled_messages_},
@@ -177,18 +188,42 @@ control::ControllerStatus Controller::Describe() const {
   status.set_pool_total_bytes(storage_->TotalBytes().value_or(0));
   status.set_pool_free_bytes(storage_->FreeBytes().value_or(0));
   status.set_garbled_messages(garbled_messages_);
+  status.set_keeper_pid(link_.keeper_pid());
+  if (link_.keeper_pid() == 0) status.add_problems("there is no keeper: start batond again");
+  status.set_restarts(restarts_);
+  if (before_.cause() != keeper::CAUSE_NONE) {
+    status.set_serving_after_ms(WaitedMs(serving_boot_ns_));
+    status.set_first_answer_after_ms(WaitedMs(first_answer_boot_ns_));
+  }
   return status;
 }
 
 absl::Status Controller::Stop() {
-  server_.reset();
-  service_.reset();
+  StopCommands();
   Unmount();
   session_.reset();
   BATON_RETURN_IF_ERROR(RecordEvent("controller-stopped", "an orderly stop was asked for"));
+  return Seal();
+}
+
+absl::Status Controller::Drain() {
+  StopCommands();
+  link_.SayDraining();
+  session_.reset();
+  BATON_RETURN_IF_ERROR(RecordEvent("controller-stopped", "drained for another process"));
+  return Seal();
+}
+
+void Controller::StopCommands() {
+  server_.reset();
+  service_.reset();
+}
+
+absl::Status Controller::Seal() {
   BATON_ASSIGN_OR_RETURN(const std::vector<Residual> residuals, engine_->Seal());
   for (const Residual& residual : residuals) LogResidual(residual);
   // The lease protects whatever the engine may still write, so that goes first.
+  link_.SetProof({});
   engine_.reset();
   BATON_RETURN_IF_ERROR(claimed_.lease->Release());
   spdlog::info("sealed epoch {} and released it", claimed_.epoch);
@@ -205,9 +240,9 @@ void Controller::Unmount() {
 }
 
 void Controller::GiveBackEpoch() {
-  server_.reset();
-  service_.reset();
+  StopCommands();
   session_.reset();
+  link_.SetProof({});
   engine_.reset();
   const absl::Status released = claimed_.lease->Release();
   if (!released.ok()) spdlog::warn("the lease was not released: {}", Message(released));

@@ -12,6 +12,7 @@
 #include "cli/control_service.h"
 #include "cli/daemon_options.h"
 #include "cli/end_watch.h"
+#include "cli/keeper/link.h"
 #include "cli/volume_adapter.h"
 #include "engine/base/posix_storage.h"
 #include "engine/base/system_runtime.h"
@@ -29,21 +30,30 @@ namespace baton {
 class Controller {
  public:
   // Returns when the mount serves. A refusal names its reason; what can be found out without
-  // claiming an epoch is found out before, and a claimed one is given back. `end` outlives it.
+  // claiming an epoch is found out before, and a claimed one is given back. `link` and `end`
+  // outlive it. Unavailable: it was to take over from another process, and that is called off.
   static absl::StatusOr<std::unique_ptr<Controller>> Start(const DaemonOptions& options,
-                                                           EndWatch& end);
+                                                           keeper::Link& link, EndWatch& end);
   // The orderly end: finishes commands and I/O, unmounts, seals, releases the lease. After an
   // error the lease is left to run out.
   absl::Status Stop();
-  // After a fault: takes the mount's and the socket's names away and waits for nobody; I/O that
-  // is under way is never acknowledged. The process must end now.
+  // As Stop, but the mount stays and its requests wait for a successor.
+  absl::Status Drain();
+  // After a fault in a controller without a keeper: takes the mount's and the socket's names away
+  // and waits for nobody; I/O that is under way is never acknowledged. The process must end now.
   void Abandon();
+  // Records in the events how the controller before this one ended and that this one serves.
+  void RecordTakeover();
+  // Records how long requests waited for their first answer.
+  void RecordFirstAnswer();
 
  private:
-  Controller(const DaemonOptions& options, EndWatch& end) : options_(options), end_(end) {}
+  Controller(const DaemonOptions& options, keeper::Link& link, EndWatch& end)
+      : options_(options), link_(link), end_(end) {}
 
   absl::Status OpenPool();
-  absl::Status TakeNames();
+  absl::Status PrepareSession();
+  absl::Status AwaitTurn();
   absl::Status ClaimEpoch();
   absl::Status OpenEngine();
   absl::Status Serve();
@@ -51,25 +61,34 @@ class Controller {
   void DropPages(uint64_t volume_id);
   control::ControllerStatus Describe() const;
 
+  void StopCommands();
   void Unmount();
+  absl::Status Seal();
   void GiveBackEpoch();
+  uint64_t WaitedMs(int64_t until_boot_ns) const;
+  absl::StatusOr<control::UpgradeStarted> Upgrade();
 
   const DaemonOptions options_;
+  keeper::Link& link_;
   EndWatch& end_;
   SystemRuntime runtime_;
   const absl::Duration started_ = runtime_.BootTime();
   std::atomic<uint64_t> garbled_messages_{0};
+  keeper::Predecessor before_;  // of this mount
+  uint64_t restarts_ = 0;
+  int64_t serving_boot_ns_ = 0;
+  std::atomic<int64_t> first_answer_boot_ns_ = 0;  // 0: none yet
 
   // In the order in which they are made: the last one goes first.
   std::unique_ptr<PosixStorage> storage_;
   PoolRecord pool_;
-  std::unique_ptr<NodeLock> node_lock_;
   std::unique_ptr<ha::UnixListener> listener_;
   std::unique_ptr<fs::Mount> mount_;
+  std::unique_ptr<NodeLock> node_lock_;
   OwnerGone predecessor_;
   ClaimedEpoch claimed_;
-  std::unique_ptr<Engine> engine_;
   std::unique_ptr<VolumeAdapter> volumes_;
+  std::unique_ptr<Engine> engine_;
   std::unique_ptr<fs::Session> session_;
   std::unique_ptr<control::ControlService> service_;
   std::unique_ptr<ha::RequestServer> server_;

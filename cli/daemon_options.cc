@@ -26,6 +26,8 @@ struct TypedOptions {
   std::string mode = "0660";
   std::string owner;
   std::string group;
+  double watchdog_seconds = absl::ToDoubleSeconds(keeper::kDefaultWatchdog);
+  double give_up_seconds = 0;
 };
 
 template <typename Number>
@@ -71,10 +73,32 @@ void DeclareDaemonOptions(CLI::App& app, DaemonOptions& options, TypedOptions& t
       ->capture_default_str();
   app.add_option("--volume-owner", typed.owner, "user that owns them, by name or number");
   app.add_option("--volume-group", typed.group, "their group, by name or number");
+  app.add_option("--watchdog", typed.watchdog_seconds,
+                 "SECONDS without a sign of life after which the controller is replaced; 0: never")
+      ->capture_default_str();
+  app.add_option(
+         "--give-up-after", typed.give_up_seconds,
+         "SECONDS that I/O may wait for a controller that ends again and again; 0: for ever")
+      ->capture_default_str();
   app.set_version_flag("--version", BATON_VERSION);
   app.footer(
       "Stays in the foreground. Says \"ready\" on standard error, and READY on the notify socket,\n"
-      "once the mount serves. SIGTERM or SIGINT: an orderly stop; a second one: at once.");
+      "once the mount serves. SIGTERM or SIGINT: an orderly stop; a second one: at once. SIGHUP: "
+      "as\n"
+      "`baton upgrade`. The process that serves is a child of this one: when it ends, another one\n"
+      "goes on and I/O waits meanwhile.");
+}
+
+absl::Duration ParseWatchdog(double seconds) {
+  const absl::Duration watchdog = absl::Seconds(seconds);
+  if (seconds == 0 || (seconds > 0 && watchdog >= keeper::kMinWatchdog)) return watchdog;
+  throw CLI::ValidationError(
+      "--watchdog", "must be 0, or at least " + absl::FormatDuration(keeper::kMinWatchdog));
+}
+
+absl::Duration ParseGiveUp(double seconds) {
+  if (seconds < 0) throw CLI::ValidationError("--give-up-after", "must not be negative");
+  return seconds == 0 ? absl::InfiniteDuration() : absl::Seconds(seconds);
 }
 
 void InterpretDaemonOptions(const TypedOptions& typed, DaemonOptions& options) {
@@ -82,6 +106,8 @@ void InterpretDaemonOptions(const TypedOptions& typed, DaemonOptions& options) {
   if (!name.ok()) throw CLI::ValidationError("--node", Message(name));
   options.log_level = kLogLevels.at(typed.log_level);
   options.ownership.file_mode = ParseMode(typed.mode);
+  options.watchdog = ParseWatchdog(typed.watchdog_seconds);
+  options.give_up_after = ParseGiveUp(typed.give_up_seconds);
   if (!typed.owner.empty()) options.ownership.uid = ParseUser(typed.owner);
   if (!typed.group.empty()) options.ownership.gid = ParseGroup(typed.group);
 }

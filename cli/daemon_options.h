@@ -6,6 +6,7 @@
 #include <string>
 #include <variant>
 
+#include "cli/keeper/settings.h"
 #include "fs/attributes.h"
 
 namespace baton {
@@ -17,6 +18,8 @@ struct DaemonOptions {
   std::string control;
   spdlog::level::level_enum log_level = spdlog::level::info;
   fs::Ownership ownership;
+  absl::Duration watchdog = keeper::kDefaultWatchdog;  // zero: off
+  absl::Duration give_up_after = absl::InfiniteDuration();
 };
 
 // Why there are no options: the process ends with `exit_code`, and everything has been said.

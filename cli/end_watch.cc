@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 #include "engine/base/errno_status.h"
@@ -39,32 +40,40 @@ void EndWatch::NoteFault(const absl::Status& fault) {
     absl::MutexLock guard(&mutex_);
     fault_.Update(fault);
   }
-  Wake();
+  Note(News::kFault);
 }
 
-void EndWatch::NoteUnmounted() {
+void EndWatch::Note(News news) {
   {
     absl::MutexLock guard(&mutex_);
-    unmounted_ = true;
+    news_.insert(news);
   }
-  Wake();
+  ::eventfd_write(wake_.get(), 1);
 }
 
-void EndWatch::Wake() { ::eventfd_write(wake_.get(), 1); }
+News EndWatch::Await() {
+  while (true) {
+    if (SignalIsOrder()) Note(News::kStop);
+    {
+      absl::MutexLock guard(&mutex_);
+      if (!news_.empty()) return news_.extract(std::prev(news_.end())).value();
+    }
+    std::array<pollfd, 2> watched{pollfd{signals_.get(), POLLIN, 0},
+                                  pollfd{wake_.get(), POLLIN, 0}};
+    ::poll(watched.data(), watched.size(), -1);
+    eventfd_t count;
+    ::eventfd_read(wake_.get(), &count);
+  }
+}
 
-EndReason EndWatch::Await() {
-  std::array<pollfd, 2> watched{pollfd{signals_.get(), POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0}};
-  while (::poll(watched.data(), watched.size(), -1) < 0) {
-  }
-  absl::MutexLock guard(&mutex_);
-  if (!fault_.ok()) return EndReason::kFault;
-  if (unmounted_) return EndReason::kUnmounted;
+bool EndWatch::SignalIsOrder() {
+  bool any = false;
   signalfd_siginfo taken;
-  while (::read(signals_.get(), &taken, sizeof(taken)) > 0) {
-  }
+  while (::read(signals_.get(), &taken, sizeof(taken)) > 0) any = true;
+  if (!any || !obey_signals_) return false;
   const sigset_t signals = EndSignals();
   ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
-  return EndReason::kSignal;
+  return true;
 }
 
 absl::Status EndWatch::fault() const {

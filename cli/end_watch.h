@@ -1,4 +1,4 @@
-// What can make a running daemon end, and the wait for it.
+// What a running controller's main thread waits for.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -6,16 +6,20 @@
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
 
+#include <atomic>
 #include <memory>
+#include <set>
 
 #include "engine/base/unique_fd.h"
 
 namespace baton {
 
-enum class EndReason {
-  kSignal,     // SIGTERM or SIGINT: an orderly stop was asked for
-  kUnmounted,  // the mount was taken down by someone else
-  kFault,      // the engine cannot go on, or the lease is lost
+enum class News {
+  kFirstAnswer,  // the first request was answered; no end
+  kStop,         // an orderly stop was asked for
+  kDrain,        // likewise, and the mount stays: a successor goes on with it
+  kUnmounted,    // the mount was taken down by someone else
+  kFault,        // the engine cannot go on, or the lease is lost
 };
 
 // Note…() may be called from any thread, any number of times, and never wait.
@@ -26,24 +30,28 @@ class EndWatch {
   static absl::StatusOr<std::unique_ptr<EndWatch>> Make();
 
   void NoteFault(const absl::Status& fault);
-  void NoteUnmounted();
+  void Note(News news);
+  // SIGTERM and SIGINT are for the keeper, which then gives an order. Where there is none they are
+  // orders themselves.
+  void ObeySignals(bool obey) { obey_signals_ = obey; }
 
-  // Waits for the first reason, or, of several, the worst. After a signal the next one has its
-  // usual effect: it ends the process at once.
-  EndReason Await();
+  // Waits for the next news, or, of several, the worst. After a signal that is an order the next
+  // one has its usual effect: it ends the process at once.
+  News Await();
   // OK while there is none.
   absl::Status fault() const;
 
  private:
   EndWatch(UniqueFd signals, UniqueFd wake)
       : signals_(std::move(signals)), wake_(std::move(wake)) {}
-  void Wake();
+  bool SignalIsOrder();
 
   const UniqueFd signals_;
   const UniqueFd wake_;
   mutable absl::Mutex mutex_;
   absl::Status fault_ ABSL_GUARDED_BY(mutex_);
-  bool unmounted_ ABSL_GUARDED_BY(mutex_) = false;
+  std::set<News> news_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<bool> obey_signals_ = false;
 };
 
 }  // namespace baton

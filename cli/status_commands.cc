@@ -24,6 +24,15 @@ std::string CountClones(const ControllerStatus& status) {
   return text.empty() ? "none" : text;
 }
 
+std::string DescribeKeeper(const ControllerStatus& status) {
+  if (status.keeper_pid() == 0) return "none";
+  std::string text = fmt::format("process {}, {} restarts", status.keeper_pid(), status.restarts());
+  if (status.serving_after_ms() > 0) {
+    text += fmt::format(", the last one after {} ms", status.serving_after_ms());
+  }
+  return text;
+}
+
 std::string DescribeController(const ControllerStatus& status) {
   const std::string role =
       status.role() == "owner"
@@ -41,6 +50,7 @@ std::string DescribeController(const ControllerStatus& status) {
       {"running", fmt::format("{}, process {}, version {}",
                               FormatElapsed(absl::Seconds(status.uptime_seconds())), status.pid(),
                               status.version())},
+      {"keeper", DescribeKeeper(status)},
   });
   for (const std::string& problem : status.problems()) text += "\nproblem: " + problem;
   return text;

@@ -7,10 +7,12 @@
 
 namespace baton {
 
-// Thread-safe. `engine` and `storage` are borrowed.
+// Thread-safe once it is connected; before, a session may only be prepared with it. What is handed
+// in is borrowed.
 class VolumeAdapter final : public fs::VolumeDirectory {
  public:
-  VolumeAdapter(Engine& engine, const Storage& storage) : engine_(engine), storage_(storage) {}
+  explicit VolumeAdapter(const Storage& storage) : storage_(storage) {}
+  void Connect(Engine& engine) { engine_ = &engine; }
 
   std::vector<fs::VolumeEntry> List() const override;
   absl::StatusOr<fs::VolumeEntry> Lookup(const std::string& name) const override;
@@ -22,7 +24,7 @@ class VolumeAdapter final : public fs::VolumeDirectory {
  private:
   absl::StatusOr<fs::VolumeEntry> Describe(const VolumeInfo& volume) const;
 
-  Engine& engine_;
+  Engine* engine_ = nullptr;
   const Storage& storage_;
 };
 

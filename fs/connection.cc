@@ -62,9 +62,18 @@ void AddMissingFeatures(const fuse_init_in& offered, std::string& answer) {
 
 ssize_t Receive(int fd, void* to, size_t room_bytes, void*) { return ::read(fd, to, room_bytes); }
 
+void NoteAnswer(Mounted& mounted) {
+  if (mounted.answered.load(std::memory_order_relaxed) || mounted.answered.exchange(true)) return;
+  if (mounted.on_first_answer) mounted.on_first_answer();
+}
+
 ssize_t Send(int fd, iovec* parts, int count, void* user_data) {
   std::string* capture = static_cast<Server*>(user_data)->capture;
-  if (capture == nullptr) return ::writev(fd, parts, count);
+  if (capture == nullptr) {
+    const ssize_t sent = ::writev(fd, parts, count);
+    if (sent >= 0) NoteAnswer(static_cast<Server*>(user_data)->mounted);
+    return sent;
+  }
   ssize_t total = 0;
   for (int i = 0; i < count; ++i) {
     capture->append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);

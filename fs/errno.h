@@ -6,7 +6,7 @@
 namespace baton::fs {
 
 // The positive errno that an application sees; 0 for OK. What has no meaning for someone who
-// reads or writes a file (a volume that is offline, a controller that lost its epoch) is EIO.
+// reads or writes a file (a volume that is offline) is EIO.
 int ErrnoOf(const absl::Status& status);
 
 }  // namespace baton::fs

@@ -138,17 +138,26 @@ absl::StatusOr<std::unique_ptr<Mount>> Mount::Make(const MountOptions& options) 
     ::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
     return init.status();
   }
-  return std::unique_ptr<Mount>(
-      new Mount(std::move(path), *std::move(device), std::move(fd), *std::move(init)));
+  return std::unique_ptr<Mount>(new Mount(std::move(path), *std::move(device), std::move(fd),
+                                          *std::move(init), AtEnd::kUnmount));
 }
 
-Mount::Mount(std::string path, std::string device, UniqueFd fd, std::string init_request)
+std::unique_ptr<Mount> Mount::Adopt(std::string path, std::string device, UniqueFd fd,
+                                    std::string init_request, AtEnd at_end) {
+  return std::unique_ptr<Mount>(new Mount(std::move(path), std::move(device), std::move(fd),
+                                          std::move(init_request), at_end));
+}
+
+Mount::Mount(std::string path, std::string device, UniqueFd fd, std::string init_request,
+             AtEnd at_end)
     : path_(std::move(path)),
       device_(std::move(device)),
       fd_(std::move(fd)),
-      init_request_(std::move(init_request)) {}
+      init_request_(std::move(init_request)),
+      at_end_(at_end) {}
 
 Mount::~Mount() {
+  if (at_end_ == AtEnd::kLeave) return;
   const absl::Status status = TakeDown(Unmount::kLazy);
   if (!status.ok()) spdlog::error("{}", Message(status));
 }

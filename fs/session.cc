@@ -37,10 +37,16 @@ absl::Status CheckOptions(const SessionOptions& options) {
 
 absl::StatusOr<std::unique_ptr<Session>> Session::Start(VolumeDirectory& directory,
                                                         Runtime& runtime, SessionOptions options) {
+  BATON_ASSIGN_OR_RETURN(auto session, Make(directory, runtime, std::move(options)));
+  BATON_RETURN_IF_ERROR(session->Serve());
+  return session;
+}
+
+absl::StatusOr<std::unique_ptr<Session>> Session::Make(VolumeDirectory& directory, Runtime& runtime,
+                                                       SessionOptions options) {
   BATON_RETURN_IF_ERROR(CheckOptions(options));
   std::unique_ptr<Session> session(new Session(directory, runtime, std::move(options)));
   BATON_RETURN_IF_ERROR(session->Prepare());
-  session->StartThreads();
   return session;
 }
 
@@ -48,7 +54,9 @@ Session::Session(VolumeDirectory& directory, Runtime& runtime, SessionOptions op
     : runtime_(runtime),
       options_(std::move(options)),
       fd_(::fcntl(options_.fd, F_DUPFD_CLOEXEC, 0)),
-      mounted_(std::make_unique<Mounted>(directory, runtime, options_.ownership)) {}
+      mounted_(std::make_unique<Mounted>(directory, runtime, options_.ownership)) {
+  mounted_->on_first_answer = options_.on_first_answer;
+}
 
 Session::~Session() { Stop(); }
 
@@ -61,15 +69,34 @@ absl::Status Session::Prepare() {
     BATON_ASSIGN_OR_RETURN(auto worker, Worker::Make(fd_.get(), options_.init_request, *mounted_));
     workers_.push_back(std::move(worker));
   }
-  const std::string& answer = workers_.front()->init_answer();
-  BATON_RETURN_IF_ERROR(AnswerInit(answer));
-  if (options_.adopt) BATON_RETURN_IF_ERROR(AskForResend());
-  spdlog::info("{}, {} workers", DescribeInit(options_.init_request, answer), workers_.size());
+  BATON_RETURN_IF_ERROR(CheckInitAnswer());
+  spdlog::info("{}, {} workers", DescribeInit(options_.init_request, init_answer()),
+               workers_.size());
   if (!workers_.front()->resident()) {
     spdlog::warn(
         "request buffers could not be locked in memory: a kill under memory pressure may "
         "cost an application an I/O error (raise the limit on locked memory)");
   }
+  return absl::OkStatus();
+}
+
+const std::string& Session::init_answer() const { return workers_.front()->init_answer(); }
+
+absl::Status Session::CheckInitAnswer() const {
+  if (options_.init_answer.empty() || options_.init_answer == init_answer()) {
+    return absl::OkStatus();
+  }
+  return Error(absl::StatusCode::kFailedPrecondition,
+               "this version wants {}, but the mount was begun with {}: stop and start anew to "
+               "change that",
+               DescribeInit(options_.init_request, init_answer()),
+               DescribeInit(options_.init_request, options_.init_answer));
+}
+
+absl::Status Session::Serve() {
+  BATON_RETURN_IF_ERROR(AnswerInit(init_answer()));
+  if (options_.adopt) BATON_RETURN_IF_ERROR(AskForResend());
+  StartThreads();
   return absl::OkStatus();
 }
 

@@ -29,6 +29,9 @@ struct SessionOptions {
   // not answer is delivered again. That session must be over before this one starts: a process
   // that was stopped and wakes later would overwrite what this one acknowledged.
   bool adopt = false;
+  // How the first session answered FUSE_INIT. One that would answer differently is refused: the
+  // kernel goes on by what it was told. Empty: this is the first one.
+  std::string init_answer;
   Ownership ownership;
   int workers = kDefaultWorkers;
   // Given a handler that does nothing; must not be used for anything else in this process.
@@ -36,6 +39,8 @@ struct SessionOptions {
   // Called at most once, from a worker, when the kernel has ended the connection (unmounted by
   // someone else, aborted), not because of Stop. It must not destroy the session.
   std::function<void()> on_disconnect;
+  // Called once, from a worker, right after the first answer to a request. It must be quick.
+  std::function<void()> on_first_answer;
 };
 
 // The threads that serve one mount. Requests are answered on the thread that received them;
@@ -48,13 +53,22 @@ class Session {
  public:
   // `directory` and `runtime` outlive the session.
   //  InvalidArgument     no usable descriptor, number of workers
-  //  FailedPrecondition  this kernel cannot do it: too old, or cannot resend to an adopter
+  //  FailedPrecondition  this kernel cannot do it: too old, or cannot resend to an adopter; or
+  //                      another `init_answer`
   //  ResourceExhausted   no memory for the buffers
   static absl::StatusOr<std::unique_ptr<Session>> Start(VolumeDirectory& directory,
                                                         Runtime& runtime, SessionOptions options);
+  // Start in two steps, so that a successor can get ready while the session before it serves: Make
+  // does all but touch the mount, and asks nothing of `directory`.
+  static absl::StatusOr<std::unique_ptr<Session>> Make(VolumeDirectory& directory, Runtime& runtime,
+                                                       SessionOptions options);
+  absl::Status Serve();
   ~Session();  // as Stop
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
+
+  // The bytes that answer FUSE_INIT.
+  const std::string& init_answer() const;
 
   // Finishes the requests that were received and takes no more; those wait for another session as
   // long as the descriptor is held. Waits for VolumeIo calls that are under way. Idempotent. Not
@@ -71,6 +85,7 @@ class Session {
 
   absl::Status Prepare();
   absl::Status CheckDescriptor() const;
+  absl::Status CheckInitAnswer() const;
   absl::Status AnswerInit(const std::string& answer);
   absl::Status AskForResend();
   absl::Status InstallWakeHandler();

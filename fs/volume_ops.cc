@@ -22,7 +22,19 @@ std::string Mounted::Describe(uint64_t node) const {
                     : fmt::format("volume {}", VolumeOf(node));
 }
 
+namespace {
+
+void LeaveToTheNext(fuse_req_t request, const absl::Status& status) {
+  if (MountedOf(request).left.fetch_add(1) == 0) {
+    spdlog::error("requests are left unanswered, for a successor: {}", Message(status));
+  }
+  fuse_reply_none(request);
+}
+
+}  // namespace
+
 void ReplyError(fuse_req_t request, const absl::Status& status, const char* what, fuse_ino_t node) {
+  if (absl::IsAborted(status)) return LeaveToTheNext(request, status);
   const int error = ErrnoOf(status);
   if (error == EIO || error == ENOSPC) {
     Mounted& mounted = MountedOf(request);

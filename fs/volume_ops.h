@@ -4,6 +4,8 @@
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 
+#include <atomic>
+#include <functional>
 #include <string>
 
 #include "engine/base/bytes.h"
@@ -32,6 +34,11 @@ struct Mounted {
   OpenVolumes volumes;
   LogLimiter refusals;  // what a mount of volumes does not do
   LogLimiter failures;  // what should have worked
+
+  // Requests that are left to the next session, see ReplyError.
+  std::atomic<uint64_t> left = 0;
+  std::atomic<bool> answered = false;
+  std::function<void()> on_first_answer;  // may be empty
 };
 
 // The user data of a libfuse session: one worker's view. A worker serves one request at a time, so
@@ -51,6 +58,10 @@ fuse_lowlevel_ops VolumeOps();
 
 // Answers a request with the errno of `status`. What no application can have expected is logged:
 // "WHAT NODE failed: why".
+//
+// Aborted means that this controller may not say anything any more, neither that it worked nor that
+// it did not. Such a request is left unanswered: the next session on the mount gets it again, and
+// with the mount's end it ends with an error.
 void ReplyError(fuse_req_t request, const absl::Status& status, const char* what, fuse_ino_t node);
 
 // The parts of VolumeOps().

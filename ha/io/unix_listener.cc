@@ -70,14 +70,22 @@ absl::StatusOr<std::unique_ptr<UnixListener>> UnixListener::Bind(const std::stri
   }
   // From here on the destructor removes the file.
   std::unique_ptr<UnixListener> listener(
-      new UnixListener(path, std::move(lock), std::move(socket)));
+      new UnixListener(path, std::move(lock), std::move(socket), AtEnd::kRemove));
   // Nobody can connect before listen(), so the mode is in force for every connection.
   if (::chmod(path.c_str(), mode) != 0) return ErrnoStatus(errno, "set the mode of", path);
   if (::listen(listener->fd(), kBacklog) != 0) return ErrnoStatus(errno, "listen on", path);
   return listener;
 }
 
-UnixListener::~UnixListener() { ::unlink(path_.c_str()); }
+std::unique_ptr<UnixListener> UnixListener::Adopt(std::string path, UniqueFd lock, UniqueFd socket,
+                                                  AtEnd at_end) {
+  return std::unique_ptr<UnixListener>(
+      new UnixListener(std::move(path), std::move(lock), std::move(socket), at_end));
+}
+
+UnixListener::~UnixListener() {
+  if (at_end_ == AtEnd::kRemove) ::unlink(path_.c_str());
+}
 
 absl::Status ProbeUnixSocket(const std::string& path) {
   BATON_ASSIGN_OR_RETURN(const sockaddr_un address, AddressOf(path));

@@ -18,7 +18,8 @@ namespace baton::ha {
 // relied on).
 //
 // PATH.lock is held while the listener lives, so that of two servers that start at one time one is
-// refused; it is left behind, empty. The destructor removes the socket file.
+// refused; it is left behind, empty. The destructor removes the socket file, unless the listener
+// was adopted to be left.
 class UnixListener {
  public:
   // Connections queue from here on; they are served once a RequestServer is started on it.
@@ -27,20 +28,30 @@ class UnixListener {
   //   anything else       the system's own refusal
   // Nothing is changed by a refusal. The file of a listener that died is replaced.
   static absl::StatusOr<std::unique_ptr<UnixListener>> Bind(const std::string& path, mode_t mode);
+  // The listener that another process made and whose descriptors it has handed over. kLeave: that
+  // one goes on to own the file.
+  enum class AtEnd { kRemove, kLeave };
+  static std::unique_ptr<UnixListener> Adopt(std::string path, UniqueFd lock, UniqueFd socket,
+                                             AtEnd at_end);
   ~UnixListener();
   UnixListener(const UnixListener&) = delete;
   UnixListener& operator=(const UnixListener&) = delete;
 
   int fd() const { return socket_.get(); }
+  int lock_fd() const { return lock_.get(); }
   const std::string& path() const { return path_; }
 
  private:
-  UnixListener(std::string path, UniqueFd lock, UniqueFd socket)
-      : path_(std::move(path)), lock_(std::move(lock)), socket_(std::move(socket)) {}
+  UnixListener(std::string path, UniqueFd lock, UniqueFd socket, AtEnd at_end)
+      : path_(std::move(path)),
+        lock_(std::move(lock)),
+        socket_(std::move(socket)),
+        at_end_(at_end) {}
 
   const std::string path_;
   const UniqueFd lock_;
   const UniqueFd socket_;
+  const AtEnd at_end_;
 };
 
 // OK: somebody listens at `path`. NotFound: there is no such file. Unavailable: a socket that

@@ -1,0 +1,96 @@
+#include "cli/controller_process.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "cli/controller.h"
+#include "cli/end_watch.h"
+#include "cli/keeper/link.h"
+#include "cli/memory.h"
+#include "engine/base/status.h"
+
+namespace baton {
+namespace {
+
+constexpr int kDone = 0;
+constexpr int kFailed = 1;
+
+int RefuseToServe(keeper::Link* link, const absl::Status& status) {
+  if (link != nullptr) link->SayGoodbye(kFailed, Message(status));
+  fmt::print(stderr, "batond: {}\n", Message(status));
+  return kFailed;
+}
+
+// Nothing is waited for: threads may hang in I/O that must not be acknowledged any more.
+[[noreturn]] void EndByFault(Controller& controller, keeper::Link& link,
+                             const absl::Status& fault) {
+  const std::string reason = "giving up epoch: " + Message(fault);
+  spdlog::critical("{}", reason);
+  link.SayGoodbye(kFailed, reason);
+  if (link.keeper_pid() == 0) controller.Abandon();
+  spdlog::shutdown();
+  std::_Exit(kFailed);
+}
+
+// An end that was asked for.
+int EndInOrder(Controller& controller, keeper::Link& link, News news) {
+  const absl::Status ended = news == News::kDrain ? controller.Drain() : controller.Stop();
+  if (!ended.ok()) return RefuseToServe(&link, ended);
+  const int code = news == News::kUnmounted ? kFailed : kDone;
+  link.SayGoodbye(code, "");
+  return code;
+}
+
+int ServeUntilEnd(Controller& controller, const DaemonOptions& options, keeper::Link& link,
+                  EndWatch& end) {
+  while (true) {
+    const News news = end.Await();
+    switch (news) {
+      case News::kFirstAnswer:
+        controller.RecordFirstAnswer();
+        continue;
+      case News::kFault:
+        EndByFault(controller, link, end.fault());
+      case News::kUnmounted:
+        spdlog::error("{} was unmounted by someone else: stopping", options.mount);
+        break;
+      case News::kStop:
+        spdlog::info("stopping");
+        break;
+      case News::kDrain:
+        spdlog::info("draining: another process takes over");
+        break;
+    }
+    return EndInOrder(controller, link, news);
+  }
+}
+
+int StartAndServe(const DaemonOptions& options, keeper::Link& link, EndWatch& end) {
+  const auto controller = Controller::Start(options, link, end);
+  if (!controller.ok()) return RefuseToServe(&link, controller.status());
+  (*controller)->RecordTakeover();
+  return ServeUntilEnd(**controller, options, link, end);
+}
+
+}  // namespace
+
+int RunController(const DaemonOptions& options) {
+  ::signal(SIGHUP, SIG_IGN);  // for the keeper
+  const absl::StatusOr<std::unique_ptr<EndWatch>> end = EndWatch::Make();
+  if (!end.ok()) return RefuseToServe(nullptr, end.status());
+  LockMemory(Lock::kTouched);
+  const absl::StatusOr<std::unique_ptr<keeper::Link>> link = keeper::Link::Connect();
+  if (!link.ok()) return RefuseToServe(nullptr, link.status());
+  EndWatch& watch = **end;
+  (*link)->Start({.stop = [&watch] { watch.Note(News::kStop); },
+                  .drain = [&watch] { watch.Note(News::kDrain); },
+                  .orphaned = [&watch] { watch.ObeySignals(true); },
+                  .kept = [&watch] { watch.ObeySignals(false); }});
+  return StartAndServe(options, **link, watch);
+}
+
+}  // namespace baton

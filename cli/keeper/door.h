@@ -1,0 +1,44 @@
+// Where a controller that has lost its keeper can be found by another one: the socket
+// CONTROL.keeper.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "engine/base/unique_fd.h"
+
+namespace baton::keeper {
+
+// For the user of the controller only: by the file's mode (0600), and the peer is asked for.
+class Door {
+ public:
+  struct Visitor {
+    UniqueFd socket;
+    pid_t pid = 0;
+  };
+
+  // The controller's side. A file that is there is replaced: whoever serves `control_path` is
+  // alone there.
+  static absl::StatusOr<std::unique_ptr<Door>> Open(const std::string& control_path);
+  ~Door();  // removes the file
+  Door(const Door&) = delete;
+  Door& operator=(const Door&) = delete;
+  int fd() const { return socket_.get(); }
+  // When fd() is readable.
+  absl::StatusOr<Visitor> Admit() const;
+
+  // The keeper's side. NotFound: no controller waits there.
+  static absl::StatusOr<Visitor> Knock(const std::string& control_path);
+
+ private:
+  Door(std::string path, UniqueFd socket) : path_(std::move(path)), socket_(std::move(socket)) {}
+
+  const std::string path_;
+  const UniqueFd socket_;
+};
+
+}  // namespace baton::keeper

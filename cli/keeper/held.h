@@ -1,0 +1,29 @@
+// What outlives controllers, and where a keeper that starts finds it.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <memory>
+#include <string>
+
+#include "cli/keeper/child.h"
+#include "fs/mount.h"
+#include "ha/io/unix_listener.h"
+
+namespace baton::keeper {
+
+// Requests for the mount wait in the kernel and commands in the listener's queue as long as
+// somebody holds these.
+struct Held {
+  std::unique_ptr<fs::Mount> mount;
+  std::unique_ptr<ha::UnixListener> listener;
+  std::string init_answer;  // how FUSE_INIT was answered; empty before anybody served
+  uint64_t restarts = 0;
+  std::unique_ptr<Child> child;  // a controller that lost its keeper, or null
+};
+
+// From a controller that goes on without a keeper. NotFound: there is none. FailedPrecondition: it
+// serves another mount point than `mount`.
+absl::StatusOr<Held> TakeFromController(const std::string& control, const std::string& mount);
+
+}  // namespace baton::keeper
