@@ -12,6 +12,7 @@ namespace baton {
 class VolumeAdapter final : public fs::VolumeDirectory {
  public:
   explicit VolumeAdapter(const Storage& storage) : storage_(storage) {}
+  VolumeAdapter(Engine& engine, const Storage& storage) : engine_(&engine), storage_(storage) {}
   void Connect(Engine& engine) { engine_ = &engine; }
 
   std::vector<fs::VolumeEntry> List() const override;

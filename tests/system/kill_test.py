@@ -3,6 +3,9 @@
 
     kill_test.py [--kills N] [--seed N]
 
+The controller alone is killed: its keeper starts another one, and no host sees an error. Or the
+whole batond is killed, keeper and controller: hosts see errors, and go on after the next start.
+
 After every kill: each acknowledged write is there, and the recorded progress of the clone has not
 gone back. After every clone: the target is the image of one instant, byte for byte, and no more
 extents were copied twice than were in flight at the kills.
@@ -29,7 +32,11 @@ KILLS_A_CLONE = 5  # about; each clone begins with another instant
 options = argparse.Namespace(kills=50, seed=1)
 
 
-class Kill(SystemTest):
+class Kills:
+    """What both kinds of kills have in common."""
+
+    share = 1.0  # of options.kills
+
     def setUp(self):
         super().setUp()
         self.random = random.Random(options.seed)
@@ -44,22 +51,23 @@ class Kill(SystemTest):
         for writer in self.writers:
             self.lab.on_close(writer.stop)
         self.kills = 0
+        self.wanted_kills = round(options.kills * self.share)
         self.copied_again = 0
 
     def test_loses_nothing_and_repeats_little(self):
         self.prefill()
         started = time.monotonic()
         clones = 0
-        while self.kills < options.kills:
+        while self.kills < self.wanted_kills:
             clones += 1
             self.run_one_clone(f"dst{clones}", quiesced=clones % 2 == 1)
-        self.assertGreater(clones, options.kills // (3 * KILLS_A_CLONE))
+        self.assertGreater(clones, self.wanted_kills // (3 * KILLS_A_CLONE))
         errors = sum(writer.errors for writer in self.writers)
         print(f"\n{self.kills} kills and {clones} clones in {time.monotonic() - started:.0f} s; "
               f"{sum(writer.acknowledged for writer in self.writers)} writes acknowledged, "
-              f"{errors} met a dead controller; {self.copied_again} more copies than extents",
+              f"{errors} errors; {self.copied_again} more copies than extents",
               file=sys.stderr)
-        self.assertGreater(errors, self.kills // 2, "the kills did not hit the writers")
+        self.check_errors(errors)
 
     def prefill(self):
         """Every block is somebody's from the start, so that no extent is a hole."""
@@ -108,16 +116,13 @@ class Kill(SystemTest):
         """Kills at random moments until the clone is complete or the kills are used up."""
         kills = 0
         copied = 0
-        while self.kills < options.kills:
+        while self.kills < self.wanted_kills:
             copied = self.watch_progress(clone, copied, self.random.uniform(0.05, 1.2))
             if self.controller.clone(clone)["state"] == "completed":
                 return kills
-            self.controller.kill()
+            self.kill()
             self.kills += 1
             kills += 1
-            for writer in self.writers:
-                writer.pause()
-            self.controller.start()
             copied = self.watch_progress(clone, copied, 0)
             self.check_writers()
             if self.random.random() < 0.3:
@@ -159,6 +164,32 @@ class Kill(SystemTest):
         # Below zero: copies whose evidence was found after a kill, but whose count was not stored.
         self.assertLessEqual(abs(again), kills * EXTENTS_IN_FLIGHT)
         self.controller.run("clone", "verify", clone)
+
+
+class KillController(Kills, SystemTest):
+    """Nobody notices."""
+
+    def kill(self):
+        self.controller.wait_restarted(self.controller.kill_controller())
+        self.assertEqual([writer.errors for writer in self.writers], [0] * WRITERS)
+
+    def check_errors(self, errors):
+        self.assertEqual(errors, 0)
+
+
+class KillBoth(Kills, SystemTest):
+    """Keeper and controller die together: the mount ends, and nothing else."""
+
+    share = 0.3
+
+    def kill(self):
+        self.controller.kill()
+        for writer in self.writers:
+            writer.pause()
+        self.controller.start()
+
+    def check_errors(self, errors):
+        self.assertGreater(errors, self.kills // 2, "the kills did not hit the writers")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import random
+import select
 import shutil
 import signal
 import subprocess
@@ -63,6 +64,38 @@ class _Deadline:
 
 
 deadline = _Deadline()
+
+# Ends what a test leaves behind that is killed itself: a controller outlives its keeper. It is told
+# directories, a line each; when its input ends it kills every batond that works in one of them.
+_GUARD = """
+import os, signal, sys
+directories = [line.strip() for line in sys.stdin]
+for entry in os.listdir("/proc"):
+    if entry.isdigit():
+        try:
+            with open(f"/proc/{entry}/cmdline") as file:
+                words = file.read().split(chr(0))
+        except OSError:
+            continue
+        if "--mount" in words and any(word.startswith(directory + "/") for word in words
+                                      for directory in directories):
+            os.kill(int(entry), signal.SIGKILL)
+"""
+
+
+class _Guard:
+    def __init__(self):
+        self._process = None
+
+    def watch(self, directory):
+        if self._process is None:
+            self._process = subprocess.Popen([sys.executable, "-c", _GUARD], stdin=subprocess.PIPE,
+                                             text=True, start_new_session=True)
+        self._process.stdin.write(f"{directory}\n")
+        self._process.stdin.flush()
+
+
+guard = _Guard()
 
 
 def run(*command, check=True, timeout=120, **options):
@@ -117,8 +150,44 @@ def fill_random(path, size, seed, holes=0.0):
                 file.write(rng.randbytes(min(256 * KIB, size - offset)))
 
 
+def children_of(pid):
+    with contextlib.suppress(OSError):
+        text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+        return [int(word) for word in text.split()]
+    return []
+
+
+def is_alive(pid):
+    """Not so of a zombie."""
+    with contextlib.suppress(OSError):
+        return "\nState:\tZ" not in pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return False
+
+
+class Process:
+    """A process that is not our child: known by its pidfd, so that no other one is meant."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self._fd = os.pidfd_open(pid)
+
+    def signal(self, number):
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._fd, number)
+
+    def ended(self, timeout=0.0):
+        return bool(select.select([self._fd], [], [], timeout)[0])
+
+    def close(self):
+        os.close(self._fd)
+
+
 class Controller:
-    """One `batond` process at a time, and `baton` for it."""
+    """One `batond` at a time, and `baton` for it.
+
+    A batond is two processes: `process` is the keeper, which lives until stop() or kill();
+    controller_pid() is the one that serves and that may be killed and replaced meanwhile.
+    """
 
     def __init__(self, lab, pool, mount, node="a", options=()):
         self.lab = lab
@@ -129,18 +198,21 @@ class Controller:
         self.control = lab.directory / f"control-{node}"
         self.log = lab.directory / f"batond-{node}.log"
         self.process = None
+        self.orphans = []  # controllers whose keeper was killed
+        self.program = BUILD / "batond"
 
     def command_line(self):
-        return [str(BUILD / "batond"), "--pool", str(self.pool), "--node", self.node,
+        return [str(self.program), "--pool", str(self.pool), "--node", self.node,
                 "--mount", str(self.mount), "--control", str(self.control), *self.options]
 
-    def start(self, timeout=30):
-        """Returns when the mount serves."""
+    def start(self, timeout=30, **options):
+        """Returns when the mount serves. `options` are Popen's."""
         position = self.log.stat().st_size if self.log.exists() else 0
+        guard.watch(self.lab.directory)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *self.command_line()],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
         deadline.controllers.add(self)
         end = time.monotonic() + timeout
         while not self._is_ready(position):
@@ -163,18 +235,73 @@ class Controller:
         return result.returncode, result.stderr.strip().splitlines()[-1]
 
     def signal(self, number):
-        if self.process is not None and self.process.returncode is None:
+        """To the keeper; SIGKILL to the controller, too."""
+        if self.process is None or self.process.returncode is not None:
+            return
+        children = self.controller_pids() if number == signal.SIGKILL else []
+        for pid in [self.process.pid, *children]:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process.pid, number)
+                os.kill(pid, number)
 
     def kill(self):
-        """SIGKILL: what a crash leaves behind, except that its dead mount is taken off."""
-        self.signal(signal.SIGKILL)
-        if self.process is not None:
-            self.process.wait(30)
-            self.process = None
-        deadline.controllers.discard(self)
+        """SIGKILL to both processes: what that leaves behind, except that its dead mount is taken
+        off."""
+        self.kill_both()
         run("umount", "--lazy", self.mount, check=False)
+
+    def kill_both(self):
+        """SIGKILL to keeper and controller; returns when both are gone."""
+        if self.process is None:
+            return
+        controllers = [Process(pid) for pid in self.controller_pids()]
+        self.process.kill()
+        for controller in controllers:
+            controller.signal(signal.SIGKILL)
+        self.process.wait(30)
+        for controller in controllers:
+            assert controller.ended(30), "a killed controller does not end"
+            controller.close()
+        self.process = None
+        deadline.controllers.discard(self)
+
+    def controller_pids(self):
+        """The controller, and during an upgrade its successor; nobody between two of them."""
+        self.orphans = [pid for pid in self.orphans if is_alive(pid)]
+        if self.orphans or self.process is None:
+            return self.orphans
+        return children_of(self.process.pid)
+
+    def controller_pid(self):
+        """Waits while there is none."""
+        return wait_until(self.controller_pids, every=0.001, what="a controller process")[0]
+
+    def kill_controller(self):
+        """Kills the process that serves, or the one that is about to; the keeper starts another
+        one. Returns its pid."""
+        pid = self.controller_pid()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def wait_restarted(self, pid, timeout=30):
+        """Until another process than `pid` serves. Returns its status."""
+        def status():
+            result = self.run("--json", "status", check=False)
+            if result.returncode not in (0, DEGRADED):
+                return None
+            answer = json.loads(result.stdout)
+            return answer if answer["pid"] not in (0, pid) else None
+        return wait_until(status, timeout=timeout, what="a restart")
+
+    def kill_keeper(self):
+        """SIGKILL to the keeper alone; the controller goes on. start() makes another keeper."""
+        self.orphans = self.controller_pids()
+        self.process.kill()
+        self.process.wait(30)
+
+    def upgrade(self, timeout=60):
+        """Hands over to another process. Returns what the command says."""
+        return self.json("upgrade", timeout=timeout)
 
     def stop(self, timeout=30):
         """SIGTERM; the controller must seal the pool, unmount and exit with 0."""

@@ -216,8 +216,7 @@ class MountPoint(SystemTest):
     def test_of_a_killed_controller_is_taken_over(self):
         controller = self.lab.start_controller()
         controller.create_volume("vol", "4M")
-        controller.signal(9)
-        controller.process.wait(30)
+        controller.kill_both()
         controller.start()
         self.assertEqual(os.listdir(controller.mount), ["vol"])
 
