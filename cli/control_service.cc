@@ -82,7 +82,6 @@ void ControlService::AddStatusAndEvents() {
   commands_[Request::kEvents] = [this](const Request& request, Response& response) {
     return Put(Events(request.events()), response.mutable_events());
   };
-  if (!options_.upgrade) return;
   commands_[Request::kUpgrade] = [this](const Request&, Response& response) {
     return Put(options_.upgrade(), response.mutable_upgrade());
   };

@@ -34,7 +34,7 @@ class ControlService {
     // Told of a volume whose content a command has changed.
     std::function<void(uint64_t volume_id)> content_changed;
     // Hands over to another process of the program as it is installed now.
-    std::function<absl::StatusOr<UpgradeStarted>()> upgrade = {};
+    std::function<absl::StatusOr<UpgradeStarted>()> upgrade;
   };
 
   explicit ControlService(Options options);

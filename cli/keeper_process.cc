@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "cli/keeper/fd_store.h"
 #include "cli/keeper/held.h"
 #include "cli/keeper/keeper.h"
 #include "cli/loop_answer.h"
@@ -45,19 +46,24 @@ absl::Status CheckPool(const DaemonOptions& options) {
   return NodeLock::Take(storage->directory(), options.node).status();
 }
 
-absl::StatusOr<keeper::Held> MakeHeld(const DaemonOptions& options) {
+absl::StatusOr<keeper::Held> MakeHeld(const DaemonOptions& options, keeper::Kept kept) {
   BATON_RETURN_IF_ERROR(CheckPool(options));
   BATON_RETURN_IF_ERROR(MakeControlDirectory(options.control));
-  keeper::Held held;
-  BATON_ASSIGN_OR_RETURN(held.listener, ha::UnixListener::Bind(options.control, kControlMode));
-  BATON_ASSIGN_OR_RETURN(held.mount, fs::Mount::Make({.path = options.mount}));
+  BATON_ASSIGN_OR_RETURN(auto listener, ha::UnixListener::Bind(options.control, kControlMode));
+  absl::StatusOr<keeper::Held> held = keeper::HeldFrom(std::move(kept), options.mount);
+  if (absl::IsNotFound(held.status())) held = keeper::Held{};
+  if (!held.ok()) return held.status();
+  held->listener = std::move(listener);
+  if (held->mount != nullptr) return held;
+  BATON_ASSIGN_OR_RETURN(held->mount, fs::Mount::Make({.path = options.mount}));
   return held;
 }
 
-// Of a controller that goes on without a keeper, or made anew.
+// Of a controller that goes on without a keeper, of the service manager, or made anew.
 absl::StatusOr<keeper::Held> FindHeld(const DaemonOptions& options) {
+  keeper::Kept kept = keeper::TakeKept();
   absl::StatusOr<keeper::Held> found = keeper::TakeFromController(options.control, options.mount);
-  return absl::IsNotFound(found.status()) ? MakeHeld(options) : std::move(found);
+  return absl::IsNotFound(found.status()) ? MakeHeld(options, std::move(kept)) : std::move(found);
 }
 
 absl::StatusOr<std::string> OwnProgram() {

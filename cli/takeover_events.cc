@@ -14,6 +14,10 @@ std::string KindOf(const keeper::Predecessor& before) {
   return before.cause() == keeper::CAUSE_UPGRADED ? "controller-upgraded" : "controller-restarted";
 }
 
+std::string NameOf(const keeper::Predecessor& before) {
+  return before.pid() == 0 ? "the controller before" : fmt::format("process {}", before.pid());
+}
+
 std::string DescribeTakeover(const keeper::Predecessor& before, uint64_t waited_ms,
                              uint64_t restarts) {
   if (before.cause() == keeper::CAUSE_UPGRADED) {
@@ -21,8 +25,8 @@ std::string DescribeTakeover(const keeper::Predecessor& before, uint64_t waited_
         "process {} (version {}) handed over to process {} (version {}); requests waited {} ms",
         before.pid(), before.version(), ::getpid(), BATON_VERSION, waited_ms);
   }
-  return fmt::format("process {} {}; process {} serves {} ms after that (restart {} of this mount)",
-                     before.pid(), before.ended(), ::getpid(), waited_ms, restarts);
+  return fmt::format("{} {}; process {} serves {} ms after that (restart {} of this mount)",
+                     NameOf(before), before.ended(), ::getpid(), waited_ms, restarts);
 }
 
 }  // namespace
@@ -50,8 +54,8 @@ void Controller::RecordTakeover() {
 void Controller::RecordFirstAnswer() {
   if (before_.cause() == keeper::CAUSE_NONE) return;
   const absl::Status recorded = RecordEvent(
-      "io-resumed", fmt::format("the first request was answered {} ms after the end of process {}",
-                                WaitedMs(first_answer_boot_ns_), before_.pid()));
+      "io-resumed", fmt::format("the first request was answered {} ms after the end of {}",
+                                WaitedMs(first_answer_boot_ns_), NameOf(before_)));
   if (!recorded.ok()) spdlog::warn("an event is missing: {}", Message(recorded));
 }
 

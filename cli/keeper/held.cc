@@ -27,12 +27,6 @@ absl::StatusOr<Received> AwaitFacts(const Child& child) {
                "process {} serves without a keeper, but does not answer: kill it", child.pid());
 }
 
-// Not resolved by the kernel: that could wait for the mount itself.
-bool IsSamePath(const std::string& served, const std::string& wanted) {
-  return served == std::filesystem::absolute(wanted).lexically_normal() ||
-         std::filesystem::path(served) / "" == std::filesystem::absolute(wanted).lexically_normal();
-}
-
 Held HeldFrom(Received received, std::unique_ptr<Child> child) {
   const Facts& facts = received.message.facts();
   Held held;
@@ -50,12 +44,22 @@ Held HeldFrom(Received received, std::unique_ptr<Child> child) {
 
 }  // namespace
 
+// Not resolved by the kernel: that could wait for the mount itself. Only the directories above it
+// are.
+bool IsMountPoint(const std::string& served, const std::string& wanted) {
+  std::filesystem::path path = std::filesystem::absolute(wanted).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  std::error_code error;
+  const std::filesystem::path above = std::filesystem::canonical(path.parent_path(), error);
+  return served == path || (!error && served == above / path.filename());
+}
+
 absl::StatusOr<Held> TakeFromController(const std::string& control, const std::string& mount) {
   BATON_ASSIGN_OR_RETURN(Door::Visitor host, Door::Knock(control));
   BATON_ASSIGN_OR_RETURN(auto child, Child::Attach(host.pid, std::move(host.socket)));
   BATON_ASSIGN_OR_RETURN(Received received, AwaitFacts(*child));
   const std::string& served = received.message.facts().mount_path();
-  if (!IsSamePath(served, mount)) {
+  if (!IsMountPoint(served, mount)) {
     return Error(absl::StatusCode::kFailedPrecondition,
                  "process {} at {} serves {}: start batond with that mount point, or stop it first",
                  child->pid(), control, served);

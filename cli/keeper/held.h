@@ -26,4 +26,7 @@ struct Held {
 // serves another mount point than `mount`.
 absl::StatusOr<Held> TakeFromController(const std::string& control, const std::string& mount);
 
+// Does `wanted`, of a command line, name the mount point `served`? Never asks the mount.
+bool IsMountPoint(const std::string& served, const std::string& wanted);
+
 }  // namespace baton::keeper

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "cli/keeper/fd_store.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/status.h"
 
@@ -61,7 +62,15 @@ Keeper::Keeper(KeeperOptions options, Held held, UniqueFd signals)
     : options_(std::move(options)),
       held_(std::move(held)),
       signals_(std::move(signals)),
-      controller_(std::move(held_.child)) {}
+      controller_(std::move(held_.child)) {
+  if (controller_ != nullptr) controller_->serving_since = controller_->started;
+  if (held_.init_answer.empty() || controller_ != nullptr) return;
+  // The mount is older than this process: requests may wait already.
+  predecessor_.set_ended("ended together with its keeper");
+  predecessor_.set_cause(CAUSE_ENDED);
+  predecessor_.set_waiting_since_boot_ns(BootNanoseconds());
+  ++held_.restarts;
+}
 
 int Keeper::Run() {
   if (controller_ == nullptr) {
@@ -78,6 +87,7 @@ int Keeper::Run() {
     LookForEnd(controller_);
     LookAtClock();
   }
+  ForgetStoredMount();
   return *exit_code_;
 }
 
@@ -264,6 +274,7 @@ void Keeper::SayReady() {
   if (std::exchange(said_ready_, true)) return;
   fmt::print(stderr, "ready\n");
   ::sd_notify(0, "READY=1");
+  StoreMount(held_);
 }
 
 void Keeper::OrderStop() {
@@ -285,7 +296,11 @@ void Keeper::NoteControllerEnded() {
   const std::unique_ptr<Child> child = std::move(controller_);
   const Ending ending = child->Reap();
   last_ending_ = ending.text;
-  if (stop_ordered_) return End(ending.exit_code.value_or(kFailed));
+  if (stop_ordered_) {
+    if (!ending.exit_code)
+      spdlog::error("stopping: the controller {}, the pool is not sealed", ending.text);
+    return End(ending.exit_code.value_or(kFailed));
+  }
   if (held_.init_answer.empty()) {  // it has said why, unless it could not
     if (!ending.exit_code) fmt::print(stderr, "batond: the controller {}\n", ending.text);
     return End(ending.exit_code.value_or(kFailed));

@@ -29,7 +29,8 @@ FakeController::FakeController() {
       .runtime = runtime_,
       .mount = "/mnt/volumes",
       .describe = [this] { return Describe(); },
-      .content_changed = [this](uint64_t volume_id) { changed_volumes_.push_back(volume_id); }});
+      .content_changed = [this](uint64_t volume_id) { changed_volumes_.push_back(volume_id); },
+      .upgrade = [] { return control::UpgradeStarted(); }});
   listener_ = Must(ha::UnixListener::Bind(path_, 0600));
   server_ = Must(ha::RequestServer::Start(
       *listener_, {.dropped = garbled_},

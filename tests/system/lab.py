@@ -205,13 +205,13 @@ class Controller:
         return [str(self.program), "--pool", str(self.pool), "--node", self.node,
                 "--mount", str(self.mount), "--control", str(self.control), *self.options]
 
-    def start(self, timeout=30, **options):
-        """Returns when the mount serves. `options` are Popen's."""
+    def start(self, timeout=30, wrapper=(), **options):
+        """Returns when the mount serves. `wrapper` becomes batond; `options` are Popen's."""
         position = self.log.stat().st_size if self.log.exists() else 0
         guard.watch(self.lab.directory)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *self.command_line()],
+                ["setpriv", "--pdeathsig", "KILL", *wrapper, *self.command_line()],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
         deadline.controllers.add(self)
         end = time.monotonic() + timeout
