@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -37,10 +38,11 @@ absl::StatusOr<std::string> ResolvedPath(const std::string& path) {
 }
 
 // Only a mount whose last descriptor is closed answers so. (One whose controller is being
-// restarted makes this call wait until it serves again; a signal ends the wait.)
+// restarted makes this call wait until it serves again; a signal ends the wait.) Not stat(): what
+// that says may be remembered from when the mount was alive.
 bool IsDead(const std::string& path) {
-  struct stat unused = {};
-  return ::stat(path.c_str(), &unused) != 0 && errno == ENOTCONN;
+  struct statfs unused = {};
+  return ::statfs(path.c_str(), &unused) != 0 && errno == ENOTCONN;
 }
 
 absl::Status RefuseMounted(const MountedAt& mount) {
