@@ -122,6 +122,11 @@ absl::Status Controller::OpenEngine() {
     engine_->ListClones();
     static_cast<void>(end_.fault());
   });
+  return absl::OkStatus();
+}
+
+// What requests of hosts need not wait for.
+absl::Status Controller::TidyUp() {
   const absl::Status removed = RemoveOldEpochs(*storage_, claimed_.epoch);
   if (!removed.ok()) spdlog::warn("old epochs were not removed: {}", Message(removed));
   const absl::Status reserved = FillReserve(*storage_);
@@ -134,7 +139,7 @@ absl::Status Controller::OpenEngine() {
 absl::Status Controller::Serve() {
   BATON_RETURN_IF_ERROR(session_->Serve());
   serving_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
-  link_.SayServing(session_->init_answer(), BATON_VERSION);
+  BATON_RETURN_IF_ERROR(TidyUp());
   service_ = std::make_unique<control::ControlService>(control::ControlService::Options{
       .engine = *engine_,
       .runtime = runtime_,
@@ -146,6 +151,7 @@ absl::Status Controller::Serve() {
                          ha::RequestServer::Start(
                              *listener_, {.dropped = garbled_messages_},
                              [this](const std::string& bytes) { return service_->Handle(bytes); }));
+  link_.SayServing(session_->init_answer(), BATON_VERSION);
   return absl::OkStatus();
 }
 

@@ -57,6 +57,7 @@ class Controller {
   absl::Status ClaimEpoch();
   absl::Status OpenEngine();
   absl::Status Serve();
+  absl::Status TidyUp();
   absl::Status RecordEvent(const std::string& kind, const std::string& text);
   void DropPages(uint64_t volume_id);
   control::ControllerStatus Describe() const;
