@@ -33,6 +33,14 @@ TEST_F(UnixListenerTest, SomebodyListensFromBindOnAndNobodyAfterwards) {
   EXPECT_CODE(ProbeUnixSocket(path_), kNotFound);
 }
 
+TEST_F(UnixListenerTest, AdoptedToBeLeftTheFileStays) {
+  const auto listener = Must(UnixListener::Bind(path_, 0600));
+  UnixListener::Adopt(path_, UniqueFd(::dup(listener->lock_fd())), UniqueFd(::dup(listener->fd())),
+                      UnixListener::AtEnd::kLeave)
+      .reset();
+  EXPECT_OK(ProbeUnixSocket(path_));
+}
+
 TEST_F(UnixListenerTest, TheModeOfTheFileIsTheOneAskedFor) {
   const auto listener = Must(UnixListener::Bind(path_, 0660));
   struct stat status;

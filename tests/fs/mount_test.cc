@@ -113,6 +113,19 @@ TEST_F(MountTest, IsGoneWithItsObject) {
   EXPECT_EQ(MountCount(), 0u);
 }
 
+TEST_F(MountTest, AdoptedToBeLeftItStays) {
+  const auto mount = Mount::Make({.path = scratch_->mount_point()});
+  ASSERT_TRUE(mount.ok());
+  {
+    const auto adopted =
+        Mount::Adopt((*mount)->path(), (*mount)->device(), UniqueFd(::dup((*mount)->fd())),
+                     (*mount)->init_request(), AtEnd::kLeave);
+    EXPECT_TRUE(adopted->Connected());
+  }
+  EXPECT_EQ(MountCount(), 1u);
+  EXPECT_TRUE((*mount)->Connected());
+}
+
 TEST_F(MountTest, LeavesAMountAloneThatCameInItsPlace) {
   auto mount = Mount::Make({.path = scratch_->mount_point()});
   ASSERT_TRUE(mount.ok());

@@ -77,13 +77,18 @@ void MountedTest::TearDown() {
   scratch_.reset();
 }
 
-void MountedTest::Serve(bool adopt) {
+SessionOptions MountedTest::Options(bool adopt) {
   SessionOptions options;
   options.fd = mount_->fd();
   options.init_request = mount_->init_request();
   options.adopt = adopt;
   options.on_disconnect = [this] { ++disconnects_; };
-  auto session = Session::Start(*volumes_, runtime_, options);
+  options.on_first_answer = [this] { ++first_answers_; };
+  return options;
+}
+
+void MountedTest::Serve(bool adopt) {
+  auto session = Session::Start(*volumes_, runtime_, Options(adopt));
   ASSERT_TRUE(session.ok()) << session.status();
   session_ = *std::move(session);
 }

@@ -47,6 +47,7 @@ class MountedTest : public testing::Test {
 
   // Volume kVolume is called "alpha".
   void Serve(bool adopt);
+  SessionOptions Options(bool adopt);
   std::string Path(const std::string& name = "alpha") const { return mount_->path() + "/" + name; }
   UniqueFd Open(int flags, const std::string& name = "alpha") const;
 
@@ -57,6 +58,7 @@ class MountedTest : public testing::Test {
   std::unique_ptr<Mount> mount_;
   std::unique_ptr<Session> session_;
   std::atomic<int> disconnects_ = 0;
+  std::atomic<int> first_answers_ = 0;
 };
 
 // The errno of a call that returned -1, else 0.

@@ -69,6 +69,51 @@ TEST_F(SessionTest, ASignalInTheMiddleOfARequestChangesNothing) {
   ::signal(SIGUSR1, SIG_DFL);
 }
 
+TEST_F(SessionTest, WhatItMayNotAnswerIsLeftToTheNextOne) {
+  const UniqueFd file = Open(O_RDWR);
+  volumes_->FailWith(absl::AbortedError("the lease is lost"));
+  std::atomic<bool> done = false;
+  std::thread application([&] {
+    WriteAt(file.get(), 0, "left");
+    done = true;
+  });
+  ASSERT_TRUE(Eventually([&] { return counters_.begun == 1; }));
+  session_.reset();
+  EXPECT_FALSE(done);
+  volumes_->FailWith(absl::OkStatus());
+  Serve(/*adopt=*/true);
+  application.join();
+  EXPECT_EQ(ReadAt(file.get(), 0, 4), "left");
+}
+
+TEST_F(SessionTest, TellsOfItsFirstAnswerOnce) {
+  EXPECT_EQ(first_answers_, 0);
+  const UniqueFd file = Open(O_RDWR);
+  WriteAt(file.get(), 0, "x");
+  EXPECT_EQ(first_answers_, 1);
+}
+
+TEST_F(SessionTest, PreparesItselfWhileAnotherOneServes) {
+  const UniqueFd file = Open(O_RDWR);
+  SessionOptions options = Options(/*adopt=*/true);
+  options.init_answer = session_->init_answer();
+  auto next = Session::Make(*volumes_, runtime_, options);
+  ASSERT_TRUE(next.ok()) << next.status();
+  WriteAt(file.get(), 0, "served by the one before");
+  session_.reset();
+  ASSERT_TRUE((*next)->Serve().ok());
+  EXPECT_EQ(ReadAt(file.get(), 0, 6), "served");
+  session_ = *std::move(next);
+}
+
+TEST_F(SessionTest, RefusesWhatTheKernelWasToldOtherwise) {
+  SessionOptions options = Options(/*adopt=*/true);
+  options.init_answer = session_->init_answer();
+  options.init_answer.back() ^= 1;
+  const absl::Status refused = Session::Make(*volumes_, runtime_, options).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+}
+
 TEST_F(SessionTest, RefusesADescriptorThatDoesNotBlock) {
   session_.reset();
   ASSERT_EQ(::fcntl(mount_->fd(), F_SETFL, O_RDWR | O_NONBLOCK), 0);
