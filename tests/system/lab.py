@@ -8,6 +8,7 @@ so that no I/O of the test hangs any longer, and the test fails.
 
 import contextlib
 import json
+import mmap
 import os
 import pathlib
 import random
@@ -119,6 +120,13 @@ def wait_until(condition, timeout=30, every=0.02, what="the condition"):
         if time.monotonic() > end:
             raise AssertionError(f"{what} did not come true within {timeout} s")
         time.sleep(every)
+
+
+def aligned_block(length=4 * KIB):
+    """Random bytes in memory that O_DIRECT takes."""
+    memory = mmap.mmap(-1, length)
+    memory[:] = os.urandom(length)
+    return memory
 
 
 def copy_sparse(source, target):
