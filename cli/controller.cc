@@ -54,6 +54,7 @@ absl::Status Controller::PrepareSession() {
   session.fd = mount_->fd();
   session.init_request = mount_->init_request();
   session.init_answer = link_.begin().facts().init_answer();
+  session.open_table = link_.open_table();
   session.adopt = !session.init_answer.empty();
   session.ownership = options_.ownership;
   session.on_disconnect = [this] { end_.Note(News::kUnmounted); };

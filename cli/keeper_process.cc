@@ -18,6 +18,7 @@
 #include "engine/base/status.h"
 #include "engine/meta/node_lock.h"
 #include "engine/meta/pool_file.h"
+#include "fs/open_table.h"
 
 namespace baton {
 namespace {
@@ -55,6 +56,7 @@ absl::StatusOr<keeper::Held> MakeHeld(const DaemonOptions& options, keeper::Kept
   if (!held.ok()) return held.status();
   held->listener = std::move(listener);
   if (held->mount != nullptr) return held;
+  BATON_ASSIGN_OR_RETURN(held->open_table, fs::OpenTable::MakeFile());
   BATON_ASSIGN_OR_RETURN(held->mount, fs::Mount::Make({.path = options.mount}));
   return held;
 }

@@ -140,6 +140,7 @@ void Connection::Process(MutableBytes request) {
 
 void Connection::Serve(MutableBytes request) {
   const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
+  server_.unique = header.unique & ~kUniqueResent;
   if (header.opcode == FUSE_INTERRUPT) {
     RefuseInterrupt(header.unique);
   } else {

@@ -33,22 +33,23 @@ uint64_t LengthInside(const VolumeIo& volume, uint64_t offset, uint64_t length_b
 // answer is made by hand.
 void Open(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
   OpenVolumes& volumes = MountedOf(request).volumes;
-  const absl::Status status = volumes.AddOpen(VolumeOf(node));
+  const uint64_t handle = ServerOf(request).unique;
+  const absl::Status status = volumes.AddOpen(VolumeOf(node), handle);
   if (!status.ok()) {
     ReplyError(request, status, "opening", node);
     return;
   }
   fuse_open_out answer = {};
-  answer.fh = VolumeOf(node);
+  answer.fh = handle;
   answer.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
   // Whoever gave up waiting for the answer will not release what was opened.
   if (fuse_reply_buf(request, reinterpret_cast<const char*>(&answer), sizeof(answer)) != 0) {
-    volumes.DropOpen(VolumeOf(node));
+    volumes.DropOpen(handle);
   }
 }
 
-void Release(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
-  MountedOf(request).volumes.DropOpen(VolumeOf(node));
+void Release(fuse_req_t request, fuse_ino_t, fuse_file_info* file) {
+  MountedOf(request).volumes.DropOpen(file->fh);
   fuse_reply_err(request, 0);
 }
 

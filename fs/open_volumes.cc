@@ -4,8 +4,15 @@
 
 namespace baton::fs {
 
-OpenVolumes::OpenVolumes(VolumeDirectory& directory, Runtime& runtime)
-    : directory_(directory), runtime_(runtime), made_unix_us_(NowUnixUs()) {}
+OpenVolumes::OpenVolumes(VolumeDirectory& directory, Runtime& runtime, OpenTable& table)
+    : directory_(directory), runtime_(runtime), table_(table), made_unix_us_(NowUnixUs()) {}
+
+void OpenVolumes::Reopen() {
+  for (const OpenTable::Open& open : table_.All()) {
+    absl::StatusOr<std::shared_ptr<VolumeIo>> io = Get(open.volume);
+    CountOpen(open.volume, io.ok() ? *std::move(io) : nullptr);
+  }
+}
 
 int64_t OpenVolumes::NowUnixUs() const { return absl::ToUnixMicros(runtime_.WallTime()); }
 
@@ -31,22 +38,36 @@ absl::StatusOr<std::shared_ptr<VolumeIo>> OpenVolumes::Get(uint64_t id) {
   return volume.io;
 }
 
-absl::Status OpenVolumes::AddOpen(uint64_t id) {
+absl::Status OpenVolumes::AddOpen(uint64_t id, uint64_t handle) {
   BATON_ASSIGN_OR_RETURN(std::shared_ptr<VolumeIo> io, Get(id));
+  switch (table_.Add({.handle = handle, .volume = id})) {
+    case OpenTable::Added::kNew:
+      CountOpen(id, std::move(io));
+      break;
+    case OpenTable::Added::kThereAlready:
+      break;  // counted by Reopen
+    case OpenTable::Added::kFull:
+      return Error(absl::StatusCode::kResourceExhausted, "{} files are open, which is the limit",
+                   OpenTable::kEntries);
+  }
+  return absl::OkStatus();
+}
+
+void OpenVolumes::CountOpen(uint64_t id, std::shared_ptr<VolumeIo> io) {
   absl::MutexLock lock(&mutex_);
   Volume& volume = Entry(id);
   ++volume.opens;
   // A release may have come in between.
   if (volume.io == nullptr) volume.io = std::move(io);
-  return absl::OkStatus();
 }
 
-void OpenVolumes::DropOpen(uint64_t id) {
+void OpenVolumes::DropOpen(uint64_t handle) {
+  const std::optional<uint64_t> id = table_.Remove(handle);
+  if (!id) return;
   std::shared_ptr<VolumeIo> closed;  // destroyed after the lock: closing may be I/O
   absl::MutexLock lock(&mutex_);
-  Volume& volume = Entry(id);
-  if (volume.opens > 0) --volume.opens;
-  if (volume.opens == 0) closed = std::move(volume.io);
+  Volume& volume = Entry(*id);
+  if (--volume.opens == 0) closed = std::move(volume.io);
 }
 
 int64_t OpenVolumes::LastWriteUnixUs(uint64_t id) const {

@@ -1,4 +1,4 @@
-// The volumes that this process has open.
+// The volumes that are open through the mount.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -9,26 +9,30 @@
 #include <memory>
 
 #include "engine/base/runtime.h"
+#include "fs/open_table.h"
 #include "fs/volume_directory.h"
 
 namespace baton::fs {
 
-// Opens volumes when they are first used. The kernel does not repeat OPEN to a successor, so that
-// I/O may arrive for a volume which this process has never been asked to open; for the same reason
-// a count of RELEASEs tells the truth only about opens seen here: a volume that is let go too early
-// is opened again by the next request.
+// Opens volumes when they are first used, and keeps them open while a file is. The kernel does not
+// repeat OPEN to a successor: `table` has what earlier processes were asked to open.
 //
 // Thread-safe. A request takes a shared lock around one look-up and allocates nothing.
 class OpenVolumes {
  public:
-  OpenVolumes(VolumeDirectory& directory, Runtime& runtime);
+  OpenVolumes(VolumeDirectory& directory, Runtime& runtime, OpenTable& table);
+
+  // Opens what the table says is open, so that nobody deletes it. What cannot be opened is left to
+  // the requests that use it.
+  void Reopen();
 
   // For a request: the I/O path of the volume, which lives as long as the pointer is held.
   absl::StatusOr<std::shared_ptr<VolumeIo>> Get(uint64_t id);
 
-  absl::Status AddOpen(uint64_t id);
-  // The volume is let go with the last open that was counted, or with any if none was.
-  void DropOpen(uint64_t id);
+  // `handle`: the number of the request. ResourceExhausted: the table is full.
+  absl::Status AddOpen(uint64_t id, uint64_t handle);
+  // The volume is let go with the last one. A handle that is not open (any more) changes nothing.
+  void DropOpen(uint64_t handle);
 
   // When the volume was last written through this mount. Where that is not known: when this object
   // was made, so that a tool which compares times never takes a volume for unchanged.
@@ -45,10 +49,12 @@ class OpenVolumes {
 
   int64_t NowUnixUs() const;
   std::shared_ptr<VolumeIo> Find(uint64_t id) const;
+  void CountOpen(uint64_t id, std::shared_ptr<VolumeIo> io);
   Volume& Entry(uint64_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   VolumeDirectory& directory_;
   Runtime& runtime_;
+  OpenTable& table_;
   const int64_t made_unix_us_;
   mutable absl::Mutex mutex_;  // never held over a call of directory_
   // Entries stay (the time of the last write must not be forgotten), so pointers into it do too.

@@ -17,6 +17,7 @@ constexpr uint32_t kInitHasResend = 1u << (39 - 32);
 // Notification: deliver again every request that was read and not answered. They come back with
 // the top bit of `unique` set, which the answer repeats.
 constexpr int32_t kNotifyResend = 7;
+constexpr uint64_t kUniqueResent = uint64_t{1} << 63;
 
 // A WRITE request is these headers and then its data.
 constexpr uint64_t kWriteHeaderBytes = sizeof(fuse_in_header) + sizeof(fuse_write_in);

@@ -33,6 +33,14 @@ absl::Status CheckOptions(const SessionOptions& options) {
                kMaxWorkers);
 }
 
+absl::StatusOr<std::unique_ptr<OpenTable>> TableOf(const SessionOptions& options) {
+  if (options.open_table >= 0) {
+    return OpenTable::Map(UniqueFd(::fcntl(options.open_table, F_DUPFD_CLOEXEC, 0)));
+  }
+  BATON_ASSIGN_OR_RETURN(UniqueFd file, OpenTable::MakeFile());
+  return OpenTable::Map(std::move(file));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Session>> Session::Start(VolumeDirectory& directory,
@@ -45,16 +53,20 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Start(VolumeDirectory& directo
 absl::StatusOr<std::unique_ptr<Session>> Session::Make(VolumeDirectory& directory, Runtime& runtime,
                                                        SessionOptions options) {
   BATON_RETURN_IF_ERROR(CheckOptions(options));
-  std::unique_ptr<Session> session(new Session(directory, runtime, std::move(options)));
+  BATON_ASSIGN_OR_RETURN(auto open_table, TableOf(options));
+  std::unique_ptr<Session> session(
+      new Session(directory, runtime, std::move(options), std::move(open_table)));
   BATON_RETURN_IF_ERROR(session->Prepare());
   return session;
 }
 
-Session::Session(VolumeDirectory& directory, Runtime& runtime, SessionOptions options)
+Session::Session(VolumeDirectory& directory, Runtime& runtime, SessionOptions options,
+                 std::unique_ptr<OpenTable> open_table)
     : runtime_(runtime),
       options_(std::move(options)),
       fd_(::fcntl(options_.fd, F_DUPFD_CLOEXEC, 0)),
-      mounted_(std::make_unique<Mounted>(directory, runtime, options_.ownership)) {
+      mounted_(std::make_unique<Mounted>(directory, runtime, options_.ownership,
+                                         std::move(open_table))) {
   mounted_->on_first_answer = options_.on_first_answer;
 }
 
@@ -94,6 +106,7 @@ absl::Status Session::CheckInitAnswer() const {
 }
 
 absl::Status Session::Serve() {
+  mounted_->volumes.Reopen();
   BATON_RETURN_IF_ERROR(AnswerInit(init_answer()));
   if (options_.adopt) BATON_RETURN_IF_ERROR(AskForResend());
   StartThreads();

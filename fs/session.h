@@ -19,6 +19,7 @@
 
 namespace baton::fs {
 
+class OpenTable;
 class Worker;
 struct Mounted;
 
@@ -32,6 +33,9 @@ struct SessionOptions {
   // How the first session answered FUSE_INIT. One that would answer differently is refused: the
   // kernel goes on by what it was told. Empty: this is the first one.
   std::string init_answer;
+  // OpenTable::MakeFile() of the mount, handed over likewise; duplicated. -1: one of this session's
+  // own, which no successor sees.
+  int open_table = -1;
   Ownership ownership;
   int workers = kDefaultWorkers;
   // Given a handler that does nothing; must not be used for anything else in this process.
@@ -81,7 +85,8 @@ class Session {
   absl::Status DropPages(uint64_t volume_id);
 
  private:
-  Session(VolumeDirectory& directory, Runtime& runtime, SessionOptions options);
+  Session(VolumeDirectory& directory, Runtime& runtime, SessionOptions options,
+          std::unique_ptr<OpenTable> open_table);
 
   absl::Status Prepare();
   absl::Status CheckDescriptor() const;

@@ -6,7 +6,9 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "engine/base/bytes.h"
 #include "engine/base/runtime.h"
@@ -19,10 +21,12 @@ namespace baton::fs {
 
 // What the requests of one mount share. Thread-safe.
 struct Mounted {
-  Mounted(VolumeDirectory& directory, Runtime& runtime, const Ownership& ownership)
+  Mounted(VolumeDirectory& directory, Runtime& runtime, const Ownership& ownership,
+          std::unique_ptr<OpenTable> open_table)
       : directory(directory),
         ownership(ownership),
-        volumes(directory, runtime),
+        open_table(std::move(open_table)),
+        volumes(directory, runtime, *this->open_table),
         refusals(runtime),
         failures(runtime) {}
 
@@ -31,6 +35,7 @@ struct Mounted {
 
   VolumeDirectory& directory;
   const Ownership ownership;
+  const std::unique_ptr<OpenTable> open_table;
   OpenVolumes volumes;
   LogLimiter refusals;  // what a mount of volumes does not do
   LogLimiter failures;  // what should have worked
@@ -47,13 +52,14 @@ struct Server {
   Mounted& mounted;
   const MutableBytes answer;       // aligned for direct I/O, limits::kMaxRequestBytes
   std::string* capture = nullptr;  // where answers go instead of to the kernel
+  uint64_t unique = 0;             // of the request that is being answered, as it was first sent
 };
 
 // The requests that a mount of volumes answers; all others are ENOSYS, which the kernel remembers
 // (no extended attributes, no flush at close: closing needs nothing from us).
 //
-// The file handle that the kernel keeps and the node are the volume's: a request means the same in
-// every process. FORGET is nothing to us: nodes are not counted.
+// The node is the volume's, and the file handle the number of the OPEN request: a request means the
+// same in every process. FORGET is nothing to us: nodes are not counted.
 fuse_lowlevel_ops VolumeOps();
 
 // Answers a request with the errno of `status`. What no application can have expected is logged:

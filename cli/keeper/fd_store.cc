@@ -21,6 +21,7 @@ namespace {
 
 constexpr char kFuseName[] = "baton-fuse";
 constexpr char kFactsName[] = "baton-facts";
+constexpr char kOpensName[] = "baton-opens";
 
 void Store(const char* name, int fd) {
   const std::string state = fmt::format("FDSTORE=1\nFDNAME={}", name);
@@ -58,10 +59,11 @@ void StoreMount(const Held& held) {
   if (!file.ok()) return spdlog::warn("{}", Message(file.status()));
   Store(kFuseName, held.mount->fd());
   Store(kFactsName, file->get());
+  Store(kOpensName, held.open_table.get());
 }
 
 void ForgetStoredMount() {
-  for (const char* name : {kFuseName, kFactsName}) {
+  for (const char* name : {kFuseName, kFactsName, kOpensName}) {
     ::sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
   }
 }
@@ -80,7 +82,7 @@ Kept TakeKept() {
 
 absl::StatusOr<Held> HeldFrom(Kept kept, const std::string& mount) {
   Facts facts;
-  if (!kept.contains(kFuseName) || !kept.contains(kFactsName) ||
+  if (!kept.contains(kFuseName) || !kept.contains(kFactsName) || !kept.contains(kOpensName) ||
       !ReadFacts(kept.at(kFactsName), facts)) {
     return Error(absl::StatusCode::kNotFound, "the service manager has kept nothing");
   }
@@ -96,6 +98,7 @@ absl::StatusOr<Held> HeldFrom(Kept kept, const std::string& mount) {
                  "the mount of the last run at {} was kept: unmount that, or name it",
                  facts.mount_path());
   }
+  held.open_table = std::move(kept.at(kOpensName));
   held.init_answer = facts.init_answer();
   spdlog::info("going on with the mount at {} that the service manager has kept",
                facts.mount_path());

@@ -13,7 +13,7 @@
 namespace baton::keeper {
 namespace {
 
-constexpr size_t kDescriptorsOfFacts = 3;
+constexpr size_t kDescriptorsOfFacts = 4;
 
 absl::StatusOr<Received> AwaitFacts(const Child& child) {
   pollfd watched = {.fd = child.channel().fd(), .events = POLLIN, .revents = 0};
@@ -36,6 +36,7 @@ Held HeldFrom(Received received, std::unique_ptr<Child> child) {
   held.listener =
       ha::UnixListener::Adopt(facts.control_path(), std::move(received.descriptors[2]),
                               std::move(received.descriptors[1]), ha::UnixListener::AtEnd::kRemove);
+  held.open_table = std::move(received.descriptors[3]);
   held.init_answer = facts.init_answer();
   held.restarts = facts.restarts();
   held.child = std::move(child);

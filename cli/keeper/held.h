@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cli/keeper/child.h"
+#include "engine/base/unique_fd.h"
 #include "fs/mount.h"
 #include "ha/io/unix_listener.h"
 
@@ -17,7 +18,8 @@ namespace baton::keeper {
 struct Held {
   std::unique_ptr<fs::Mount> mount;
   std::unique_ptr<ha::UnixListener> listener;
-  std::string init_answer;  // how FUSE_INIT was answered; empty before anybody served
+  UniqueFd open_table = UniqueFd();  // fs::OpenTable
+  std::string init_answer;           // how FUSE_INIT was answered; empty before anybody served
   uint64_t restarts = 0;
   std::unique_ptr<Child> child;  // a controller that lost its keeper, or null
 };

@@ -123,7 +123,8 @@ void Keeper::Begin(Child& child, bool warm) {
   begin.set_warm(warm);
   *begin.mutable_predecessor() = predecessor_;
   const absl::Status sent = child.channel().Send(
-      message, {held_.mount->fd(), held_.listener->fd(), held_.listener->lock_fd()});
+      message,
+      {held_.mount->fd(), held_.listener->fd(), held_.listener->lock_fd(), held_.open_table.get()});
   // Then it has ended already, which is seen.
   if (!sent.ok()) spdlog::debug("{}", Message(sent));
 }

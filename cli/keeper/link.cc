@@ -25,7 +25,7 @@
 namespace baton::keeper {
 namespace {
 
-constexpr size_t kDescriptorsOfBegin = 3;
+constexpr size_t kDescriptorsOfBegin = 4;
 
 absl::Status NoKeeper() {
   return Error(absl::StatusCode::kFailedPrecondition,
@@ -75,6 +75,7 @@ Link::Link(UniqueFd socket, UniqueFd wake, Begin begin, std::vector<UniqueFd> de
       fuse_(std::move(descriptors[0])),
       listener_(std::move(descriptors[1])),
       listener_lock_(std::move(descriptors[2])),
+      open_table_(std::move(descriptors[3])),
       wake_(std::move(wake)),
       keeper_pid_(begin_.keeper_pid()),
       channel_(std::make_shared<const Channel>(std::move(socket))),
@@ -191,8 +192,8 @@ void Link::GiveFacts(Door::Visitor visitor) {
     facts.set_init_answer(init_answer_);
     facts.set_restarts(restarts_);
   }
-  const absl::Status sent =
-      channel->Send(message, {fuse_.get(), listener_.get(), listener_lock_.get()});
+  const absl::Status sent = channel->Send(
+      message, {fuse_.get(), listener_.get(), listener_lock_.get(), open_table_.get()});
   if (!sent.ok()) return;
   spdlog::info("process {} is the keeper now", visitor.pid);
   door_.reset();

@@ -46,6 +46,7 @@ class Link {
   // The keeper's, with descriptors of this process's own: call each once at most.
   std::unique_ptr<fs::Mount> AdoptMount() const;
   std::unique_ptr<ha::UnixListener> AdoptListener() const;
+  int open_table() const { return open_table_.get(); }
 
   void Start(Handlers handlers);
   // What a beat proves: called before each one, it returns only if the controller can still take
@@ -80,6 +81,7 @@ class Link {
   const UniqueFd fuse_;
   const UniqueFd listener_;
   const UniqueFd listener_lock_;
+  const UniqueFd open_table_;
   const UniqueFd wake_;  // an eventfd
   Handlers handlers_;
   std::atomic<uint32_t> keeper_pid_;

@@ -11,6 +11,8 @@
 #include <filesystem>
 #include <random>
 
+#include "fs/open_table.h"
+
 namespace baton::fs {
 namespace {
 
@@ -65,6 +67,9 @@ void MountedTest::SetUp() {
   auto mount = Mount::Make({.path = scratch_->mount_point()});
   ASSERT_TRUE(mount.ok()) << mount.status();
   mount_ = *std::move(mount);
+  auto open_table = OpenTable::MakeFile();
+  ASSERT_TRUE(open_table.ok()) << open_table.status();
+  open_table_ = *std::move(open_table);
   Serve(/*adopt=*/false);
 }
 
@@ -82,6 +87,7 @@ SessionOptions MountedTest::Options(bool adopt) {
   options.fd = mount_->fd();
   options.init_request = mount_->init_request();
   options.adopt = adopt;
+  options.open_table = open_table_.get();
   options.on_disconnect = [this] { ++disconnects_; };
   options.on_first_answer = [this] { ++first_answers_; };
   return options;

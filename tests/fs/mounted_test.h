@@ -56,6 +56,7 @@ class MountedTest : public testing::Test {
   std::unique_ptr<Scratch> scratch_;
   std::unique_ptr<FakeVolumes> volumes_;
   std::unique_ptr<Mount> mount_;
+  UniqueFd open_table_;
   std::unique_ptr<Session> session_;
   std::atomic<int> disconnects_ = 0;
   std::atomic<int> first_answers_ = 0;
