@@ -19,8 +19,15 @@ namespace {
 constexpr int kDone = 0;
 constexpr int kFailed = 1;
 
+keeper::Goodbye Goodbye(int exit_code, const std::string& reason) {
+  keeper::Goodbye goodbye;
+  goodbye.set_exit_code(exit_code);
+  goodbye.set_reason(reason);
+  return goodbye;
+}
+
 int RefuseToServe(keeper::Link* link, const absl::Status& status) {
-  if (link != nullptr) link->SayGoodbye(kFailed, Message(status));
+  if (link != nullptr) link->SayGoodbye(Goodbye(kFailed, Message(status)));
   fmt::print(stderr, "batond: {}\n", Message(status));
   return kFailed;
 }
@@ -30,7 +37,11 @@ int RefuseToServe(keeper::Link* link, const absl::Status& status) {
                              const absl::Status& fault) {
   const std::string reason = "giving up epoch: " + Message(fault);
   spdlog::critical("{}", reason);
-  link.SayGoodbye(kFailed, reason);
+  keeper::Goodbye goodbye = Goodbye(kFailed, reason);
+  // After a sync that failed nobody may say of the next one that it worked: what it should have
+  // made safe may be lost.
+  goodbye.set_final(absl::IsDataLoss(fault));
+  link.SayGoodbye(std::move(goodbye));
   if (link.keeper_pid() == 0) controller.Abandon();
   spdlog::shutdown();
   std::_Exit(kFailed);
@@ -41,7 +52,7 @@ int EndInOrder(Controller& controller, keeper::Link& link, News news) {
   const absl::Status ended = news == News::kDrain ? controller.Drain() : controller.Stop();
   if (!ended.ok()) return RefuseToServe(&link, ended);
   const int code = news == News::kUnmounted ? kFailed : kDone;
-  link.SayGoodbye(code, "");
+  link.SayGoodbye(Goodbye(code, ""));
   return code;
 }
 

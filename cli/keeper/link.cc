@@ -247,10 +247,9 @@ void Link::SayDraining() {
   Send(message);
 }
 
-void Link::SayGoodbye(int exit_code, const std::string& reason) {
+void Link::SayGoodbye(Goodbye goodbye) {
   Packet message;
-  message.mutable_goodbye()->set_exit_code(exit_code);
-  message.mutable_goodbye()->set_reason(reason);
+  *message.mutable_goodbye() = std::move(goodbye);
   Send(message);
 }
 

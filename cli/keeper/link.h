@@ -57,7 +57,8 @@ class Link {
   absl::StatusOr<Go> AwaitGo(const std::string& version);
   void SayServing(const std::string& init_answer, const std::string& version);
   void SayDraining();
-  void SayGoodbye(int exit_code, const std::string& reason);
+  // `goodbye`: what the keeper is to know of the end that follows now.
+  void SayGoodbye(Goodbye goodbye);
   // Waits for the keeper's answer.
   absl::StatusOr<UpgradeAnswer> AskForUpgrade();
 

@@ -229,6 +229,18 @@ class Hung(KeeperTest):
         self.stop_hosts()
 
 
+class StoppedWithoutAWatchdog(KeeperTest):
+    daemon_options = ("--watchdog", "0")
+
+    def test_lease_kills_it_and_another_one_goes_on(self):
+        self.start_hosts()
+        pid = self.controller.controller_pid()
+        os.kill(pid, signal.SIGSTOP)
+        self.controller.wait_restarted(pid)
+        self.assertIn(f"process {pid} was killed by signal 9", self.event("controller-restarted"))
+        self.stop_hosts()
+
+
 class Upgraded(KeeperTest):
     def test_hosts_notice_nothing(self):
         self.start_hosts()
