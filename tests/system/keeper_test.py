@@ -18,7 +18,7 @@ import time
 import lab
 from lab import DEGRADED, MIB, SystemTest
 
-options = argparse.Namespace(kills=60, seed=1)
+options = argparse.Namespace(kills=60, upgrades=5, seed=1)
 
 VOLUME_BYTES = 96 * MIB
 LOADS = (
@@ -244,7 +244,7 @@ class StoppedWithoutAWatchdog(KeeperTest):
 class Upgraded(KeeperTest):
     def test_hosts_notice_nothing(self):
         self.start_hosts()
-        for number in range(1, 6):
+        for number in range(1, options.upgrades + 1):
             old = self.pid()
             answer = self.controller.upgrade()
             self.assertEqual(answer["old_pid"], old)
@@ -489,6 +489,7 @@ class Stored(SystemTest):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=options.kills)
+    parser.add_argument("--upgrades", type=int, default=options.upgrades)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options, rest = parser.parse_known_args()
     print(f"seed {options.seed}", file=sys.stderr)
