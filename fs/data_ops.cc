@@ -44,12 +44,12 @@ void Open(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
   answer.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
   // Whoever gave up waiting for the answer will not release what was opened.
   if (fuse_reply_buf(request, reinterpret_cast<const char*>(&answer), sizeof(answer)) != 0) {
-    volumes.DropOpen(handle);
+    volumes.DropOpen(VolumeOf(node), handle);
   }
 }
 
-void Release(fuse_req_t request, fuse_ino_t, fuse_file_info* file) {
-  MountedOf(request).volumes.DropOpen(file->fh);
+void Release(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) {
+  MountedOf(request).volumes.DropOpen(VolumeOf(node), file->fh);
   fuse_reply_err(request, 0);
 }
 

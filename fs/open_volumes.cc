@@ -61,13 +61,13 @@ void OpenVolumes::CountOpen(uint64_t id, std::shared_ptr<VolumeIo> io) {
   if (volume.io == nullptr) volume.io = std::move(io);
 }
 
-void OpenVolumes::DropOpen(uint64_t handle) {
-  const std::optional<uint64_t> id = table_.Remove(handle);
-  if (!id) return;
+void OpenVolumes::DropOpen(uint64_t id, uint64_t handle) {
+  const bool was_open = table_.Remove(handle).has_value();
   std::shared_ptr<VolumeIo> closed;  // destroyed after the lock: closing may be I/O
   absl::MutexLock lock(&mutex_);
-  Volume& volume = Entry(*id);
-  if (--volume.opens == 0) closed = std::move(volume.io);
+  Volume& volume = Entry(id);
+  if (was_open) --volume.opens;
+  if (volume.opens == 0) closed = std::move(volume.io);
 }
 
 int64_t OpenVolumes::LastWriteUnixUs(uint64_t id) const {

@@ -31,8 +31,8 @@ class OpenVolumes {
 
   // `handle`: the number of the request. ResourceExhausted: the table is full.
   absl::Status AddOpen(uint64_t id, uint64_t handle);
-  // The volume is let go with the last one. A handle that is not open (any more) changes nothing.
-  void DropOpen(uint64_t handle);
+  // The volume is let go with the last one that the table has, or with any if it has none.
+  void DropOpen(uint64_t id, uint64_t handle);
 
   // When the volume was last written through this mount. Where that is not known: when this object
   // was made, so that a tool which compares times never takes a volume for unchanged.

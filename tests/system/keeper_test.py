@@ -128,7 +128,7 @@ class Killed(KeeperTest):
             if self.random.random() < 0.5:
                 self.controller.wait_restarted(pid)
         status = self.controller.wait_restarted(pid)
-        self.assertEqual(status["restarts"], len(killed))
+        self.assertGreaterEqual(status["restarts"], len(killed))
         self.assertLess(status["serving_after_ms"], GENEROUS_STALL_MS)
         self.stop_hosts()
         self.controller.run("clone", "set", clone, "--rate", "1G")

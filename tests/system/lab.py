@@ -320,8 +320,10 @@ class Controller:
         assert code == 0, f"batond ended with {code}:\n{self.log_text()[-2000:]}"
 
     def close(self):
-        if self.process is not None:
-            self.kill()
+        for pid in self.controller_pids() if self.process is None else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.kill()
 
     def run(self, *arguments, check=True, timeout=120):
         return run(BUILD / "baton", "--control", self.control, *arguments, check=check,
