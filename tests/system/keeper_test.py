@@ -46,8 +46,9 @@ class Hosts:
                 f"--ioengine={engine}", f"--iodepth={depth}", f"--bsrange={low}-{high}",
                 "--verify=crc32c", "--verify_fatal=1", "--verify_backlog=64", "--do_verify=1",
                 # A write that is in flight when the next pass begins must not meet one of that.
-                "--serialize_overlap=1", f"--randseed={options.seed + number}", "--time_based", "--runtime=3600",
-                "--error_dump=1", "--output-format=json", f"--output={self.directory}/fio{number}",
+                "--serialize_overlap=1", "--verify_state_save=0", "--error_dump=1",
+                f"--randseed={options.seed + number}", "--time_based", "--runtime=3600",
+                "--output-format=json", f"--output={self.directory}/fio{number}",
                 cwd=self.directory, stdout=subprocess.DEVNULL, stderr=self.errors)
             for number, (engine, depth, low, high) in enumerate(LOADS)]
         time.sleep(0.5)
