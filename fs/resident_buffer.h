@@ -14,7 +14,7 @@ namespace baton::fs {
 // application's request with EIO: resident buffers are what makes a kill invisible.
 class ResidentBuffer {
  public:
-  // `length_bytes` is rounded up to whole pages. ResourceExhausted: no memory.
+  // `length_bytes` is rounded up to whole huge pages. ResourceExhausted: no memory.
   static absl::StatusOr<std::unique_ptr<ResidentBuffer>> Make(size_t length_bytes);
   ~ResidentBuffer();
   ResidentBuffer(const ResidentBuffer&) = delete;

@@ -77,14 +77,18 @@ Session::~Session() { Stop(); }
 absl::Status Session::Prepare() {
   BATON_RETURN_IF_ERROR(CheckDescriptor());
   BATON_RETURN_IF_ERROR(InstallWakeHandler());
-  for (int i = 0; i < options_.workers; ++i) {
-    BATON_ASSIGN_OR_RETURN(auto worker, Worker::Make(fd_.get(), options_.init_request, *mounted_));
+  const auto workers = static_cast<size_t>(options_.workers);
+  BATON_ASSIGN_OR_RETURN(memory_, ResidentBuffer::Make(workers * Worker::kMemoryBytes));
+  for (size_t i = 0; i < workers; ++i) {
+    const MutableBytes memory = memory_->bytes().subspan(i * Worker::kMemoryBytes);
+    BATON_ASSIGN_OR_RETURN(auto worker,
+                           Worker::Make(fd_.get(), options_.init_request, *mounted_, memory));
     workers_.push_back(std::move(worker));
   }
   BATON_RETURN_IF_ERROR(CheckInitAnswer());
   spdlog::info("{}, {} workers", DescribeInit(options_.init_request, init_answer()),
                workers_.size());
-  if (!workers_.front()->resident()) {
+  if (!memory_->locked()) {
     spdlog::warn(
         "request buffers could not be locked in memory: a kill under memory pressure may "
         "cost an application an I/O error (raise the limit on locked memory)");

@@ -14,6 +14,7 @@
 #include "engine/base/runtime.h"
 #include "engine/base/unique_fd.h"
 #include "fs/attributes.h"
+#include "fs/resident_buffer.h"
 #include "fs/settings.h"
 #include "fs/volume_directory.h"
 
@@ -101,6 +102,7 @@ class Session {
   const SessionOptions options_;
   UniqueFd fd_;
   std::unique_ptr<Mounted> mounted_;
+  std::unique_ptr<ResidentBuffer> memory_;  // of all workers
   std::vector<std::unique_ptr<Worker>> workers_;
   std::atomic<bool> stopping_ = false;
   absl::Mutex mutex_;

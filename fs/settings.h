@@ -11,6 +11,7 @@
 namespace baton::fs {
 
 constexpr uint64_t kPageBytes = 4096;
+constexpr uint64_t kHugePageBytes = 2 * limits::kMiB;
 
 // Threads that serve requests; each has one request at a time, so this is the depth at which the
 // storage is used.

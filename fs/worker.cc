@@ -31,22 +31,17 @@ void PrepareThread(int wake_signal) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Worker>> Worker::Make(int fd, const std::string& init_request,
-                                                     Mounted& mounted) {
-  BATON_ASSIGN_OR_RETURN(auto receive, ResidentBuffer::Make(kPageBytes + limits::kMaxRequestBytes));
-  BATON_ASSIGN_OR_RETURN(auto answer, ResidentBuffer::Make(limits::kMaxRequestBytes));
-  BATON_ASSIGN_OR_RETURN(auto connection,
-                         Connection::Make(fd, init_request, mounted, answer->bytes()));
-  return std::unique_ptr<Worker>(
-      new Worker(fd, std::move(receive), std::move(answer), std::move(connection)));
+                                                     Mounted& mounted, MutableBytes memory) {
+  const MutableBytes receive = memory.first(kPageBytes + limits::kMaxRequestBytes);
+  const MutableBytes answer = memory.subspan(receive.size(), limits::kMaxRequestBytes);
+  BATON_ASSIGN_OR_RETURN(auto connection, Connection::Make(fd, init_request, mounted, answer));
+  return std::unique_ptr<Worker>(new Worker(fd, receive, std::move(connection)));
 }
 
-Worker::Worker(int fd, std::unique_ptr<ResidentBuffer> receive,
-               std::unique_ptr<ResidentBuffer> answer, std::unique_ptr<Connection> connection)
+Worker::Worker(int fd, MutableBytes receive, std::unique_ptr<Connection> connection)
     : fd_(fd),
-      receive_(std::move(receive)),
-      answer_(std::move(answer)),
       connection_(std::move(connection)),
-      request_room_(receive_->bytes().subspan(kPageBytes - kWriteHeaderBytes)) {}
+      request_room_(receive.subspan(kPageBytes - kWriteHeaderBytes)) {}
 
 bool Worker::Run(const std::atomic<bool>& stopping, int wake_signal) {
   PrepareThread(wake_signal);

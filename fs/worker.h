@@ -9,20 +9,20 @@
 #include <string>
 
 #include "fs/connection.h"
-#include "fs/resident_buffer.h"
+#include "fs/settings.h"
 
 namespace baton::fs {
 
 class Worker {
  public:
-  // `fd` is borrowed and blocking.
+  static constexpr size_t kMemoryBytes = kPageBytes + 2 * limits::kMaxRequestBytes;
+  // `fd` is borrowed and blocking; `memory`, kMemoryBytes of a ResidentBuffer, too.
   static absl::StatusOr<std::unique_ptr<Worker>> Make(int fd, const std::string& init_request,
-                                                      Mounted& mounted);
+                                                      Mounted& mounted, MutableBytes memory);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
   const std::string& init_answer() const { return connection_->init_answer(); }
-  bool resident() const { return receive_->locked() && answer_->locked(); }
 
   // Serves until `stopping`, or until the kernel ends the connection: then true. `wake_signal`
   // must have a handler that was installed without SA_RESTART.
@@ -35,14 +35,11 @@ class Worker {
  private:
   enum class Received { kRequest, kNothing, kEnd };
 
-  Worker(int fd, std::unique_ptr<ResidentBuffer> receive, std::unique_ptr<ResidentBuffer> answer,
-         std::unique_ptr<Connection> connection);
+  Worker(int fd, MutableBytes receive, std::unique_ptr<Connection> connection);
 
   Received Receive(MutableBytes& request);
 
   const int fd_;
-  const std::unique_ptr<ResidentBuffer> receive_;
-  const std::unique_ptr<ResidentBuffer> answer_;
   const std::unique_ptr<Connection> connection_;
   // Where a request is received: so that the data of a WRITE begins at a page and can go on to
   // storage by direct I/O without a copy.

@@ -213,8 +213,14 @@ std::string VolumeModel::CheckCell(uint64_t index, Bytes data, uint64_t begin, b
   }
   std::string allowed;
   for (const Entry& entry : cell) {
-    if (!IsSuperseded(cell, entry, begin, by_durable)) allowed += fmt::format(" {}", entry.stamp);
+    if (IsSuperseded(cell, entry, begin, by_durable)) continue;
+    const CellWords content = Content(entry.stamp, index);
+    std::string seen;
+    for (size_t i = 0; i < words.size(); ++i) seen += words[i] == content[i] ? '1' : '0';
+    allowed += fmt::format(" {} (from {} to {}, its words here: {})", entry.stamp, entry.begin,
+                           entry.end == kNever ? 0 : entry.end, seen);
   }
+  allowed += fmt::format(" (the read began at {})", begin);
   return fmt::format("cell {} (offset {}) holds {}{}, allowed:{}", index, index * kCellBytes,
                      words[0], IsWhole(words, index) ? "" : " (torn or misplaced)", allowed);
 }
