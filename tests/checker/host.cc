@@ -1,5 +1,6 @@
 #include "tests/checker/host.h"
 
+#include <memory>
 #include <thread>
 
 #include "engine/base/buffer_pool.h"
@@ -68,6 +69,14 @@ bool Host::Do(const Operation& operation) {
   return Issue(volume, *io, operation, moment);
 }
 
+// The kernel cuts a long request of the mount at a page of this memory; a T0 may come in between.
+MutableBytes Host::Buffer(uint64_t length_bytes) {
+  void* memory = buffer_.data();
+  size_t room = buffer_.size();
+  std::align(model::kCellBytes, length_bytes, memory, room);
+  return {static_cast<std::byte*>(memory), length_bytes};
+}
+
 bool Host::MayChange(const Operation& operation, Phase phase) const {
   if (operation.volume < options_.fixed_volumes) return true;
   if (phase == Phase::kStarting || phase == Phase::kEnding) return false;
@@ -94,7 +103,7 @@ bool Host::Issue(Volume& volume, VolumeIo& io, const Operation& operation, uint6
 
 // A T0 that is being taken while the read is answered must be known before it is compared.
 absl::Status Host::Read(Volume& volume, VolumeIo& io, const Operation& operation) {
-  const MutableBytes out(buffer_.data(), operation.length_bytes);
+  const MutableBytes out = Buffer(operation.length_bytes);
   const uint64_t begin = volume.model.BeginRead();
   const absl::Status status = io.Read(operation.offset, out);
   while (status.ok() && volume.phase() == Phase::kStarting && !log_.failed()) {
@@ -117,7 +126,7 @@ absl::Status Host::Change(Volume& volume, VolumeIo& io, const Operation& operati
   const model::VolumeModel::Write change =
       is_write ? volume.model.BeginWrite(operation.offset, operation.length_bytes)
                : volume.model.BeginDiscard(operation.offset, operation.length_bytes);
-  const MutableBytes data(buffer_.data(), operation.length_bytes);
+  const MutableBytes data = Buffer(operation.length_bytes);
   if (is_write) model::FillCells(change.stamp, change.first, data);
   volume.was_changed = true;
   const absl::Status status = is_write ? io.Write(operation.offset, data)

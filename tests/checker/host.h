@@ -40,6 +40,8 @@ class Host {
   absl::Status Flush(Volume& volume, VolumeIo& io);
   bool Accept(const Volume& volume, const Operation& operation, uint64_t moment,
               const absl::Status& status);
+  // Not aligned to pages, but so that every cell of the volume is whole in one page of memory.
+  MutableBytes Buffer(uint64_t length_bytes);
   bool MayChange(const Operation& operation, Phase phase) const;
 
   const Options options_;
