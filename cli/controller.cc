@@ -13,16 +13,6 @@
 #include "engine/meta/reserve.h"
 
 namespace baton {
-namespace {
-
-void LogResidual(const Residual& residual) {
-  spdlog::info("clone {} is left with {} extents: {} pending, {} copying, {} landing",
-               residual.id(), residual.extents_residual(), residual.extents_pending(),
-               residual.extents_copying(), residual.extents_landing());
-}
-
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const DaemonOptions& options,
                                                               keeper::Link& link, EndWatch& end) {
   std::unique_ptr<Controller> controller(new Controller(options, link, end));
@@ -49,7 +39,6 @@ absl::Status Controller::OpenPool() {
 absl::Status Controller::PrepareSession() {
   mount_ = link_.AdoptMount();
   listener_ = link_.AdoptListener();
-  volumes_ = std::make_unique<VolumeAdapter>(*storage_);
   fs::SessionOptions session;
   session.fd = mount_->fd();
   session.init_request = mount_->init_request();
@@ -62,7 +51,7 @@ absl::Status Controller::PrepareSession() {
     first_answer_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
     end_.Note(News::kFirstAnswer);
   };
-  BATON_ASSIGN_OR_RETURN(session_, fs::Session::Make(*volumes_, runtime_, std::move(session)));
+  BATON_ASSIGN_OR_RETURN(session_, fs::Session::Make(router_, runtime_, std::move(session)));
   return absl::OkStatus();
 }
 
@@ -82,67 +71,43 @@ absl::Status Controller::AwaitTurn() {
 
 absl::Status Controller::ClaimEpoch() {
   BATON_ASSIGN_OR_RETURN(const NodeIdentity identity, MakeNodeIdentity(options_.node));
-  BATON_ASSIGN_OR_RETURN(predecessor_, AwaitOwnerGone({.storage = *storage_,
-                                                       .runtime = runtime_,
-                                                       .identity = identity,
-                                                       .holds_node_lock = true,
-                                                       .times = {}}));
-  BATON_ASSIGN_OR_RETURN(std::unique_ptr<KillTimer> kill_timer, MakeKillTimer());
+  BATON_ASSIGN_OR_RETURN(const OwnerGone gone, AwaitOwnerGone({.storage = *storage_,
+                                                               .runtime = runtime_,
+                                                               .identity = identity,
+                                                               .holds_node_lock = true,
+                                                               .times = {}}));
   BATON_ASSIGN_OR_RETURN(
-      claimed_,
-      ClaimNextEpoch({.storage = *storage_,
-                      .runtime = runtime_,
-                      .identity = identity,
-                      .times = {},
-                      .kill_timer = std::move(kill_timer),
-                      .on_lost = [this](const absl::Status& lost) { end_.NoteFault(lost); }},
-                     predecessor_));
-  spdlog::info("claimed epoch {} (proof that the owner before is gone: {})", claimed_.epoch,
-               predecessor_.proof);
+      tenure_,
+      Tenure::Claim({.storage = *storage_,
+                     .runtime = runtime_,
+                     .identity = identity,
+                     .lease_times = {},
+                     .durability = pool_.durability(),
+                     .on_fault = [this](const absl::Status& fault) { end_.NoteFault(fault); }},
+                    gone));
   return absl::OkStatus();
 }
 
 absl::Status Controller::OpenEngine() {
-  BATON_ASSIGN_OR_RETURN(const uint64_t known, Engine::KnownMetaSequence(*storage_, runtime_));
-  claimed_.known_sequence = std::max(claimed_.known_sequence, known);
-  BATON_ASSIGN_OR_RETURN(auto meta, OpenClaimedStore(*storage_, storage_->directory(), claimed_));
-  BATON_ASSIGN_OR_RETURN(
-      engine_,
-      Engine::Open({.storage = *storage_,
-                    .runtime = runtime_,
-                    .fence = *claimed_.lease,
-                    .meta = std::move(meta),
-                    .epoch = claimed_.epoch,
-                    .durability = pool_.durability(),
-                    .node = options_.node,
-                    .on_fault = [this](const absl::Status& fault) { end_.NoteFault(fault); }}));
-  volumes_->Connect(*engine_);
+  BATON_RETURN_IF_ERROR(tenure_->Open());
+  owned_ = std::make_unique<OwnedPool>(OwnedPool{tenure_->engine(), *storage_});
+  seat_.Take(*owned_);
+  router_.Route(&volumes_);
   // The locks that a status takes.
   link_.SetProof([this] {
-    engine_->ListVolumes();
-    engine_->ListClones();
+    tenure_->engine().ListVolumes();
+    tenure_->engine().ListClones();
     static_cast<void>(end_.fault());
   });
   return absl::OkStatus();
 }
 
-// What requests of hosts need not wait for.
-absl::Status Controller::TidyUp() {
-  const absl::Status removed = RemoveOldEpochs(*storage_, claimed_.epoch);
-  if (!removed.ok()) spdlog::warn("old epochs were not removed: {}", Message(removed));
-  const absl::Status reserved = FillReserve(*storage_);
-  if (!reserved.ok()) spdlog::warn("no space is kept in reserve: {}", Message(reserved));
-  return RecordEvent("epoch-claimed",
-                     fmt::format("node {} claimed epoch {}, proof: {}", options_.node,
-                                 claimed_.epoch, predecessor_.proof));
-}
-
 absl::Status Controller::Serve() {
   BATON_RETURN_IF_ERROR(session_->Serve());
   serving_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
-  BATON_RETURN_IF_ERROR(TidyUp());
+  BATON_RETURN_IF_ERROR(tenure_->TidyUp());
   service_ = std::make_unique<control::ControlService>(control::ControlService::Options{
-      .engine = *engine_,
+      .engine = tenure_->engine(),
       .runtime = runtime_,
       .mount = mount_->path(),
       .describe = [this] { return Describe(); },
@@ -157,10 +122,7 @@ absl::Status Controller::Serve() {
 }
 
 absl::Status Controller::RecordEvent(const std::string& kind, const std::string& text) {
-  Event event;
-  event.set_kind(kind);
-  event.set_text(text);
-  return engine_->RecordEvent(std::move(event));
+  return tenure_->RecordEvent(kind, text);
 }
 
 void Controller::DropPages(uint64_t volume_id) {
@@ -172,14 +134,14 @@ void Controller::DropPages(uint64_t volume_id) {
 
 control::ControllerStatus Controller::Describe() const {
   control::ControllerStatus status;
-  const absl::Status fault = end_.fault().ok() ? claimed_.lease->Check() : end_.fault();
+  const absl::Status fault = end_.fault().ok() ? tenure_->Check() : end_.fault();
   const std::string role = fault.ok() ? "owner" : "none";
   status.set_node(options_.node);
   status.set_role(role);
   if (fault.ok()) status.set_owner(options_.node);
   if (!fault.ok()) status.add_problems(Message(fault));
-  status.set_epoch(claimed_.epoch);
-  status.set_proof(predecessor_.proof);
+  status.set_epoch(tenure_->epoch());
+  status.set_proof(tenure_->proof());
   control::NodeStatus& node = *status.add_nodes();
   node.set_name(options_.node);
   node.set_role(role);
@@ -208,6 +170,7 @@ control::ControllerStatus Controller::Describe() const {
 absl::Status Controller::Stop() {
   StopCommands();
   Unmount();
+  router_.Shutdown();
   session_.reset();
   BATON_RETURN_IF_ERROR(RecordEvent("controller-stopped", "an orderly stop was asked for"));
   return Seal();
@@ -216,6 +179,7 @@ absl::Status Controller::Stop() {
 absl::Status Controller::Drain() {
   StopCommands();
   link_.SayDraining();
+  router_.Shutdown();
   session_.reset();
   BATON_RETURN_IF_ERROR(RecordEvent("controller-stopped", "drained for another process"));
   return Seal();
@@ -227,14 +191,10 @@ void Controller::StopCommands() {
 }
 
 absl::Status Controller::Seal() {
-  BATON_ASSIGN_OR_RETURN(const std::vector<Residual> residuals, engine_->Seal());
-  for (const Residual& residual : residuals) LogResidual(residual);
-  // The lease protects whatever the engine may still write, so that goes first.
+  BATON_RETURN_IF_ERROR(tenure_->Seal().status());
   link_.SetProof({});
-  engine_.reset();
-  BATON_RETURN_IF_ERROR(claimed_.lease->Release());
-  spdlog::info("sealed epoch {} and released it", claimed_.epoch);
-  return absl::OkStatus();
+  seat_.Vacate();
+  return tenure_->Release();
 }
 
 void Controller::Unmount() {
@@ -248,11 +208,11 @@ void Controller::Unmount() {
 
 void Controller::GiveBackEpoch() {
   StopCommands();
+  router_.Shutdown();
   session_.reset();
   link_.SetProof({});
-  engine_.reset();
-  const absl::Status released = claimed_.lease->Release();
-  if (!released.ok()) spdlog::warn("the lease was not released: {}", Message(released));
+  seat_.Vacate();
+  tenure_.reset();
 }
 
 void Controller::Abandon() {

@@ -13,11 +13,12 @@
 #include "cli/daemon_options.h"
 #include "cli/end_watch.h"
 #include "cli/keeper/link.h"
-#include "cli/volume_adapter.h"
+#include "cli/node/router.h"
+#include "cli/node/seat.h"
+#include "cli/node/tenure.h"
+#include "cli/node/volume_adapter.h"
 #include "engine/base/posix_storage.h"
 #include "engine/base/system_runtime.h"
-#include "engine/engine.h"
-#include "engine/meta/claim.h"
 #include "engine/meta/node_lock.h"
 #include "fs/mount.h"
 #include "fs/session.h"
@@ -57,7 +58,6 @@ class Controller {
   absl::Status ClaimEpoch();
   absl::Status OpenEngine();
   absl::Status Serve();
-  absl::Status TidyUp();
   absl::Status RecordEvent(const std::string& kind, const std::string& text);
   void DropPages(uint64_t volume_id);
   control::ControllerStatus Describe() const;
@@ -86,10 +86,11 @@ class Controller {
   std::unique_ptr<ha::UnixListener> listener_;
   std::unique_ptr<fs::Mount> mount_;
   std::unique_ptr<NodeLock> node_lock_;
-  OwnerGone predecessor_;
-  ClaimedEpoch claimed_;
-  std::unique_ptr<VolumeAdapter> volumes_;
-  std::unique_ptr<Engine> engine_;
+  Seat<OwnedPool> seat_;
+  VolumeAdapter volumes_{seat_};
+  Router router_{runtime_};
+  std::unique_ptr<Tenure> tenure_;
+  std::unique_ptr<OwnedPool> owned_;
   std::unique_ptr<fs::Session> session_;
   std::unique_ptr<control::ControlService> service_;
   std::unique_ptr<ha::RequestServer> server_;

@@ -97,12 +97,13 @@ constexpr off_t PositionOf(uint64_t volume_id) {
   return static_cast<off_t>(volume_id) + kDotDotPosition;
 }
 
-std::vector<DirectoryName> NamesAfter(Mounted& mounted, off_t position) {
+absl::StatusOr<std::vector<DirectoryName>> NamesAfter(Mounted& mounted, off_t position) {
+  BATON_ASSIGN_OR_RETURN(const std::vector<VolumeEntry> volumes, mounted.directory.List());
   std::vector<DirectoryName> result;
   const struct stat root = RootAttributes(mounted.ownership);
   if (position < kDotPosition) result.push_back({".", root, kDotPosition});
   if (position < kDotDotPosition) result.push_back({"..", root, kDotDotPosition});
-  for (const VolumeEntry& entry : mounted.directory.List()) {
+  for (const VolumeEntry& entry : volumes) {
     if (PositionOf(entry.id) <= position) continue;
     result.push_back({entry.name, AttributesOf(mounted, entry), PositionOf(entry.id)});
   }
@@ -124,11 +125,16 @@ size_t AddNamePlus(fuse_req_t request, const DirectoryName& name, char* to, size
 
 template <typename Add>
 void ReplyNames(fuse_req_t request, size_t size, off_t position, Add add) {
+  const absl::StatusOr<std::vector<DirectoryName>> names = NamesAfter(MountedOf(request), position);
+  if (!names.ok()) {
+    ReplyError(request, names.status(), "reading", kRootNode);
+    return;
+  }
   const MutableBytes answer = ServerOf(request).answer;
   const size_t room = std::min(size, answer.size());
   char* const begin = reinterpret_cast<char*>(answer.data());
   size_t used = 0;
-  for (const DirectoryName& name : NamesAfter(MountedOf(request), position)) {
+  for (const DirectoryName& name : *names) {
     const size_t length = add(request, name, begin + used, room - used);
     if (length > room - used) break;
     used += length;
@@ -145,15 +151,19 @@ void ReadDirectoryPlus(fuse_req_t request, fuse_ino_t, size_t size, off_t positi
   ReplyNames(request, size, position, AddNamePlus);
 }
 
+absl::StatusOr<struct statvfs> AttributesOf(const VolumeDirectory& directory) {
+  BATON_ASSIGN_OR_RETURN(const Capacity capacity, directory.GetCapacity());
+  BATON_ASSIGN_OR_RETURN(const std::vector<VolumeEntry> volumes, directory.List());
+  return FileSystemAttributes(capacity, volumes.size());
+}
+
 void StatFileSystem(fuse_req_t request, fuse_ino_t) {
-  Mounted& mounted = MountedOf(request);
-  const absl::StatusOr<Capacity> capacity = mounted.directory.GetCapacity();
-  if (!capacity.ok()) {
-    ReplyError(request, capacity.status(), "asking for the free space of", kRootNode);
+  const absl::StatusOr<struct statvfs> answer = AttributesOf(MountedOf(request).directory);
+  if (!answer.ok()) {
+    ReplyError(request, answer.status(), "asking for the free space of", kRootNode);
     return;
   }
-  const struct statvfs answer = FileSystemAttributes(*capacity, mounted.directory.List().size());
-  fuse_reply_statfs(request, &answer);
+  fuse_reply_statfs(request, &*answer);
 }
 
 }  // namespace

@@ -30,11 +30,11 @@ struct Capacity {
 class VolumeDirectory {
  public:
   virtual ~VolumeDirectory() = default;
-  virtual std::vector<VolumeEntry> List() const = 0;
+  virtual absl::StatusOr<std::vector<VolumeEntry>> List() const = 0;
   virtual absl::StatusOr<VolumeEntry> Lookup(const std::string& name) const = 0;  // NotFound
   virtual absl::StatusOr<VolumeEntry> Get(uint64_t id) const = 0;                 // NotFound
   // I/O on the volume; it counts as open while the handle lives.
-  virtual absl::StatusOr<std::unique_ptr<VolumeIo>> Open(uint64_t id) = 0;
+  virtual absl::StatusOr<std::shared_ptr<VolumeIo>> Open(uint64_t id) = 0;
   virtual absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const = 0;
   virtual absl::StatusOr<Capacity> GetCapacity() const = 0;
 };

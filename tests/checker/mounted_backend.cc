@@ -68,13 +68,14 @@ MountedBackend::MountedBackend() {
 MountedBackend::~MountedBackend() { EXPECT_OK(mount_->TakeDown(fs::Unmount::kLazy)); }
 
 absl::Status MountedBackend::Serve(bool adopt) {
-  volumes_ = std::make_unique<VolumeAdapter>(pool_.engine(), pool_.storage());
+  owned_ = std::make_unique<OwnedPool>(OwnedPool{pool_.engine(), pool_.storage()});
+  seat_.Take(*owned_);
   fs::SessionOptions options;
   options.fd = mount_->fd();
   options.init_request = mount_->init_request();
   options.adopt = adopt;
   absl::StatusOr<std::unique_ptr<fs::Session>> session =
-      fs::Session::Start(*volumes_, pool_.runtime(), std::move(options));
+      fs::Session::Start(volumes_, pool_.runtime(), std::move(options));
   if (!session.ok()) return session.status();
   session_ = *std::move(session);
   return absl::OkStatus();
@@ -90,6 +91,7 @@ absl::StatusOr<std::unique_ptr<VolumeIo>> MountedBackend::Open(const std::string
 
 absl::Status MountedBackend::Seal() {
   session_.reset();
+  seat_.Vacate();
   return pool_->Seal().status();
 }
 

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "cli/volume_adapter.h"
+#include "cli/node/volume_adapter.h"
 #include "fs/mount.h"
 #include "fs/session.h"
 #include "tests/checker/backend.h"
@@ -36,7 +36,9 @@ class MountedBackend final : public Backend {
   fs::Scratch scratch_;  // first: it forks
   EnginePool pool_;
   std::unique_ptr<fs::Mount> mount_;
-  std::unique_ptr<VolumeAdapter> volumes_;
+  std::unique_ptr<OwnedPool> owned_;
+  Seat<OwnedPool> seat_;
+  VolumeAdapter volumes_{seat_};
   std::unique_ptr<fs::Session> session_;
 };
 

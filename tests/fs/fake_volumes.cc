@@ -99,7 +99,7 @@ VolumeEntry FakeVolumes::Current(const VolumeEntry& entry) const {
   return result;
 }
 
-std::vector<VolumeEntry> FakeVolumes::List() const {
+absl::StatusOr<std::vector<VolumeEntry>> FakeVolumes::List() const {
   absl::MutexLock lock(&mutex_);
   std::vector<VolumeEntry> result;
   for (const auto& [id, entry] : entries_) result.push_back(Current(entry));
@@ -107,7 +107,8 @@ std::vector<VolumeEntry> FakeVolumes::List() const {
 }
 
 absl::StatusOr<VolumeEntry> FakeVolumes::Lookup(const std::string& name) const {
-  for (const VolumeEntry& entry : List()) {
+  const absl::StatusOr<std::vector<VolumeEntry>> entries = List();
+  for (const VolumeEntry& entry : *entries) {
     if (entry.name == name) return entry;
   }
   return Error(absl::StatusCode::kNotFound, "no volume {}", name);
@@ -120,7 +121,7 @@ absl::StatusOr<VolumeEntry> FakeVolumes::Get(uint64_t id) const {
   return Current(found->second);
 }
 
-absl::StatusOr<std::unique_ptr<VolumeIo>> FakeVolumes::Open(uint64_t id) {
+absl::StatusOr<std::shared_ptr<VolumeIo>> FakeVolumes::Open(uint64_t id) {
   BATON_ASSIGN_OR_RETURN(const VolumeEntry entry, Get(id));
   UniqueFd fd(::open(PathOf(id).c_str(), O_RDWR | O_CLOEXEC | open_flags_));
   if (!fd.valid()) return ErrnoStatus(errno, "open", PathOf(id));

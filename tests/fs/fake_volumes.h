@@ -40,10 +40,10 @@ class FakeVolumes final : public VolumeDirectory {
   void DelayEachIo(absl::Duration delay) { delay_ = delay; }
   std::string PathOf(uint64_t id) const;
 
-  std::vector<VolumeEntry> List() const override;
+  absl::StatusOr<std::vector<VolumeEntry>> List() const override;
   absl::StatusOr<VolumeEntry> Lookup(const std::string& name) const override;
   absl::StatusOr<VolumeEntry> Get(uint64_t id) const override;
-  absl::StatusOr<std::unique_ptr<VolumeIo>> Open(uint64_t id) override;
+  absl::StatusOr<std::shared_ptr<VolumeIo>> Open(uint64_t id) override;
   absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const override;
   absl::StatusOr<Capacity> GetCapacity() const override;
 

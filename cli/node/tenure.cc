@@ -1,0 +1,93 @@
+#include "cli/node/tenure.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/base/status.h"
+#include "engine/meta/epoch_directory.h"
+#include "engine/meta/reserve.h"
+
+namespace baton {
+namespace {
+
+void LogResidual(const Residual& residual) {
+  spdlog::info("clone {} is left with {} extents: {} pending, {} copying, {} landing",
+               residual.id(), residual.extents_residual(), residual.extents_pending(),
+               residual.extents_copying(), residual.extents_landing());
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Tenure>> Tenure::Claim(Options options, const OwnerGone& gone) {
+  std::unique_ptr<Tenure> tenure(new Tenure(std::move(options), gone));
+  const Options& given = tenure->options_;
+  BATON_ASSIGN_OR_RETURN(std::unique_ptr<KillTimer> kill_timer, MakeKillTimer());
+  BATON_ASSIGN_OR_RETURN(tenure->claimed_, ClaimNextEpoch({.storage = given.storage,
+                                                           .runtime = given.runtime,
+                                                           .identity = given.identity,
+                                                           .times = given.lease_times,
+                                                           .kill_timer = std::move(kill_timer),
+                                                           .on_lost = given.on_fault},
+                                                          gone));
+  spdlog::info("claimed epoch {} (proof that the owner before is gone: {})", tenure->epoch(),
+               gone.proof);
+  return tenure;
+}
+
+Tenure::~Tenure() {
+  if (claimed_.lease == nullptr) return;
+  const absl::Status released = Release();
+  if (!released.ok()) spdlog::warn("the lease was not released: {}", Message(released));
+}
+
+absl::Status Tenure::Open() {
+  PosixStorage& storage = options_.storage;
+  BATON_ASSIGN_OR_RETURN(const uint64_t known,
+                         Engine::KnownMetaSequence(storage, options_.runtime));
+  claimed_.known_sequence = std::max(claimed_.known_sequence, known);
+  BATON_ASSIGN_OR_RETURN(auto meta, OpenClaimedStore(storage, storage.directory(), claimed_));
+  BATON_ASSIGN_OR_RETURN(engine_, Engine::Open({.storage = storage,
+                                                .runtime = options_.runtime,
+                                                .fence = *claimed_.lease,
+                                                .meta = std::move(meta),
+                                                .epoch = epoch(),
+                                                .durability = options_.durability,
+                                                .node = options_.identity.node,
+                                                .on_fault = options_.on_fault}));
+  return absl::OkStatus();
+}
+
+absl::Status Tenure::TidyUp() {
+  const absl::Status removed = RemoveOldEpochs(options_.storage, epoch());
+  if (!removed.ok()) spdlog::warn("old epochs were not removed: {}", Message(removed));
+  const absl::Status reserved = FillReserve(options_.storage);
+  if (!reserved.ok()) spdlog::warn("no space is kept in reserve: {}", Message(reserved));
+  return RecordEvent("epoch-claimed", fmt::format("node {} claimed epoch {}, proof: {}",
+                                                  options_.identity.node, epoch(), proof_));
+}
+
+absl::Status Tenure::RecordEvent(const std::string& kind, const std::string& text) {
+  Event event;
+  event.set_kind(kind);
+  event.set_text(text);
+  return engine_->RecordEvent(std::move(event));
+}
+
+absl::StatusOr<std::vector<Residual>> Tenure::Seal() {
+  BATON_ASSIGN_OR_RETURN(std::vector<Residual> residuals, engine_->Seal());
+  for (const Residual& residual : residuals) LogResidual(residual);
+  return residuals;
+}
+
+// The lease protects whatever the engine may still write, so the engine goes first.
+absl::Status Tenure::Release() {
+  engine_.reset();
+  const std::unique_ptr<Lease> lease = std::move(claimed_.lease);
+  BATON_RETURN_IF_ERROR(lease->Release());
+  spdlog::info("released epoch {}", epoch());
+  return absl::OkStatus();
+}
+
+}  // namespace baton

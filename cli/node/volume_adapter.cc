@@ -1,0 +1,107 @@
+#include "cli/node/volume_adapter.h"
+
+#include "engine/base/status.h"
+
+namespace baton {
+namespace {
+
+using Pool = Seat<OwnedPool>;
+
+absl::Status NotOurs() { return absl::AbortedError("this controller does not own the pool"); }
+
+absl::StatusOr<fs::VolumeEntry> EntryOf(const Engine& engine, const VolumeInfo& volume) {
+  BATON_ASSIGN_OR_RETURN(const VolumeStatus status, engine.ShowVolume(volume.name));
+  return fs::VolumeEntry{.id = volume.id,
+                         .name = volume.name,
+                         .size_bytes = volume.size_bytes,
+                         .allocated_bytes = status.allocated_bytes(),
+                         .created_unix_us = volume.created_unix_us};
+}
+
+template <typename Name, typename Matches>
+absl::StatusOr<fs::VolumeEntry> Find(const Engine& engine, const Name& wanted, Matches matches) {
+  for (const VolumeInfo& volume : engine.ListVolumes()) {
+    if (matches(volume)) return EntryOf(engine, volume);
+  }
+  return Error(absl::StatusCode::kNotFound, "there is no volume {}", wanted);
+}
+
+// A handle whose storage may belong to somebody else soon.
+class GuardedVolume final : public VolumeIo {
+ public:
+  GuardedVolume(std::unique_ptr<VolumeIo> io, const VolumeAdapter::StorageFailed& storage_failed)
+      : io_(std::move(io)), storage_failed_(storage_failed) {}
+
+  uint64_t size_bytes() const override { return io_->size_bytes(); }
+  absl::Status Read(uint64_t offset, MutableBytes out) override {
+    return Judge(io_->Read(offset, out));
+  }
+  absl::Status Write(uint64_t offset, Bytes data) override {
+    return Judge(io_->Write(offset, data));
+  }
+  absl::Status Flush() override { return Judge(io_->Flush()); }
+  absl::Status Discard(uint64_t offset, uint64_t length_bytes) override {
+    return Judge(io_->Discard(offset, length_bytes));
+  }
+
+ private:
+  absl::Status Judge(absl::Status status) const {
+    if (!absl::IsDataLoss(status) && !absl::IsUnavailable(status)) return status;
+    return storage_failed_(status) ? absl::AbortedError(Message(status)) : status;
+  }
+
+  const std::unique_ptr<VolumeIo> io_;
+  const VolumeAdapter::StorageFailed& storage_failed_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<fs::VolumeEntry>> VolumeAdapter::List() const {
+  const Pool::Use pool(pool_);
+  if (!pool) return NotOurs();
+  std::vector<fs::VolumeEntry> entries;
+  for (const VolumeInfo& volume : pool->engine.ListVolumes()) {
+    absl::StatusOr<fs::VolumeEntry> entry = EntryOf(pool->engine, volume);
+    if (entry.ok()) entries.push_back(*std::move(entry));  // else deleted meanwhile
+  }
+  return entries;
+}
+
+absl::StatusOr<fs::VolumeEntry> VolumeAdapter::Lookup(const std::string& name) const {
+  const Pool::Use pool(pool_);
+  if (!pool) return NotOurs();
+  return Find(pool->engine, name,
+              [&name](const VolumeInfo& volume) { return volume.name == name; });
+}
+
+absl::StatusOr<fs::VolumeEntry> VolumeAdapter::Get(uint64_t id) const {
+  const Pool::Use pool(pool_);
+  if (!pool) return NotOurs();
+  return Find(pool->engine, id, [id](const VolumeInfo& volume) { return volume.id == id; });
+}
+
+absl::StatusOr<std::shared_ptr<VolumeIo>> VolumeAdapter::Open(uint64_t id) {
+  const Pool::Use pool(pool_);
+  if (!pool) return NotOurs();
+  BATON_ASSIGN_OR_RETURN(std::unique_ptr<VolumeIo> io, pool->engine.OpenVolume(id));
+  if (!storage_failed_) return io;
+  return std::make_shared<GuardedVolume>(std::move(io), storage_failed_);
+}
+
+absl::StatusOr<std::optional<DataRange>> VolumeAdapter::NextData(uint64_t id,
+                                                                 uint64_t offset) const {
+  const Pool::Use pool(pool_);
+  if (!pool) return NotOurs();
+  return pool->engine.NextData(id, offset);
+}
+
+absl::StatusOr<fs::Capacity> VolumeAdapter::GetCapacity() const {
+  const Pool::Use pool(pool_);
+  if (!pool) return NotOurs();
+  fs::Capacity capacity;
+  BATON_ASSIGN_OR_RETURN(capacity.total_bytes, pool->storage.TotalBytes());
+  BATON_ASSIGN_OR_RETURN(capacity.free_bytes, pool->storage.FreeBytes());
+  return capacity;
+}
+
+}  // namespace baton
