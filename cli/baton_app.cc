@@ -40,7 +40,9 @@ void AddCommands(CLI::App& app, Command& chosen) {
   AddVolumeCommands(app, chosen);
   AddCloneCommands(app, chosen);
   AddEventsCommand(app, chosen);
+  AddFailoverCommand(app, chosen);
   AddUpgradeCommand(app, chosen);
+  AddKeygenCommand(app, chosen);
 }
 
 absl::StatusOr<ExitCode> RunCommand(const GlobalOptions& options, const Command& command,

@@ -42,6 +42,7 @@ absl::StatusOr<uint64_t> CallCreateClone(ControlClient& client,
   create.set_rate_bytes_per_second(rate);
   create.set_on_error(arguments.on_error == "fail-write" ? FAIL_WRITE : FAIL_CLONE);
   create.set_no_digests(arguments.no_digests);
+  create.set_degraded(arguments.degraded);
   BATON_ASSIGN_OR_RETURN(const Response response, client.Call(request));
   return response.clone_id().id();
 }

@@ -19,6 +19,7 @@ struct CreateCloneArguments {
   std::string rate = "unlimited";
   std::string on_error = "fail-clone";
   bool no_digests = false;
+  bool degraded = false;
 };
 
 absl::StatusOr<uint64_t> CallCreateClone(control::ControlClient& client,

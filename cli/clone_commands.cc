@@ -146,6 +146,7 @@ void AddCreateOptions(CLI::App& app, CreateCloneArguments& arguments) {
       ->check(CLI::IsMember({"fail-clone", "fail-write"}))
       ->capture_default_str();
   app.add_flag("--no-digests", arguments.no_digests, "keep no checksums: verify is not possible");
+  app.add_flag("--degraded", arguments.degraded, "although another controller is down");
 }
 
 void AddCloneCommands(CLI::App& app, Command& chosen) {

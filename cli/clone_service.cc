@@ -10,6 +10,7 @@
 namespace baton::control {
 
 absl::StatusOr<CloneId> CloneService::Create(const CloneCreate& request) {
+  BATON_RETURN_IF_ERROR(Prepare(request));
   CloneId answer;
   BATON_ASSIGN_OR_RETURN(
       const uint64_t id,
@@ -23,8 +24,24 @@ absl::StatusOr<CloneId> CloneService::Create(const CloneCreate& request) {
   return answer;
 }
 
+// What the engine refuses anyway is left to it.
+absl::Status CloneService::Prepare(const CloneCreate& request) const {
+  const absl::StatusOr<VolumeStatus> source = engine_.ShowVolume(request.source());
+  const absl::StatusOr<VolumeStatus> target = engine_.ShowVolume(request.target());
+  const bool is_refused = !source.ok() || !target.ok() || source->id() == target->id() ||
+                          source->size_bytes() != target->size_bytes();
+  if (!peers_.prepare || is_refused) return absl::OkStatus();
+  return peers_.prepare(request.source(), request.target(), source->size_bytes(),
+                        request.degraded());
+}
+
 absl::StatusOr<CloneList> CloneService::Activate(const CloneNames& request) {
-  return ApplyToAll(&Engine::ActivateClones, request.clones());
+  BATON_ASSIGN_OR_RETURN(CloneList list, ApplyToAll(&Engine::ActivateClones, request.clones()));
+  if (!peers_.activated) return list;
+  std::vector<uint64_t> ids;
+  for (const CloneStatus& clone : list.clones()) ids.push_back(clone.id());
+  peers_.activated(ids);
+  return list;
 }
 
 absl::StatusOr<CloneList> CloneService::Start(const CloneNames& request) {

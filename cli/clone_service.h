@@ -18,9 +18,19 @@ namespace baton::control {
 // Thread-safe. Refusals are the engine's.
 class CloneService {
  public:
+  // The other controllers' part; either may be empty.
+  struct Peers {
+    // All of them check the volumes of a clone before it is created.
+    std::function<absl::Status(const std::string& source, const std::string& target,
+                               uint64_t size_bytes, bool degraded)>
+        prepare;
+    // Clones were activated.
+    std::function<void(const std::vector<uint64_t>& ids)> activated;
+  };
+
   // `content_changed` is told of each target whose content a command has changed.
-  CloneService(Engine& engine, std::function<void(uint64_t volume_id)> content_changed)
-      : engine_(engine), content_changed_(std::move(content_changed)) {}
+  CloneService(Engine& engine, std::function<void(uint64_t volume_id)> content_changed, Peers peers)
+      : engine_(engine), content_changed_(std::move(content_changed)), peers_(std::move(peers)) {}
 
   absl::StatusOr<CloneId> Create(const CloneCreate& request);
   absl::StatusOr<CloneList> Activate(const CloneNames& request);
@@ -41,12 +51,14 @@ class CloneService {
   using GroupChange = absl::Status (Engine::*)(const std::vector<uint64_t>&);
 
   absl::StatusOr<CloneStatus> Apply(Change change, const std::string& clone);
+  absl::Status Prepare(const CloneCreate& request) const;
   absl::StatusOr<CloneList> ApplyToAll(GroupChange change, const Names& clones);
 
   void TellContentChanged(const std::string& target) const;
 
   Engine& engine_;
   const std::function<void(uint64_t)> content_changed_;
+  const Peers peers_;
 };
 
 }  // namespace baton::control

@@ -16,7 +16,9 @@ void AddCloneCommands(CLI::App& app, Command& chosen);
 void AddCloneChanges(CLI::App& clone, Command& chosen);
 void AddCloneFollowers(CLI::App& clone, Command& chosen);
 void AddCloneVerify(CLI::App& clone, Command& chosen);
+void AddKeygenCommand(CLI::App& app, Command& chosen);
 void AddUpgradeCommand(CLI::App& app, Command& chosen);
+void AddFailoverCommand(CLI::App& app, Command& chosen);
 void AddEventsCommand(CLI::App& app, Command& chosen);
 
 }  // namespace baton

@@ -3,45 +3,11 @@
 #include <absl/time/time.h>
 
 #include "cli/control.h"
+#include "cli/control_timeouts.h"
 #include "engine/base/status.h"
 
 namespace baton::control {
 namespace {
-
-// A change may have to allocate or to empty a volume; a question never waits for more than locks.
-constexpr absl::Duration kQuestionTimeout = absl::Seconds(10);
-constexpr absl::Duration kChangeTimeout = absl::Minutes(10);
-
-absl::Duration TimeoutOf(Request::CommandCase command) {
-  switch (command) {
-    case Request::kStatus:
-    case Request::kVolumeList:
-    case Request::kVolumeShow:
-    case Request::kCloneList:
-    case Request::kCloneStatus:
-    case Request::kCloneResidual:
-    case Request::kVerifyStart:
-    case Request::kVerifyPoll:
-    case Request::kEvents:
-    case Request::COMMAND_NOT_SET:
-      return kQuestionTimeout;
-    case Request::kVolumeCreate:
-    case Request::kVolumeFinishImport:
-    case Request::kVolumeDelete:
-    case Request::kCloneCreate:
-    case Request::kCloneActivate:
-    case Request::kCloneStart:
-    case Request::kClonePause:
-    case Request::kCloneResume:
-    case Request::kCloneStop:
-    case Request::kCloneDelete:
-    case Request::kCloneSet:
-    case Request::kVerifyCancel:
-    case Request::kUpgrade:
-      return kChangeTimeout;
-  }
-  return kQuestionTimeout;
-}
 
 absl::Status NoController(const absl::Status& status) {
   return Error(absl::StatusCode::kUnavailable,

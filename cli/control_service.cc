@@ -27,6 +27,8 @@ absl::StatusCode CodeForClient(absl::StatusCode code) {
   return reserved ? absl::StatusCode::kAborted : code;
 }
 
+}  // namespace
+
 Response Refusal(const absl::Status& status) {
   Response response;
   response.set_version(kControlVersion);
@@ -35,12 +37,34 @@ Response Refusal(const absl::Status& status) {
   return response;
 }
 
-}  // namespace
+std::optional<Response> RefusedVersion(const Request& request) {
+  if (request.version() == kControlVersion) return std::nullopt;
+  return Refusal(Error(
+      absl::StatusCode::kFailedPrecondition,
+      "the controller speaks version {} of the control protocol, the client {}; install the same "
+      "version of both",
+      kControlVersion, request.version()));
+}
+
+void AddClones(std::vector<CloneStatus> clones, ControllerStatus& status) {
+  ReplyBudget budget;
+  for (CloneStatus& clone : clones) {
+    if (clone.state() == "failed" && status.problems_size() < kMaxProblems) {
+      status.add_problems(fmt::format("clone {} ({} -> {}) failed: {}", clone.id(), clone.source(),
+                                      clone.target(), clone.error()));
+    }
+    if (budget.Take(clone)) {
+      *status.add_clones() = std::move(clone);
+    } else {
+      status.set_clones_left_out(status.clones_left_out() + 1);
+    }
+  }
+}
 
 ControlService::ControlService(Options options)
     : options_(std::move(options)),
       volumes_(options_.engine, options_.mount),
-      clones_(options_.engine, options_.content_changed),
+      clones_(options_.engine, options_.content_changed, options_.peers),
       verify_jobs_(options_.engine, options_.runtime) {
   AddStatusAndEvents();
   AddVolumeCommands();
@@ -52,13 +76,7 @@ ControlService::ControlService(Options options)
 std::optional<std::string> ControlService::Handle(const std::string& bytes) {
   Request request;
   if (!Decode(bytes, request) || request.version() == 0) return std::nullopt;
-  if (request.version() != kControlVersion) {
-    return Encode(Refusal(Error(
-        absl::StatusCode::kFailedPrecondition,
-        "the controller speaks version {} of the control protocol, the client {}; install the same "
-        "version of both",
-        kControlVersion, request.version())));
-  }
+  if (const std::optional<Response> refused = RefusedVersion(request)) return Encode(*refused);
   if (request.command_case() == Request::COMMAND_NOT_SET) return std::nullopt;
   return Encode(Execute(request));
 }
@@ -158,18 +176,7 @@ void ControlService::AddVerifyCommands() {
 
 ControllerStatus ControlService::Status() const {
   ControllerStatus status = options_.describe();
-  ReplyBudget budget;
-  for (CloneStatus& clone : options_.engine.ListClones()) {
-    if (clone.state() == "failed" && status.problems_size() < kMaxProblems) {
-      status.add_problems(fmt::format("clone {} ({} -> {}) failed: {}", clone.id(), clone.source(),
-                                      clone.target(), clone.error()));
-    }
-    if (budget.Take(clone)) {
-      *status.add_clones() = std::move(clone);
-    } else {
-      status.set_clones_left_out(status.clones_left_out() + 1);
-    }
-  }
+  AddClones(options_.engine.ListClones(), status);
   status.set_healthy(status.problems().empty());
   return status;
 }

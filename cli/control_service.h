@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/clone_service.h"
 #include "cli/control.pb.h"
@@ -22,6 +23,13 @@ namespace baton::control {
 using CommandHandler = std::function<absl::Status(const Request&, Response&)>;
 using CommandTable = absl::flat_hash_map<Request::CommandCase, CommandHandler>;
 
+// The answer that refuses a request.
+Response Refusal(const absl::Status& status);
+// Of a request of another version of the protocol; nullopt: it is ours.
+std::optional<Response> RefusedVersion(const Request& request);
+// As many as fit, and what is wrong with them.
+void AddClones(std::vector<CloneStatus> clones, ControllerStatus& status);
+
 // Thread-safe.
 class ControlService {
  public:
@@ -33,6 +41,8 @@ class ControlService {
     std::function<ControllerStatus()> describe;
     // Told of a volume whose content a command has changed.
     std::function<void(uint64_t volume_id)> content_changed;
+    // The other controllers' part in the commands on clones; empty: there are none.
+    CloneService::Peers peers;
     // Hands over to another process of the program as it is installed now.
     std::function<absl::StatusOr<UpgradeStarted>()> upgrade;
   };

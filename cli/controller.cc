@@ -4,13 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "cli/names_of.h"
+#include "cli/pair_setup.h"
+#include "cli/pair_view.h"
 #include "engine/base/status.h"
-#include "engine/meta/epoch_directory.h"
 #include "engine/meta/pool_file.h"
-#include "engine/meta/reserve.h"
 
 namespace baton {
 absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const DaemonOptions& options,
@@ -19,15 +20,23 @@ absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const DaemonOption
   BATON_RETURN_IF_ERROR(controller->OpenPool());
   BATON_RETURN_IF_ERROR(controller->PrepareSession());
   BATON_RETURN_IF_ERROR(controller->AwaitTurn());
-  BATON_RETURN_IF_ERROR(controller->ClaimEpoch());
-  absl::Status status = controller->OpenEngine();
-  if (status.ok()) status = controller->Serve();
-  if (status.ok()) return controller;
-  controller->GiveBackEpoch();
-  return status;
+  const absl::Status served =
+      options.pair.alone() ? controller->ServeAlone() : controller->ServeInPair();
+  if (served.ok()) return controller;
+  controller->GiveUpStart();
+  return served;
 }
 
+// No beat may look at what goes.
+Controller::~Controller() { link_.SetProof({}); }
+
+// One that has peers learns from its keeper what it must know: it serves its mount also while its
+// own way to the storage is broken.
 absl::Status Controller::OpenPool() {
+  if (!options_.pair.alone()) {
+    if (pool_.ParseFromString(link_.begin().facts().pool())) return absl::OkStatus();
+    return absl::InternalError("the keeper tells nothing of the pool");
+  }
   BATON_ASSIGN_OR_RETURN(storage_, PosixStorage::Open(options_.pool));
   const absl::StatusOr<PoolRecord> pool = ReadPool(*storage_);
   if (!pool.ok()) return Annotate(pool.status(), "pool " + options_.pool);
@@ -45,7 +54,15 @@ absl::Status Controller::PrepareSession() {
   session.init_answer = link_.begin().facts().init_answer();
   session.open_table = link_.open_table();
   session.adopt = !session.init_answer.empty();
+  session.open_later = !options_.pair.alone();
   session.ownership = options_.ownership;
+  node_service_ = std::make_unique<control::NodeService>(
+      control::NodeService::Options{.owner = service_seat_,
+                                    .pair = [this] { return pair_.get(); },
+                                    .node = options_.node,
+                                    .mount = mount_->path(),
+                                    .describe = [this] { return Describe(); },
+                                    .upgrade = [this] { return Upgrade(); }});
   session.on_disconnect = [this] { end_.Note(News::kUnmounted); };
   session.on_first_answer = [this] {
     first_answer_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
@@ -64,65 +81,121 @@ absl::Status Controller::AwaitTurn() {
     before_ = go.predecessor();
     restarts_ = go.restarts();
   }
+  BATON_ASSIGN_OR_RETURN(identity_, MakeNodeIdentity(options_.node));
+  if (!options_.pair.alone()) return absl::OkStatus();
   BATON_ASSIGN_OR_RETURN(NodeLock lock, NodeLock::Take(storage_->directory(), options_.node));
   node_lock_ = std::make_unique<NodeLock>(std::move(lock));
   return absl::OkStatus();
 }
 
+absl::Status Controller::ServeAlone() {
+  BATON_RETURN_IF_ERROR(ClaimEpoch());
+  BATON_RETURN_IF_ERROR(tenure_->Open());
+  Begin(*tenure_);
+  router_.Route(&volumes_);
+  BATON_RETURN_IF_ERROR(session_->Serve());
+  serving_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
+  tenure_->engine().StartCopiers();
+  BATON_RETURN_IF_ERROR(tenure_->TidyUp());
+  return StartCommands();
+}
+
 absl::Status Controller::ClaimEpoch() {
-  BATON_ASSIGN_OR_RETURN(const NodeIdentity identity, MakeNodeIdentity(options_.node));
   BATON_ASSIGN_OR_RETURN(const OwnerGone gone, AwaitOwnerGone({.storage = *storage_,
                                                                .runtime = runtime_,
-                                                               .identity = identity,
+                                                               .identity = identity_,
                                                                .holds_node_lock = true,
-                                                               .times = {}}));
+                                                               .times = options_.lease}));
   BATON_ASSIGN_OR_RETURN(
       tenure_,
       Tenure::Claim({.storage = *storage_,
                      .runtime = runtime_,
-                     .identity = identity,
-                     .lease_times = {},
+                     .identity = identity_,
+                     .lease_times = options_.lease,
                      .durability = pool_.durability(),
                      .on_fault = [this](const absl::Status& fault) { end_.NoteFault(fault); }},
                     gone));
   return absl::OkStatus();
 }
 
-absl::Status Controller::OpenEngine() {
-  BATON_RETURN_IF_ERROR(tenure_->Open());
-  owned_ = std::make_unique<OwnedPool>(OwnedPool{tenure_->engine(), *storage_});
-  seat_.Take(*owned_);
-  router_.Route(&volumes_);
-  // The locks that a status takes.
-  link_.SetProof([this] {
-    tenure_->engine().ListVolumes();
-    tenure_->engine().ListClones();
-    static_cast<void>(end_.fault());
-  });
-  return absl::OkStatus();
-}
-
-absl::Status Controller::Serve() {
+absl::Status Controller::ServeInPair() {
+  BATON_ASSIGN_OR_RETURN(
+      Pair::Options options,
+      PairOptionsOf(options_,
+                    {.runtime = runtime_,
+                     .router = router_,
+                     .local = volumes_,
+                     .pool = pool_,
+                     .identity = identity_,
+                     .certificate_counts = link_.begin().facts().writes_end_with_process()}));
   BATON_RETURN_IF_ERROR(session_->Serve());
   serving_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
-  BATON_RETURN_IF_ERROR(tenure_->TidyUp());
-  service_ = std::make_unique<control::ControlService>(control::ControlService::Options{
-      .engine = tenure_->engine(),
-      .runtime = runtime_,
-      .mount = mount_->path(),
-      .describe = [this] { return Describe(); },
-      .content_changed = [this](uint64_t volume_id) { DropPages(volume_id); },
-      .upgrade = [this] { return Upgrade(); }});
-  BATON_ASSIGN_OR_RETURN(server_,
-                         ha::RequestServer::Start(
-                             *listener_, {.dropped = garbled_messages_},
-                             [this](const std::string& bytes) { return service_->Handle(bytes); }));
+  BATON_ASSIGN_OR_RETURN(
+      pair_, Pair::Make(std::move(options),
+                        {.begin = [this](Tenure& tenure) { Begin(tenure); },
+                         .end = [this] { End(); },
+                         .control =
+                             [this](const std::string& request) {
+                               return node_service_->HandleAsOwner(request);
+                             },
+                         .content_changed = [this](uint64_t volume_id) { DropPages(volume_id); },
+                         .fault = [this](const absl::Status& fault) { end_.NoteFault(fault); }}));
+  BATON_RETURN_IF_ERROR(pair_->Start());
+  return StartCommands();
+}
+
+absl::Status Controller::StartCommands() {
+  // The locks that a status takes.
+  link_.SetProof([this] {
+    if (const Seat<OwnedPool>::Use owned(seat_); owned) {
+      owned->engine.ListVolumes();
+      owned->engine.ListClones();
+    }
+    if (pair_ != nullptr) pair_->Describe();
+    static_cast<void>(end_.fault());
+  });
+  BATON_ASSIGN_OR_RETURN(
+      server_, ha::RequestServer::Start(
+                   *listener_, {.dropped = garbled_messages_},
+                   [this](const std::string& bytes) { return node_service_->Handle(bytes); }));
   link_.SayServing(session_->init_answer(), BATON_VERSION);
   return absl::OkStatus();
 }
 
+void Controller::Begin(Tenure& tenure) {
+  owned_ = std::make_unique<OwnedPool>(OwnedPool{tenure.engine(), tenure.storage()});
+  service_ = std::make_unique<control::ControlService>(control::ControlService::Options{
+      .engine = tenure.engine(),
+      .runtime = runtime_,
+      .mount = mount_->path(),
+      .describe = [this] { return Describe(); },
+      .content_changed = [this](uint64_t volume_id) { ContentChanged(volume_id); },
+      .peers = Peers(),
+      .upgrade = [this] { return Upgrade(); }});
+  seat_.Take(*owned_);
+  service_seat_.Take(*service_);
+}
+
+// The engine is sealed: whoever uses it ends soon.
+void Controller::End() {
+  service_seat_.Vacate();
+  service_.reset();
+  seat_.Vacate();
+}
+
+control::CloneService::Peers Controller::Peers() {
+  if (options_.pair.alone()) return {};
+  return {
+      .prepare =
+          [this](const std::string& source, const std::string& target, uint64_t size_bytes,
+                 bool degraded) { return pair_->Prepare(source, target, size_bytes, degraded); },
+      .activated = [this](const std::vector<uint64_t>& ids) { pair_->TellActivated(ids); }};
+}
+
 absl::Status Controller::RecordEvent(const std::string& kind, const std::string& text) {
-  return tenure_->RecordEvent(kind, text);
+  if (pair_ == nullptr) return tenure_->RecordEvent(kind, text);
+  pair_->Note(kind, text);
+  return absl::OkStatus();
 }
 
 void Controller::DropPages(uint64_t volume_id) {
@@ -132,30 +205,28 @@ void Controller::DropPages(uint64_t volume_id) {
   }
 }
 
+void Controller::ContentChanged(uint64_t volume_id) {
+  DropPages(volume_id);
+  if (pair_ != nullptr) pair_->TellContentChanged(volume_id);
+}
+
 control::ControllerStatus Controller::Describe() const {
   control::ControllerStatus status;
-  const absl::Status fault = end_.fault().ok() ? tenure_->Check() : end_.fault();
-  const std::string role = fault.ok() ? "owner" : "none";
   status.set_node(options_.node);
-  status.set_role(role);
-  if (fault.ok()) status.set_owner(options_.node);
-  if (!fault.ok()) status.add_problems(Message(fault));
-  status.set_epoch(tenure_->epoch());
-  status.set_proof(tenure_->proof());
-  control::NodeStatus& node = *status.add_nodes();
-  node.set_name(options_.node);
-  node.set_role(role);
-  node.set_reachable(true);
+  if (!end_.fault().ok()) status.add_problems(Message(end_.fault()));
+  if (pair_ != nullptr) {
+    DescribePair(pair_->Describe(), status);
+  } else {
+    DescribeOwner(status);
+  }
   status.set_version(BATON_VERSION);
   status.set_pid(static_cast<uint32_t>(::getpid()));
-  status.set_pool(storage_->directory());
+  status.set_pool(std::filesystem::absolute(options_.pool).lexically_normal());
   status.set_pool_id(pool_.pool_id());
   status.set_mount(mount_->path());
   status.set_durability(NameOf(pool_.durability()));
   status.set_uptime_seconds(
       static_cast<uint64_t>(absl::ToInt64Seconds(runtime_.BootTime() - started_)));
-  status.set_pool_total_bytes(storage_->TotalBytes().value_or(0));
-  status.set_pool_free_bytes(storage_->FreeBytes().value_or(0));
   status.set_garbled_messages(garbled_messages_);
   status.set_keeper_pid(link_.keeper_pid());
   if (link_.keeper_pid() == 0) status.add_problems("there is no keeper: start batond again");
@@ -165,6 +236,22 @@ control::ControllerStatus Controller::Describe() const {
     status.set_first_answer_after_ms(WaitedMs(first_answer_boot_ns_));
   }
   return status;
+}
+
+void Controller::DescribeOwner(control::ControllerStatus& status) const {
+  status.set_pool_total_bytes(storage_->TotalBytes().value_or(0));
+  status.set_pool_free_bytes(storage_->FreeBytes().value_or(0));
+  const absl::Status fault = end_.fault().ok() ? tenure_->Check() : end_.fault();
+  const std::string role = fault.ok() ? "owner" : "none";
+  status.set_role(role);
+  if (fault.ok()) status.set_owner(options_.node);
+  if (!fault.ok() && end_.fault().ok()) status.add_problems(Message(fault));
+  status.set_epoch(tenure_->epoch());
+  status.set_proof(tenure_->proof());
+  control::NodeStatus& node = *status.add_nodes();
+  node.set_name(options_.node);
+  node.set_role(role);
+  node.set_reachable(true);
 }
 
 absl::Status Controller::Stop() {
@@ -185,15 +272,12 @@ absl::Status Controller::Drain() {
   return Seal();
 }
 
-void Controller::StopCommands() {
-  server_.reset();
-  service_.reset();
-}
+void Controller::StopCommands() { server_.reset(); }
 
 absl::Status Controller::Seal() {
+  if (pair_ != nullptr) return pair_->Stop();
   BATON_RETURN_IF_ERROR(tenure_->Seal().status());
-  link_.SetProof({});
-  seat_.Vacate();
+  End();
   return tenure_->Release();
 }
 
@@ -206,12 +290,13 @@ void Controller::Unmount() {
   if (!status.ok()) spdlog::error("{}", Message(status));
 }
 
-void Controller::GiveBackEpoch() {
+void Controller::GiveUpStart() {
   StopCommands();
   router_.Shutdown();
   session_.reset();
   link_.SetProof({});
-  seat_.Vacate();
+  if (pair_ != nullptr) pair_->Stop().IgnoreError();
+  End();
   tenure_.reset();
 }
 

@@ -13,12 +13,15 @@
 #include "cli/daemon_options.h"
 #include "cli/end_watch.h"
 #include "cli/keeper/link.h"
+#include "cli/node/pair.h"
 #include "cli/node/router.h"
 #include "cli/node/seat.h"
 #include "cli/node/tenure.h"
 #include "cli/node/volume_adapter.h"
+#include "cli/node_service.h"
 #include "engine/base/posix_storage.h"
 #include "engine/base/system_runtime.h"
+#include "engine/meta/node_identity.h"
 #include "engine/meta/node_lock.h"
 #include "fs/mount.h"
 #include "fs/session.h"
@@ -33,6 +36,7 @@ class Controller {
   // Returns when the mount serves. A refusal names its reason; what can be found out without
   // claiming an epoch is found out before, and a claimed one is given back. `link` and `end`
   // outlive it. Unavailable: it was to take over from another process, and that is called off.
+  ~Controller();
   static absl::StatusOr<std::unique_ptr<Controller>> Start(const DaemonOptions& options,
                                                            keeper::Link& link, EndWatch& end);
   // The orderly end: finishes commands and I/O, unmounts, seals, releases the lease. After an
@@ -50,22 +54,32 @@ class Controller {
 
  private:
   Controller(const DaemonOptions& options, keeper::Link& link, EndWatch& end)
-      : options_(options), link_(link), end_(end) {}
+      : options_(options), link_(link), end_(end), router_(runtime_, options.pair.io_timeout) {}
 
   absl::Status OpenPool();
   absl::Status PrepareSession();
   absl::Status AwaitTurn();
+  // Of one that is alone: it owns the pool or does not start.
+  absl::Status ServeAlone();
   absl::Status ClaimEpoch();
-  absl::Status OpenEngine();
-  absl::Status Serve();
+  // Of one that has peers: it serves at once, and owns the pool when it is its turn.
+  absl::Status ServeInPair();
+  absl::Status StartCommands();
+
+  // An epoch of ours begins and ends.
+  void Begin(Tenure& tenure);
+  void End();
   absl::Status RecordEvent(const std::string& kind, const std::string& text);
   void DropPages(uint64_t volume_id);
+  void ContentChanged(uint64_t volume_id);
+  control::CloneService::Peers Peers();
   control::ControllerStatus Describe() const;
+  void DescribeOwner(control::ControllerStatus& status) const;
 
   void StopCommands();
   void Unmount();
   absl::Status Seal();
-  void GiveBackEpoch();
+  void GiveUpStart();
   uint64_t WaitedMs(int64_t until_boot_ns) const;
   absl::StatusOr<control::UpgradeStarted> Upgrade();
 
@@ -83,16 +97,23 @@ class Controller {
   // In the order in which they are made: the last one goes first.
   std::unique_ptr<PosixStorage> storage_;
   PoolRecord pool_;
+  NodeIdentity identity_;
   std::unique_ptr<ha::UnixListener> listener_;
   std::unique_ptr<fs::Mount> mount_;
-  std::unique_ptr<NodeLock> node_lock_;
+  std::unique_ptr<NodeLock> node_lock_;  // of one that is alone; else the pair's
   Seat<OwnedPool> seat_;
-  VolumeAdapter volumes_{seat_};
-  Router router_{runtime_};
-  std::unique_ptr<Tenure> tenure_;
+  Seat<control::ControlService> service_seat_;
+  VolumeAdapter volumes_{seat_, [this](const absl::Status& status) {
+                           Pair* const pair = pair_.get();
+                           return pair != nullptr && pair->StorageFailed(status);
+                         }};
+  Router router_;
+  std::unique_ptr<Tenure> tenure_;  // of one that is alone; else the pair's
   std::unique_ptr<OwnedPool> owned_;
+  std::unique_ptr<control::ControlService> service_;  // while this controller owns the pool
+  std::unique_ptr<Pair> pair_;
   std::unique_ptr<fs::Session> session_;
-  std::unique_ptr<control::ControlService> service_;
+  std::unique_ptr<control::NodeService> node_service_;
   std::unique_ptr<ha::RequestServer> server_;
 };
 

@@ -33,14 +33,15 @@ int RefuseToServe(keeper::Link* link, const absl::Status& status) {
 }
 
 // Nothing is waited for: threads may hang in I/O that must not be acknowledged any more.
-[[noreturn]] void EndByFault(Controller& controller, keeper::Link& link,
-                             const absl::Status& fault) {
+[[noreturn]] void EndByFault(Controller& controller, const DaemonOptions& options,
+                             keeper::Link& link, const absl::Status& fault) {
   const std::string reason = "giving up epoch: " + Message(fault);
   spdlog::critical("{}", reason);
   keeper::Goodbye goodbye = Goodbye(kFailed, reason);
-  // After a sync that failed nobody may say of the next one that it worked: what it should have
-  // made safe may be lost.
-  goodbye.set_final(absl::IsDataLoss(fault));
+  // After a sync that failed nobody on this node may say of the next one that it worked: what it
+  // should have made safe may be lost. Where there are peers this node goes on as a standby: what
+  // was acknowledged has left it, and a peer's way to the storage is another one.
+  goodbye.set_final(absl::IsDataLoss(fault) && options.pair.alone());
   link.SayGoodbye(std::move(goodbye));
   if (link.keeper_pid() == 0) controller.Abandon();
   spdlog::shutdown();
@@ -65,7 +66,7 @@ int ServeUntilEnd(Controller& controller, const DaemonOptions& options, keeper::
         controller.RecordFirstAnswer();
         continue;
       case News::kFault:
-        EndByFault(controller, link, end.fault());
+        EndByFault(controller, options, link, end.fault());
       case News::kUnmounted:
         spdlog::error("{} was unmounted by someone else: stopping", options.mount);
         break;

@@ -5,11 +5,38 @@
 
 #include <string>
 #include <variant>
+#include <vector>
 
+#include "cli/fence_command.h"
 #include "cli/keeper/settings.h"
+#include "engine/meta/lease_times.h"
 #include "fs/attributes.h"
+#include "ha/core/events.h"
 
 namespace baton {
+
+struct PeerAddress {
+  std::string node;
+  std::string address;  // tcp://ADDRESS:PORT
+};
+
+struct PairOptions {
+  std::string listen;              // tcp://ADDRESS:PORT; empty: no other controller is listened to
+  std::vector<PeerAddress> peers;  // empty: this controller is alone
+  bool insecure = false;           // no keys; then all addresses are loopback ones
+  std::string key;                 // the file with this node's secret key
+  std::string allowed_keys;        // the file with the public keys of the peers
+  ha::Takeover takeover = ha::Takeover::kAuto;
+  FenceCommand fence;
+  absl::Duration heartbeat = absl::Milliseconds(100);
+  absl::Duration suspect_after = absl::Milliseconds(500);
+  std::string watchdog_device;  // fed after each renewal of the lease; empty: none
+  absl::Duration watchdog_time = absl::Seconds(5);  // until it resets the node
+  // How long I/O may wait for an owner.
+  absl::Duration io_timeout = absl::InfiniteDuration();
+
+  bool alone() const { return peers.empty() && listen.empty(); }
+};
 
 struct DaemonOptions {
   std::string pool;
@@ -20,6 +47,8 @@ struct DaemonOptions {
   fs::Ownership ownership;
   absl::Duration watchdog = keeper::kDefaultWatchdog;  // zero: off
   absl::Duration give_up_after = absl::InfiniteDuration();
+  LeaseTimes lease;
+  PairOptions pair;
 };
 
 // Why there are no options: the process ends with `exit_code`, and everything has been said.

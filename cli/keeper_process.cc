@@ -40,21 +40,26 @@ absl::Status MakeControlDirectory(const std::string& control_path) {
 }
 
 // Only before there is a mount: a keeper does no I/O on the pool.
-absl::Status CheckPool(const DaemonOptions& options) {
+absl::Status LearnPool(const DaemonOptions& options, keeper::Held& held) {
   BATON_ASSIGN_OR_RETURN(const auto storage, PosixStorage::Open(options.pool));
   const absl::StatusOr<PoolRecord> pool = ReadPool(*storage);
   if (!pool.ok()) return Annotate(pool.status(), "pool " + options.pool);
+  held.pool = pool->SerializeAsString();
+  held.writes_end_with_process = storage->WritesEndWithProcess();
   return NodeLock::Take(storage->directory(), options.node).status();
 }
 
 absl::StatusOr<keeper::Held> MakeHeld(const DaemonOptions& options, keeper::Kept kept) {
-  BATON_RETURN_IF_ERROR(CheckPool(options));
+  keeper::Held known;
+  BATON_RETURN_IF_ERROR(LearnPool(options, known));
   BATON_RETURN_IF_ERROR(MakeControlDirectory(options.control));
   BATON_ASSIGN_OR_RETURN(auto listener, ha::UnixListener::Bind(options.control, kControlMode));
   absl::StatusOr<keeper::Held> held = keeper::HeldFrom(std::move(kept), options.mount);
   if (absl::IsNotFound(held.status())) held = keeper::Held{};
   if (!held.ok()) return held.status();
   held->listener = std::move(listener);
+  held->pool = std::move(known.pool);
+  held->writes_end_with_process = known.writes_end_with_process;
   if (held->mount != nullptr) return held;
   BATON_ASSIGN_OR_RETURN(held->open_table, fs::OpenTable::MakeFile());
   BATON_ASSIGN_OR_RETURN(held->mount, fs::Mount::Make({.path = options.mount}));

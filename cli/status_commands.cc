@@ -1,5 +1,7 @@
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "cli/commands.h"
 #include "cli/progress.h"
@@ -33,13 +35,40 @@ std::string DescribeKeeper(const ControllerStatus& status) {
   return text;
 }
 
+// "owner, epoch 3, heard 40 ms ago"
+std::string DescribeNode(const ControllerStatus& status, const control::NodeStatus& node) {
+  if (node.name() == status.node())
+    return fmt::format("{} (this one), {}", node.role(), node.state());
+  if (!node.reachable()) return "not reachable";
+  return fmt::format("{}, {}, epoch {}, heard {} ms ago", node.role(), node.state(), node.epoch(),
+                     node.heard_ms());
+}
+
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+// What a controller with peers has to tell beyond that.
+void AddPeers(const ControllerStatus& status, Fields& fields) {
+  if (status.takeover().empty()) return;
+  fields.push_back({"lease", fmt::format("seen to change {} ms ago; takeover: {}",
+                                         status.lease_age_ms(), status.takeover())});
+  fields.push_back({"covers", status.proof_covers()});
+  if (status.view_sequence() > 0) {
+    fields.push_back(
+        {"follows", fmt::format("metadata up to write {}, {} behind; {} clones warm",
+                                status.view_sequence(), status.view_behind(), status.warm_size())});
+  }
+  for (const control::NodeStatus& node : status.nodes()) {
+    fields.push_back({"node " + node.name(), DescribeNode(status, node)});
+  }
+}
+
 std::string DescribeController(const ControllerStatus& status) {
   const std::string role =
       status.role() == "owner"
           ? fmt::format("owner of epoch {} (proof: {})", status.epoch(), status.proof())
           : fmt::format("{}; the owner is {}, epoch {}", status.role(),
                         status.owner().empty() ? "nobody" : status.owner(), status.epoch());
-  std::string text = FormatFields({
+  Fields fields = {
       {"node", fmt::format("{}, {}", status.node(), role)},
       {"health", status.healthy() ? "healthy" : "degraded"},
       {"pool",
@@ -51,7 +80,9 @@ std::string DescribeController(const ControllerStatus& status) {
                               FormatElapsed(absl::Seconds(status.uptime_seconds())), status.pid(),
                               status.version())},
       {"keeper", DescribeKeeper(status)},
-  });
+  };
+  AddPeers(status, fields);
+  std::string text = FormatFields(fields);
   for (const std::string& problem : status.problems()) text += "\nproblem: " + problem;
   return text;
 }

@@ -9,6 +9,7 @@
 #include "engine/base/names.h"
 #include "engine/base/sleep_lock.h"
 #include "engine/base/status.h"
+#include "engine/clone/clone_status.h"
 #include "engine/meta/catalog.h"
 #include "engine/volume/volume_table.h"
 
@@ -57,11 +58,14 @@ class EngineImpl final : public Engine {
         bounce_(runtime_, options.request_buffers, options.request_bytes + 2 * limits::kBlockBytes),
         copy_bytes_(options.copy_bytes),
         copy_buffers_(options.copy_buffers),
+        hold_copiers_(options.hold_copiers),
+        ring_(options.ring),
         commands_(runtime_) {}
   ~EngineImpl() override { (void)Seal(); }
 
   absl::Status Recover();
   absl::StatusOr<std::vector<Residual>> Seal() override;
+  void StartCopiers() override { clones_->StartCopiers(); }
 
   absl::StatusOr<VolumeInfo> CreateVolume(const VolumeOptions& options) override;
   absl::Status FinishImport(const std::string& name) override;
@@ -109,6 +113,7 @@ class EngineImpl final : public Engine {
   }
 
  private:
+  void Finish();
   absl::Status CheckServing() const;
   absl::Status LoadVolumes();
   absl::StatusOr<std::shared_ptr<Volume>> OpenFile(const VolumeRecord& record);
@@ -130,6 +135,8 @@ class EngineImpl final : public Engine {
   BufferPool bounce_;
   const uint64_t copy_bytes_;
   const size_t copy_buffers_;
+  const bool hold_copiers_;
+  const RingShape ring_;
   VolumeTable volumes_;
   std::unique_ptr<Clones> clones_;
 
@@ -137,6 +144,7 @@ class EngineImpl final : public Engine {
   mutable absl::Mutex mutex_;
   bool sealed_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Residual> feedback_;  // of Seal; under commands_
+  bool finished_ = false;           // likewise
 };
 
 VolumeInfo InfoOf(const VolumeRecord& record) {
@@ -146,8 +154,9 @@ VolumeInfo InfoOf(const VolumeRecord& record) {
 absl::Status EngineImpl::Recover() {
   BATON_RETURN_IF_ERROR(catalog_.Load());
   BATON_RETURN_IF_ERROR(LoadVolumes());
-  BATON_ASSIGN_OR_RETURN(clones_, Clones::Open({storage_, runtime_, fence_, fault_, catalog_,
-                                                volumes_, epoch_, copy_bytes_, copy_buffers_}));
+  BATON_ASSIGN_OR_RETURN(
+      clones_, Clones::Open({storage_, runtime_, fence_, fault_, catalog_, volumes_, epoch_,
+                             copy_bytes_, copy_buffers_, hold_copiers_, ring_}));
   return absl::OkStatus();
 }
 
@@ -194,17 +203,23 @@ absl::StatusOr<std::vector<Residual>> EngineImpl::Seal() {
   }
   SleepLock::Guard guard(commands_);
   if (clones_ == nullptr) return feedback_;
+  if (!finished_) Finish();
+  BATON_RETURN_IF_ERROR(fault_.Check());
+  for (const std::shared_ptr<Volume>& volume : volumes_.All()) {
+    BATON_RETURN_IF_ERROR(volume->file->Flush());
+  }
+  return feedback_;
+}
+
+// Once: the destructor of a sealed engine must not record its end again.
+void EngineImpl::Finish() {
+  finished_ = true;
   clones_->StopCopying();
   const absl::Status sealed = absl::AbortedError("the engine is sealed");
   for (const std::shared_ptr<Volume>& volume : volumes_.All()) {
     volume->path.Shutdown(fault_.Check().ok() ? sealed : fault_.Check());
   }
   feedback_ = clones_->Finish();
-  BATON_RETURN_IF_ERROR(fault_.Check());
-  for (const std::shared_ptr<Volume>& volume : volumes_.All()) {
-    BATON_RETURN_IF_ERROR(volume->file->Flush());
-  }
-  return feedback_;
 }
 
 absl::Status EngineImpl::CheckServing() const {
@@ -216,7 +231,7 @@ absl::Status EngineImpl::CheckServing() const {
 absl::StatusOr<std::shared_ptr<Volume>> EngineImpl::Find(const std::string& name) const {
   BATON_RETURN_IF_ERROR(CheckName(name));
   if (std::shared_ptr<Volume> volume = volumes_.Find(name)) return volume;
-  return Error(StatusCode::kNotFound, "there is no volume {}; `baton volume list` shows all", name);
+  return NoSuchVolume(name);
 }
 
 absl::StatusOr<std::shared_ptr<Volume>> EngineImpl::Find(uint64_t id) const {

@@ -57,6 +57,11 @@ class Engine {
     uint64_t request_bytes = limits::kMaxRequestBytes;
     size_t copy_buffers = limits::kCopyBuffers;
     uint64_t copy_bytes = limits::kMaxCopyBytes;
+    // Copiers stay still until StartCopiers, whatever is commanded meanwhile. Host I/O goes on and
+    // preserves what it overwrites.
+    bool hold_copiers = false;
+    // Of the pool's file; another one than a pool has is for tests.
+    RingShape ring = {};
     // Called at most once, from any thread, when the engine cannot go on: an error of a sync, of
     // a metadata write, of the fence. No write is acknowledged from then on. It only takes note:
     // calling the engine from inside it would wait for itself.
@@ -68,15 +73,21 @@ class Engine {
   static absl::StatusOr<uint64_t> KnownMetaSequence(Storage& storage, Runtime& runtime);
 
   // Recovers: reads all intent slots, loads the relations, puts their plugins in the I/O paths,
-  // starts the copiers of those that were copying. DataLoss: a record, slot or volume file is
-  // not what its checksum or its record says (the message names it).
+  // starts the copiers of those that were copying, unless they are held. CloneResidual tells what
+  // was found. An engine may be opened again in the process in which one was sealed, with the
+  // store of another epoch, once the sealed one is destroyed. DataLoss: a record, slot or volume
+  // file is not what its checksum or its record says (the message names it).
   static absl::StatusOr<std::unique_ptr<Engine>> Open(Options options);
   virtual ~Engine() = default;  // as Seal, its answer dropped
 
   // Stops with feedback: closes the gates, drains what is in flight, takes the plugins off, makes
   // the metadata durable. Host I/O from then on returns Aborted. Answers with the residual of
-  // every clone that was copying or paused. Idempotent.
+  // every clone that was copying or paused, with the number of the newest metadata write that it
+  // includes. Idempotent.
   virtual absl::StatusOr<std::vector<Residual>> Seal() = 0;
+
+  // Lets copiers go that were held (Options::hold_copiers). Idempotent.
+  virtual void StartCopiers() = 0;
 
   // ---- volumes ----
   virtual absl::StatusOr<VolumeInfo> CreateVolume(const VolumeOptions& options) = 0;

@@ -1,5 +1,7 @@
 #include "fs/open_volumes.h"
 
+#include <vector>
+
 #include "engine/base/status.h"
 
 namespace baton::fs {
@@ -7,10 +9,24 @@ namespace baton::fs {
 OpenVolumes::OpenVolumes(VolumeDirectory& directory, Runtime& runtime, OpenTable& table)
     : directory_(directory), runtime_(runtime), table_(table), made_unix_us_(NowUnixUs()) {}
 
-void OpenVolumes::Reopen() {
-  for (const OpenTable::Open& open : table_.All()) {
-    absl::StatusOr<std::shared_ptr<VolumeIo>> io = Get(open.volume);
-    CountOpen(open.volume, io.ok() ? *std::move(io) : nullptr);
+void OpenVolumes::CountOpens() {
+  for (const OpenTable::Open& open : table_.All()) CountOpen(open.volume, nullptr);
+}
+
+void OpenVolumes::OpenCounted() {
+  std::vector<uint64_t> ids;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    for (const auto& [id, volume] : volumes_) {
+      if (volume->opens > 0) ids.push_back(id);
+    }
+  }
+  for (const uint64_t id : ids) {
+    const absl::StatusOr<std::shared_ptr<VolumeIo>> io = Get(id);
+    std::shared_ptr<VolumeIo> closed;  // by a release meanwhile; destroyed after the lock
+    absl::MutexLock lock(&mutex_);
+    Volume& volume = Entry(id);
+    if (volume.opens == 0) closed = std::move(volume.io);
   }
 }
 
@@ -45,7 +61,7 @@ absl::Status OpenVolumes::AddOpen(uint64_t id, uint64_t handle) {
       CountOpen(id, std::move(io));
       break;
     case OpenTable::Added::kThereAlready:
-      break;  // counted by Reopen
+      break;  // counted by CountOpens
     case OpenTable::Added::kFull:
       return Error(absl::StatusCode::kResourceExhausted, "{} files are open, which is the limit",
                    OpenTable::kEntries);

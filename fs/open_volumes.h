@@ -22,9 +22,11 @@ class OpenVolumes {
  public:
   OpenVolumes(VolumeDirectory& directory, Runtime& runtime, OpenTable& table);
 
-  // Opens what the table says is open, so that nobody deletes it. What cannot be opened is left to
-  // the requests that use it.
-  void Reopen();
+  // Counts what the table says is open. Before any request.
+  void CountOpens();
+  // Opens what is counted, so that nobody deletes it. What cannot be opened is left to the requests
+  // that use it.
+  void OpenCounted();
 
   // For a request: the I/O path of the volume, which lives as long as the pointer is held.
   absl::StatusOr<std::shared_ptr<VolumeIo>> Get(uint64_t id);

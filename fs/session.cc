@@ -110,7 +110,8 @@ absl::Status Session::CheckInitAnswer() const {
 }
 
 absl::Status Session::Serve() {
-  mounted_->volumes.Reopen();
+  mounted_->volumes.CountOpens();
+  if (!options_.open_later) mounted_->volumes.OpenCounted();
   BATON_RETURN_IF_ERROR(AnswerInit(init_answer()));
   if (options_.adopt) BATON_RETURN_IF_ERROR(AskForResend());
   StartThreads();
@@ -164,6 +165,9 @@ void Session::StartThreads() {
     threads_.push_back(
         runtime_.StartThread(fmt::format("fuse-{}", i), [this, &worker] { RunWorker(worker); }));
   }
+  if (!options_.open_later) return;
+  threads_.push_back(
+      runtime_.StartThread("fuse-open", [this] { mounted_->volumes.OpenCounted(); }));
 }
 
 void Session::RunWorker(Worker& worker) {

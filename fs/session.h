@@ -37,6 +37,9 @@ struct SessionOptions {
   // OpenTable::MakeFile() of the mount, handed over likewise; duplicated. -1: one of this session's
   // own, which no successor sees.
   int open_table = -1;
+  // What hosts have open is opened while requests are served already: the directory may have to
+  // wait for somebody who serves. Otherwise before.
+  bool open_later = false;
   Ownership ownership;
   int workers = kDefaultWorkers;
   // Given a handler that does nothing; must not be used for anything else in this process.

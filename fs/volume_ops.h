@@ -11,10 +11,11 @@
 #include <utility>
 
 #include "engine/base/bytes.h"
+#include "engine/base/log_limiter.h"
 #include "engine/base/runtime.h"
 #include "fs/attributes.h"
-#include "fs/log_limiter.h"
 #include "fs/open_volumes.h"
+#include "fs/settings.h"
 #include "fs/volume_directory.h"
 
 namespace baton::fs {
@@ -27,8 +28,8 @@ struct Mounted {
         ownership(ownership),
         open_table(std::move(open_table)),
         volumes(directory, runtime, *this->open_table),
-        refusals(runtime),
-        failures(runtime) {}
+        refusals(runtime, kLogLinesPerPeriod, kLogPeriod),
+        failures(runtime, kLogLinesPerPeriod, kLogPeriod) {}
 
   // "volume 'alpha'", for log lines.
   std::string Describe(uint64_t node) const;

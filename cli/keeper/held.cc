@@ -39,6 +39,8 @@ Held HeldFrom(Received received, std::unique_ptr<Child> child) {
   held.open_table = std::move(received.descriptors[3]);
   held.init_answer = facts.init_answer();
   held.restarts = facts.restarts();
+  held.pool = facts.pool();
+  held.writes_end_with_process = facts.writes_end_with_process();
   held.child = std::move(child);
   return held;
 }

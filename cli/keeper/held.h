@@ -21,7 +21,9 @@ struct Held {
   UniqueFd open_table = UniqueFd();  // fs::OpenTable
   std::string init_answer;           // how FUSE_INIT was answered; empty before anybody served
   uint64_t restarts = 0;
-  std::unique_ptr<Child> child;  // a controller that lost its keeper, or null
+  std::string pool;                      // Facts::pool
+  bool writes_end_with_process = false;  // Facts
+  std::unique_ptr<Child> child;          // a controller that lost its keeper, or null
 };
 
 // From a controller that goes on without a keeper. NotFound: there is none. FailedPrecondition: it

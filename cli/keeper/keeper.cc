@@ -119,6 +119,8 @@ void Keeper::Begin(Child& child, bool warm) {
   facts.set_init_answer(held_.init_answer);
   facts.set_control_path(held_.listener->path());
   facts.set_restarts(held_.restarts);
+  facts.set_pool(held_.pool);
+  facts.set_writes_end_with_process(held_.writes_end_with_process);
   begin.set_keeper_pid(static_cast<uint32_t>(::getpid()));
   begin.set_warm(warm);
   *begin.mutable_predecessor() = predecessor_;

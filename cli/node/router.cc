@@ -1,7 +1,5 @@
 #include "cli/node/router.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -35,7 +33,7 @@ class Router::Handle final : public VolumeIo {
     return Do([&](VolumeIo& io) { return io.Discard(offset, length_bytes); });
   }
 
-  // `io` is what `destination` opened.
+  // `io` is what the destination `number` opened.
   void Use(std::shared_ptr<VolumeIo> io, uint64_t number) {
     absl::MutexLock lock(&mutex_);
     if (number < opened_.number) return;
@@ -43,8 +41,16 @@ class Router::Handle final : public VolumeIo {
     opened_.number = number;
   }
 
+  // What was opened before the destination `number` came.
+  void Close(uint64_t number) {
+    std::shared_ptr<VolumeIo> closed;  // after the lock: it may be a call
+    absl::MutexLock lock(&mutex_);
+    if (opened_.number < number) closed.swap(opened_.io);
+  }
+
   absl::Status OpenBy(const Destination& destination) {
-    if (Current().number == destination.number) return absl::OkStatus();
+    const Opened opened = Current();
+    if (opened.io != nullptr && opened.number == destination.number) return absl::OkStatus();
     BATON_ASSIGN_OR_RETURN(std::shared_ptr<VolumeIo> io, destination.directory->Open(id_));
     Use(std::move(io), destination.number);
     return absl::OkStatus();
@@ -90,27 +96,44 @@ class Router::Handle final : public VolumeIo {
   Opened opened_ ABSL_GUARDED_BY(mutex_);
 };
 
+std::vector<std::shared_ptr<Router::Handle>> Router::LiveHandles() {
+  std::vector<std::shared_ptr<Handle>> live;
+  std::erase_if(handles_, [&live](const auto& handle) {
+    live.push_back(handle.lock());
+    if (live.back() != nullptr) return false;
+    live.pop_back();
+    return true;
+  });
+  return live;
+}
+
 void Router::Route(fs::VolumeDirectory* directory) {
+  std::vector<std::shared_ptr<Handle>> handles;
+  uint64_t number = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    destination_.directory = directory;
+    number = ++destination_.number;
+    changed_.SignalAll();
+    handles = LiveHandles();
+  }
+  for (const std::shared_ptr<Handle>& handle : handles) handle->Close(number);
+}
+
+bool Router::Reopen() {
   std::vector<std::shared_ptr<Handle>> handles;
   Destination destination;
   {
     absl::MutexLock lock(&mutex_);
-    destination_.directory = directory;
-    ++destination_.number;
     destination = destination_;
-    changed_.SignalAll();
-    std::erase_if(handles_, [](const auto& handle) { return handle.expired(); });
-    for (const auto& handle : handles_) handles.push_back(handle.lock());
+    handles = LiveHandles();
   }
+  if (destination.directory == nullptr) return true;
+  bool all = true;
   for (const std::shared_ptr<Handle>& handle : handles) {
-    if (handle == nullptr) continue;
-    if (directory == nullptr) {
-      handle->Use(nullptr, destination.number);
-      continue;
-    }
-    const absl::Status opened = handle->OpenBy(destination);
-    if (!opened.ok()) spdlog::warn("a volume is not open any more: {}", Message(opened));
+    all = handle->OpenBy(destination).ok() && all;
   }
+  return all;
 }
 
 void Router::Shutdown() {
@@ -168,7 +191,7 @@ absl::StatusOr<std::shared_ptr<VolumeIo>> Router::Open(uint64_t id) {
   auto handle = std::make_shared<Handle>(*this, id, io->size_bytes());
   handle->Use(io, 0);  // whoever serves by now opens it again, if it is another one
   absl::MutexLock lock(&mutex_);
-  std::erase_if(handles_, [](const auto& closed) { return closed.expired(); });
+  LiveHandles();  // forgets the others
   handles_.push_back(handle);
   return handle;
 }

@@ -28,10 +28,12 @@ class Router final : public fs::VolumeDirectory {
   explicit Router(Runtime& runtime, absl::Duration io_timeout = absl::InfiniteDuration())
       : runtime_(runtime), io_timeout_(io_timeout) {}
 
-  // From now on requests go to `directory`, which outlives the router; null: they wait. What is
-  // open is closed with the one before, and opened with `directory` before this returns, so that it
-  // counts as open there; requests that are under way end by themselves. One thread.
+  // From now on requests go to `directory`, which outlives the router; null: they wait. Those that
+  // are under way with the one before end by themselves. What is open is closed there.
   void Route(fs::VolumeDirectory* directory);
+  // Opens what is open with whoever serves now, so that it counts as open there. (Each is opened
+  // when it is used, at the latest.) True: all of it was done before, or is done now.
+  bool Reopen();
   // Whatever waits, now or later, ends with Aborted. For good.
   void Shutdown();
 
@@ -54,6 +56,8 @@ class Router final : public fs::VolumeDirectory {
 
  private:
   class Handle;
+
+  std::vector<std::shared_ptr<Handle>> LiveHandles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // The answer of whoever serves: of the first one that has one.
   template <typename Call>

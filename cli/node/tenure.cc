@@ -55,6 +55,7 @@ absl::Status Tenure::Open() {
                                                 .epoch = epoch(),
                                                 .durability = options_.durability,
                                                 .node = options_.identity.node,
+                                                .hold_copiers = true,
                                                 .on_fault = options_.on_fault}));
   return absl::OkStatus();
 }

@@ -41,6 +41,7 @@ class Tenure {
 
   // REQUIRES: Open returned OK.
   Engine& engine() { return *engine_; }
+  const Storage& storage() const { return options_.storage; }
   uint64_t epoch() const { return claimed_.epoch; }
   // The class of proof by which it was claimed.
   const std::string& proof() const { return proof_; }

@@ -26,6 +26,12 @@ absl::StatusOr<fs::VolumeEntry> Find(const Engine& engine, const Name& wanted, M
   return Error(absl::StatusCode::kNotFound, "there is no volume {}", wanted);
 }
 
+// What a file says when the storage under it fails. Everything else is about the request.
+bool MayBeStorage(const absl::Status& status) {
+  return absl::IsDataLoss(status) || absl::IsUnavailable(status) || absl::IsInternal(status) ||
+         absl::IsPermissionDenied(status) || absl::IsUnknown(status);
+}
+
 // A handle whose storage may belong to somebody else soon.
 class GuardedVolume final : public VolumeIo {
  public:
@@ -46,7 +52,7 @@ class GuardedVolume final : public VolumeIo {
 
  private:
   absl::Status Judge(absl::Status status) const {
-    if (!absl::IsDataLoss(status) && !absl::IsUnavailable(status)) return status;
+    if (!MayBeStorage(status)) return status;
     return storage_failed_(status) ? absl::AbortedError(Message(status)) : status;
   }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/base/bytes.h"
+#include "engine/base/resident_memory.h"
 #include "engine/base/runtime.h"
 
 namespace baton {
@@ -17,7 +18,6 @@ namespace baton {
 class BufferPool {
  public:
   BufferPool(Runtime& runtime, size_t count, size_t buffer_bytes);
-  ~BufferPool();
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
@@ -44,7 +44,7 @@ class BufferPool {
   Runtime& runtime_;
   const size_t count_;
   const size_t buffer_bytes_;
-  std::byte* const memory_;
+  const ResidentMemory memory_;
   absl::Mutex mutex_;
   absl::CondVar released_;
   std::vector<std::byte*> free_ ABSL_GUARDED_BY(mutex_);

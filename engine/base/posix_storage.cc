@@ -2,10 +2,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <array>
@@ -43,6 +45,16 @@ int OpenFlags(const OpenOptions& options) {
   if (options.direct) flags |= O_DIRECT;
   return flags;
 }
+
+// Not in <linux/magic.h>.
+constexpr uint64_t kZfsMagic = 0x2fc12fc1;
+constexpr uint64_t kGfs2Magic = 0x01161970;
+
+// On these a thread that writes is waited for, however its process ends. On a network file system
+// it is not, and an overlay or a FUSE daemon may stand in front of one.
+constexpr std::array<uint64_t, 9> kWritesEndWithProcess = {
+    EXT4_SUPER_MAGIC,  XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, TMPFS_MAGIC,
+    OCFS2_SUPER_MAGIC, RAMFS_MAGIC,     kZfsMagic,         kGfs2Magic};
 
 struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
@@ -207,6 +219,14 @@ absl::StatusOr<uint64_t> PosixStorage::TotalBytes() const {
   struct statvfs capacity = {};
   if (::fstatvfs(root_.get(), &capacity) != 0) return ErrnoStatus(errno, "statvfs", directory_);
   return uint64_t{capacity.f_blocks} * capacity.f_frsize;
+}
+
+bool PosixStorage::WritesEndWithProcess() const {
+  struct statfs file_system = {};
+  if (::fstatfs(root_.get(), &file_system) != 0) return false;
+  const auto type = static_cast<uint64_t>(file_system.f_type);
+  return std::find(kWritesEndWithProcess.begin(), kWritesEndWithProcess.end(), type) !=
+         kWritesEndWithProcess.end();
 }
 
 }  // namespace baton

@@ -34,6 +34,8 @@ class PosixStorage final : public Storage {
   absl::Status WriteSideBySide(std::span<const SideWrite> writes) override;
   absl::StatusOr<uint64_t> FreeBytes() const override;
   absl::StatusOr<uint64_t> TotalBytes() const override;
+  // By the type of the file system: true for those that write to a block device or to memory.
+  bool WritesEndWithProcess() const override;
 
  private:
   // An entry of a directory: what the *at calls take.

@@ -99,6 +99,10 @@ class Storage {
 
   virtual absl::StatusOr<uint64_t> FreeBytes() const = 0;
   virtual absl::StatusOr<uint64_t> TotalBytes() const = 0;
+
+  // Once a process is reaped, none of its writes is on its way any more. False where the kernel or
+  // a server may still hold one (NFS and other network file systems), and where that is not known.
+  virtual bool WritesEndWithProcess() const = 0;
 };
 
 }  // namespace baton

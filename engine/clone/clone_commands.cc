@@ -144,9 +144,12 @@ absl::Status Clones::EmptyTarget(Volume& target, bool thick) {
 }
 
 std::shared_ptr<CloneRun> Clones::MakeRun(const RelationRecord& record) {
-  return std::make_shared<CloneRun>(services_, record.run_id(), !record.no_digests(),
-                                    Geometry{record.size_bytes(), record.extent_bytes()},
-                                    volumes_.Find(record.source()), volumes_.Find(record.target()));
+  const CloneRun::Options options = {.run_id = record.run_id(),
+                                     .keeps_digests = !record.no_digests(),
+                                     .fails_writes = record.on_error() == FAIL_WRITE,
+                                     .geometry = {record.size_bytes(), record.extent_bytes()}};
+  return std::make_shared<CloneRun>(services_, options, volumes_.Find(record.source()),
+                                    volumes_.Find(record.target()));
 }
 
 void Clones::AttachPlugins(Relation& relation) {

@@ -29,6 +29,19 @@ absl::Status Clones::OnPreserveFailed(uint64_t id, const absl::Status& why) {
   return Fail(**relation, why);
 }
 
+// What was preserved is in the ring and does not get to the target: the writes that needed it were
+// answered long ago, so it is the clone that fails. Runs that fail writes do not use the ring.
+absl::Status Clones::OnCarryingFailed(uint64_t run_id, const absl::Status& why) {
+  RelationPtr relation;
+  {
+    absl::ReaderMutexLock guard(&mutex_);
+    for (const auto& [id, candidate] : relations_) {
+      if (candidate->record.run_id() == run_id) relation = candidate;
+    }
+  }
+  return relation == nullptr ? absl::OkStatus() : Fail(*relation, why);
+}
+
 // The failure is durable before any write goes on: after a crash the extents that were not
 // preserved must not be taken for pending ones.
 absl::Status Clones::Fail(Relation& relation, const absl::Status& why) {

@@ -5,24 +5,34 @@
 
 namespace baton {
 
-CloneRun::CloneRun(const CopyServices& services, uint64_t run_id, bool keeps_digests,
-                   Geometry geometry, std::shared_ptr<Volume> source,
-                   std::shared_ptr<Volume> target)
+CloneRun::CloneRun(const CopyServices& services, const Options& options,
+                   std::shared_ptr<Volume> source, std::shared_ptr<Volume> target)
     : services_(services),
-      geometry_(geometry),
+      geometry_(options.geometry),
+      fails_writes_(options.fails_writes),
       source_(std::move(source)),
       target_(std::move(target)),
-      copied_(geometry.extents()),
+      copied_(geometry_.extents()),
       claims_(services.runtime, copied_, limits::kMaxExtentsInFlight,
               limits::kExtentsForHostWrites) {
-  progress_.run_id = run_id;
-  progress_.keeps_digests = keeps_digests;
+  progress_.run_id = options.run_id;
+  progress_.keeps_digests = options.keeps_digests;
 }
 
+absl::Status CloneRun::Preserve(ExtentSpan wanted) {
+  return PreserveBy(fails_writes_ ? Way::kTarget : Way::kRing, wanted);
+}
+
+// Who waits for the bits anyway gets there faster without the ring.
 absl::Status CloneRun::PreserveAndLand(ExtentSpan wanted) {
-  BATON_RETURN_IF_ERROR(Preserve(wanted));
+  BATON_RETURN_IF_ERROR(PreserveBy(Way::kTarget, wanted));
   if (BATON_MUTANT(kTargetWriteBeforeBit)) return absl::OkStatus();
-  return services_.lander.WaitLanded(progress_, wanted);
+  return WaitLanded(wanted);
+}
+
+absl::Status CloneRun::WaitLanded(ExtentSpan span) {
+  BATON_RETURN_IF_ERROR(services_.carrier.WaitCarried(progress_, span));
+  return services_.lander.WaitLanded(progress_, span);
 }
 
 absl::Status CloneRun::ReadTarget(VolumeIo& target, uint64_t offset, MutableBytes out) {
@@ -34,12 +44,23 @@ absl::Status CloneRun::ReadTarget(VolumeIo& target, uint64_t offset, MutableByte
                                    : copied_.NextSet(span.first, span.end());
     const uint64_t length = std::min<uint64_t>(out.size(), geometry_.OffsetOf(end) - offset);
     const MutableBytes part = out.first(length);
-    BATON_RETURN_IF_ERROR(is_copied ? target.Read(offset, part)
+    BATON_RETURN_IF_ERROR(is_copied ? ReadCopied(target, offset, part)
                                     : ReadPending(target, offset, part));
     offset += length;
     out = out.subspan(length);
   }
   return absl::OkStatus();
+}
+
+// Data that is still in the ring is waited for. It may go away because its run has failed, whose
+// phase says so before that.
+absl::Status CloneRun::ReadCopied(VolumeIo& target, uint64_t offset, MutableBytes out) {
+  if (!BATON_MUTANT(kTargetReadIgnoresRing)) {
+    const ExtentSpan span = geometry_.Touching(offset, out.size());
+    BATON_RETURN_IF_ERROR(services_.carrier.WaitCarried(progress_, span));
+    BATON_RETURN_IF_ERROR(CheckReadable());
+  }
+  return target.Read(offset, out);
 }
 
 // The bit is set before the source is overwritten: one that is still clear after the read proves
@@ -53,7 +74,7 @@ absl::Status CloneRun::ReadPending(VolumeIo& target, uint64_t offset, MutableByt
        ++extent) {
     const uint64_t begin = std::max(offset, geometry_.OffsetOf(extent));
     const uint64_t end = std::min(offset + out.size(), geometry_.OffsetOf(extent + 1));
-    BATON_RETURN_IF_ERROR(target.Read(begin, out.subspan(begin - offset, end - begin)));
+    BATON_RETURN_IF_ERROR(ReadCopied(target, begin, out.subspan(begin - offset, end - begin)));
   }
   return absl::OkStatus();
 }
@@ -68,7 +89,7 @@ absl::Status CloneRun::CheckReadable() const {
 
 absl::Status CloneRun::Drain() {
   claims_.WaitNone();
-  return services_.lander.WaitLanded(progress_, {0, geometry_.extents()});
+  return WaitLanded({0, geometry_.extents()});
 }
 
 void CloneRun::Restore(ExtentSpan span) {

@@ -13,6 +13,7 @@
 #include "engine/base/runtime.h"
 #include "engine/base/storage.h"
 #include "engine/clone/bitmap.h"
+#include "engine/clone/carrier.h"
 #include "engine/clone/claims.h"
 #include "engine/clone/digester.h"
 #include "engine/clone/extents.h"
@@ -29,13 +30,15 @@ struct CopyServices {
   const Fence& fence;
   Fault& fault;
   Catalog& catalog;
+  IntentLog& log;
   Lander& lander;
-  BufferPool& buffers;  // one is held for one copy: its data, and the block of its intent slot
+  Carrier& carrier;
+  BufferPool& buffers;  // one is held for one copy that does not go into the ring
 };
 
 // The state of an extent: pending -> copying (claimed) -> landing (only an intent slot stands for
 // it) -> copied (its bit is durable). The bit in memory is set from landing on: from then on the
-// source may be overwritten, and the target holds the extent.
+// source may be overwritten, and the ring or the target holds the extent.
 //
 // Thread-safe. The data path (Preserve) allocates nothing and holds no lock over I/O.
 class CloneRun {
@@ -46,8 +49,16 @@ class CloneRun {
     kOver,     // stopped or failed: the target is offline, writes to the source pass
   };
 
-  CloneRun(const CopyServices& services, uint64_t run_id, bool keeps_digests, Geometry geometry,
-           std::shared_ptr<Volume> source, std::shared_ptr<Volume> target);
+  struct Options {
+    uint64_t run_id = 0;
+    bool keeps_digests = true;
+    // A copy that cannot be made fails the write that needs it, not the clone: nothing may be left
+    // to be found out after the write's answer, so nothing goes through the ring.
+    bool fails_writes = false;
+    Geometry geometry;
+  };
+  CloneRun(const CopyServices& services, const Options& options, std::shared_ptr<Volume> source,
+           std::shared_ptr<Volume> target);
 
   Phase phase() const { return phase_.load(std::memory_order_acquire); }
   // The caller has made the state that it stands for durable before.
@@ -55,11 +66,11 @@ class CloneRun {
 
   // ---- host I/O ----
 
-  // Copy-before-write: on OK the T0 content of `wanted` is safe in the target, evidence included
-  // (O1), or the run is no longer active. Aborted: the controller cannot go on. Other errors:
-  // the copy failed, the extents are still pending and must not be overwritten.
+  // Copy-before-write: on OK the T0 content of `wanted` is safe in the ring or in the target,
+  // evidence included (O1), or the run is no longer active. Aborted: the controller cannot go on.
+  // Other errors: the copy failed, the extents are still pending and must not be overwritten.
   absl::Status Preserve(ExtentSpan wanted);
-  // As Preserve, and the bits are durable (O4).
+  // As Preserve, but in the target, and the bits are durable (O4).
   absl::Status PreserveAndLand(ExtentSpan wanted);
   // FailedPrecondition while the target is offline: always but when the run is active.
   absl::Status CheckReadable() const;
@@ -96,9 +107,12 @@ class CloneRun {
   // it and hands each piece to `write`. REQUIRES: `span` is claimed.
   absl::Status CopyPieces(ExtentSpan span, MutableBytes buffer, Digester& digester,
                           WritePiece write);
-  absl::Status CopyDurably(ExtentSpan span);
-  absl::Status WriteWithIntent(ExtentSpan span, MutableBytes buffer, uint32_t slot,
-                               Digester& digester);
+  enum class Way { kRing, kTarget };  // of a copy for a host; the ring takes only what fits
+  absl::Status PreserveBy(Way way, ExtentSpan wanted);
+  absl::Status CopyDurably(Way way, ExtentSpan span);
+  absl::Status CopyToRing(ExtentSpan span, uint32_t entry, Digester& digester);
+  absl::Status CopyToTarget(ExtentSpan span, uint32_t entry, Digester& digester);
+  IntentSlot SlotOf(ExtentSpan span, const Digester& digester) const;
   absl::Status CopyInBackground(ExtentSpan span, MutableBytes buffer);
   absl::Status RecordHoles(ExtentSpan span);
 
@@ -109,9 +123,13 @@ class CloneRun {
   absl::StatusOr<Candidate> Classify(uint64_t first, uint64_t max_bytes) const;
   uint64_t FirstPending();
 
+  absl::Status ReadCopied(VolumeIo& target, uint64_t offset, MutableBytes out);
   absl::Status ReadPending(VolumeIo& target, uint64_t offset, MutableBytes out);
+  absl::Status WaitLanded(ExtentSpan span);
+
   const CopyServices services_;
   const Geometry geometry_;
+  const bool fails_writes_;
   const std::shared_ptr<Volume> source_;
   const std::shared_ptr<Volume> target_;
   std::atomic<Phase> phase_{Phase::kWaiting};

@@ -9,6 +9,7 @@
 #include "engine/base/names.h"
 #include "engine/base/status.h"
 #include "engine/clone/change.h"
+#include "engine/clone/clone_status.h"
 
 namespace baton {
 namespace {
@@ -18,8 +19,9 @@ using absl::StatusCode;
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Clones>> Clones::Open(const Options& options) {
-  BATON_ASSIGN_OR_RETURN(std::unique_ptr<IntentLog> log,
-                         IntentLog::Open(options.storage, options.runtime, options.epoch));
+  BATON_ASSIGN_OR_RETURN(
+      std::unique_ptr<IntentLog> log,
+      IntentLog::Open(options.storage, options.runtime, options.epoch, options.ring));
   std::unique_ptr<Clones> clones(new Clones(options, std::move(log)));
   BATON_RETURN_IF_ERROR(clones->Recover());
   return clones;
@@ -32,19 +34,34 @@ Clones::Clones(const Options& options, std::unique_ptr<IntentLog> log)
       catalog_(options.catalog),
       volumes_(options.volumes),
       log_(std::move(log)),
-      buffers_(runtime_, options.copy_buffers, options.copy_bytes + limits::kBlockBytes),
+      buffers_(runtime_, options.copy_buffers, options.copy_bytes),
       lander_(std::make_unique<Lander>(runtime_, catalog_, *log_, fault_)),
-      services_{runtime_, storage_, options.fence, fault_, catalog_, *lander_, buffers_},
+      carrier_(std::make_unique<Carrier>(runtime_, *log_, *lander_, fault_,
+                                         [this](uint64_t run_id, const absl::Status& why) {
+                                           return OnCarryingFailed(run_id, why);
+                                         })),
+      services_{runtime_, storage_, options.fence, fault_,  catalog_,
+                *log_,    *lander_, *carrier_,     buffers_},
       commands_(runtime_),
       changes_(runtime_) {
   copier_ =
       std::make_unique<Copier>(runtime_, limits::kCopyWorkers, options.copy_bytes,
                                [this](const std::shared_ptr<CopyJob>& job,
                                       const absl::Status& result) { OnJobFinished(job, result); });
+  if (options.hold_copiers) copier_->HoldSteps();
   endings_thread_ = runtime_.StartThread("clone-endings", [this] { WorkOnEndings(); });
 }
 
 Clones::~Clones() { StopCopying(); }
+
+void Clones::StartCopiers() {
+  SleepLock::Guard commands(commands_);
+  {
+    absl::MutexLock guard(&mutex_);
+    if (stopping_) return;  // the copier may be gone
+  }
+  copier_->StartSteps();
+}
 
 void Clones::StopCopying() {
   {
@@ -59,7 +76,8 @@ void Clones::StopCopying() {
 
 std::vector<Residual> Clones::Finish() {
   SleepLock::Guard guard(commands_);
-  lander_.reset();  // lands what is queued
+  carrier_.reset();  // carries what is in the ring
+  lander_.reset();   // lands what is queued
   std::vector<Residual> residuals;
   MetaBatch batch;
   {
@@ -103,7 +121,7 @@ absl::StatusOr<Clones::RelationPtr> Clones::Get(uint64_t id) const {
   absl::ReaderMutexLock guard(&mutex_);
   const auto found = relations_.find(id);
   if (found != relations_.end()) return found->second;
-  return Error(StatusCode::kNotFound, "there is no clone {}; `baton clone list` shows all", id);
+  return NoSuchClone(id);
 }
 
 absl::StatusOr<Clones::RelationPtr> Clones::GetFor(Action action, uint64_t id) const {
@@ -132,10 +150,7 @@ RelationRecord Clones::RecordOf(const Relation& relation) const {
 absl::StatusOr<std::shared_ptr<Volume>> Clones::UsableVolume(const std::string& name) const {
   BATON_RETURN_IF_ERROR(CheckName(name));
   std::shared_ptr<Volume> volume = volumes_.Find(name);
-  if (volume == nullptr) {
-    return Error(StatusCode::kNotFound, "there is no volume {}; `baton volume list` shows all",
-                 name);
-  }
+  if (volume == nullptr) return NoSuchVolume(name);
   if (volume->importing) {
     return Error(StatusCode::kFailedPrecondition,
                  "volume {} is being imported; wait for the import, or delete the volume if the "
@@ -213,9 +228,7 @@ absl::StatusOr<uint64_t> Clones::Find(const std::string& id_or_target) const {
   for (auto entry = relations_.rbegin(); entry != relations_.rend(); ++entry) {
     if (entry->second->record.target() == id_or_target) return entry->first;
   }
-  return Error(StatusCode::kNotFound,
-               "there is no clone with the id or the target {}; `baton clone list` shows all",
-               id_or_target);
+  return NoSuchClone(id_or_target);
 }
 
 std::vector<uint64_t> Clones::Using(const std::string& volume) const {

@@ -12,6 +12,7 @@
 
 #include "engine/base/fault.h"
 #include "engine/base/sleep_lock.h"
+#include "engine/clone/carrier.h"
 #include "engine/clone/clone_run.h"
 #include "engine/clone/copier.h"
 #include "engine/clone/intent_log.h"
@@ -47,13 +48,17 @@ class Clones {
     VolumeTable& volumes;
     uint64_t epoch = 0;
     // Bytes that one copy reads and writes at once, and how many host writes may copy at one time.
-    uint64_t copy_bytes = limits::kMaxCopyBytes;
+    uint64_t copy_bytes = limits::kMaxCopyBytes;  // not less than ring.data_bytes
     size_t copy_buffers = limits::kCopyBuffers;
+    bool hold_copiers = false;  // until StartCopiers
+    RingShape ring = {};
   };
 
-  // Recovers, see recovery.cc; copiers run when it returns.
+  // Recovers, see recovery.cc; copiers run when it returns, unless they are held.
   static absl::StatusOr<std::unique_ptr<Clones>> Open(const Options& options);
   ~Clones();  // as Stop
+
+  void StartCopiers();
 
   // Stops background work and refuses commands from now on. Host I/O may still need what is
   // here: call Finish once the volumes' paths are shut down.
@@ -121,6 +126,7 @@ class Clones {
   // clone_endings.cc: what ends a copy without a command
   void OnJobFinished(const std::shared_ptr<CopyJob>& job, const absl::Status& result);
   absl::Status OnPreserveFailed(uint64_t id, const absl::Status& why);
+  absl::Status OnCarryingFailed(uint64_t run_id, const absl::Status& why);
   absl::Status Fail(Relation& relation, const absl::Status& why);
   void PauseOnError(Relation& relation, const absl::Status& why);
   absl::Status Complete(Relation& relation);
@@ -132,6 +138,7 @@ class Clones {
   absl::Status Recover();
   absl::Status LoadRelation(const RelationRecord& record);
   absl::Status RecoverSlots();
+  void RecordFailure(uint64_t run_id, const absl::Status& why, MetaBatch& batch);
   void AddRecoveryEvents(MetaBatch& batch);
   void Revive(Relation& relation);
 
@@ -152,6 +159,7 @@ class Clones {
   const std::unique_ptr<IntentLog> log_;
   BufferPool buffers_;
   std::unique_ptr<Lander> lander_;
+  std::unique_ptr<Carrier> carrier_;  // goes first: it hands over to the lander
   const CopyServices services_;
 
   SleepLock commands_;

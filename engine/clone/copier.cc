@@ -59,6 +59,17 @@ void Copier::Wake() {
   changed_.SignalAll();
 }
 
+void Copier::HoldSteps() {
+  absl::MutexLock guard(&mutex_);
+  held_ = true;
+}
+
+void Copier::StartSteps() {
+  absl::MutexLock guard(&mutex_);
+  held_ = false;
+  changed_.SignalAll();
+}
+
 void Copier::Work() {
   const BufferPool::Lease buffer = buffers_.Acquire();
   while (const std::shared_ptr<CopyJob> job = Take()) DoStep(job, buffer.bytes());
@@ -82,6 +93,7 @@ std::shared_ptr<CopyJob> Copier::Take() {
 }
 
 std::shared_ptr<CopyJob> Copier::PickReady() {
+  if (held_) return nullptr;
   const absl::Duration now = runtime_.BootTime();
   for (size_t tried = 0; tried < jobs_.size(); ++tried) {
     const std::shared_ptr<CopyJob>& job = jobs_[next_++ % jobs_.size()];
@@ -93,6 +105,7 @@ std::shared_ptr<CopyJob> Copier::PickReady() {
 }
 
 absl::Duration Copier::EarliestStart() const {
+  if (held_) return absl::InfiniteDuration();
   absl::Duration earliest = absl::InfiniteDuration();
   for (const std::shared_ptr<CopyJob>& job : jobs_) {
     if (job->finished || (job->yielding && job->workers > 0)) continue;

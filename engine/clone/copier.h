@@ -49,6 +49,9 @@ class Copier {
   void Remove(const std::shared_ptr<CopyJob>& job);
   // A rate or the like has changed: look again.
   void Wake();
+  // No step is begun until StartSteps. REQUIRES: no job was added.
+  void HoldSteps();
+  void StartSteps();
 
  private:
   void Work();
@@ -67,6 +70,7 @@ class Copier {
   std::vector<std::shared_ptr<CopyJob>> jobs_ ABSL_GUARDED_BY(mutex_);
   size_t next_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool held_ ABSL_GUARDED_BY(mutex_) = false;
   BufferPool buffers_;
   std::vector<std::unique_ptr<Thread>> threads_;
 };

@@ -1,9 +1,9 @@
 // How extents are copied: one primitive (CopyPieces), used by host writes and in the background.
 //
 // What is durable before what (A => B: A is durable before B is issued):
-//   O1  T0 data of e in the target and its evidence => the source write to e
-//   O2  target data of e => the copied bit of e
-//   O3  the bit => reuse of its intent slot                          (lander.cc)
+//   O1  T0 data of e in the ring or the target, and its evidence => the source write to e
+//   O2  target data of e => the copied bit of e                      (also carrier.cc)
+//   O3  the bit => reuse of its entry of the ring                    (lander.cc)
 //   O4  the bit => the first host write to the target at e           (PreserveAndLand)
 #include <algorithm>
 #include <array>
@@ -21,56 +21,70 @@ uint64_t ExtentsPerCopy(uint64_t extent_bytes, uint64_t max_bytes) {
   return std::clamp<uint64_t>(max_bytes / extent_bytes, 1, limits::kMaxExtentsPerCopy);
 }
 
-// Bytes of data in a buffer that also holds the block of a slot.
-uint64_t CopyBytes(const BufferPool& buffers) {
-  return buffers.buffer_bytes() - limits::kBlockBytes;
-}
-
 }  // namespace
 
-absl::Status CloneRun::Preserve(ExtentSpan wanted) {
-  const uint64_t max = ExtentsPerCopy(geometry_.extent_bytes, CopyBytes(services_.buffers));
+absl::Status CloneRun::PreserveBy(Way way, ExtentSpan wanted) {
+  const uint64_t max = ExtentsPerCopy(geometry_.extent_bytes, services_.buffers.buffer_bytes());
   while (!copied_.AllSet(wanted)) {
     Claims::Claim claim(claims_);
     claims_.AcquirePending(claim, wanted, max);
     if (!claim.holds_any() || phase() != Phase::kActive) break;
-    BATON_RETURN_IF_ERROR(CopyDurably(claim.span()));
+    BATON_RETURN_IF_ERROR(CopyDurably(way, claim.span()));
   }
   return absl::OkStatus();
 }
 
-absl::Status CloneRun::CopyDurably(ExtentSpan span) {
-  BATON_ASSIGN_OR_RETURN(const uint32_t slot, services_.lander.AcquireSlot());
+absl::Status CloneRun::CopyDurably(Way way, ExtentSpan span) {
+  BATON_ASSIGN_OR_RETURN(const uint32_t entry, services_.lander.AcquireEntry());
   Digester digester(geometry_, span);
-  absl::Status status;
-  {
-    const BufferPool::Lease buffer = services_.buffers.Acquire();
-    status = WriteWithIntent(span, buffer.bytes(), slot, digester);
-  }
+  const uint64_t bytes = geometry_.BytesOf(span);
+  const bool by_ring = way == Way::kRing && bytes <= services_.log.shape().data_bytes;
+  const absl::Status status =
+      by_ring ? CopyToRing(span, entry, digester) : CopyToTarget(span, entry, digester);
   if (!status.ok()) {
-    services_.lander.Abandon(slot);
+    services_.lander.Abandon(entry);
     return status;
   }
-  services_.lander.Enqueue(progress_, span, digester.digests(), slot);
+  progress_.landing += span.count;
+  if (by_ring) {
+    services_.carrier.Enqueue(entry, progress_, *target_->file, geometry_.OffsetOf(span.first),
+                              bytes, span, digester.digests());
+  } else {
+    services_.lander.Enqueue(progress_, span, digester.digests(), entry);
+  }
   copied_.Set(span);
   return absl::OkStatus();
 }
 
+IntentSlot CloneRun::SlotOf(ExtentSpan span, const Digester& digester) const {
+  IntentSlot slot;
+  slot.run_id = progress_.run_id;
+  slot.meta_sequence = services_.catalog.synced_sequence();
+  slot.span = span;
+  std::copy(digester.digests().begin(), digester.digests().end(), slot.digests.begin());
+  return slot;
+}
+
+absl::Status CloneRun::CopyToRing(ExtentSpan span, uint32_t entry, Digester& digester) {
+  const auto write = [&](uint64_t, Bytes data, bool) -> absl::Status {
+    IntentSlot slot = SlotOf(span, digester);
+    slot.data_bytes = data.size();
+    BATON_RETURN_IF_ERROR(services_.fence.Check());
+    BATON_RETURN_IF_ERROR(services_.log.Write(entry, slot));
+    return services_.fence.Check();
+  };
+  return CopyPieces(span, services_.log.Data(entry), digester, write);
+}
+
 // The last piece of the data and the slot are written side by side: the slot is evidence only
 // where the target has the content that it names, so neither needs to wait for the other.
-absl::Status CloneRun::WriteWithIntent(ExtentSpan span, MutableBytes buffer, uint32_t slot,
-                                       Digester& digester) {
-  const MutableBytes data = buffer.first(CopyBytes(services_.buffers));
-  const MutableBytes block = buffer.subspan(data.size());
+absl::Status CloneRun::CopyToTarget(ExtentSpan span, uint32_t entry, Digester& digester) {
+  const BufferPool::Lease buffer = services_.buffers.Acquire();
   const auto write = [&](uint64_t offset, Bytes piece, bool is_last) -> absl::Status {
     if (!is_last) return target_->file->WriteDurable(offset, piece);
-    IntentSlot intent;
-    intent.run_id = progress_.run_id;
-    intent.meta_sequence = services_.catalog.synced_sequence();
-    intent.span = span;
-    std::copy(digester.digests().begin(), digester.digests().end(), intent.digests.begin());
+    IntentSlot slot = SlotOf(span, digester);
     const std::array<SideWrite, 2> writes = {SideWrite{&target_->file->file(), offset, piece},
-                                             services_.lander.PrepareSlot(slot, intent, block)};
+                                             services_.log.Prepare(entry, slot)};
     if (BATON_MUTANT(kTargetDataWithoutSlot)) return target_->file->WriteDurable(offset, piece);
     if (BATON_MUTANT(kSlotWithoutTargetData)) {
       BATON_RETURN_IF_ERROR(target_->file->Write(offset, piece));
@@ -81,7 +95,7 @@ absl::Status CloneRun::WriteWithIntent(ExtentSpan span, MutableBytes buffer, uin
     BATON_RETURN_IF_ERROR(services_.storage.WriteSideBySide(writes));
     return services_.fence.Check();
   };
-  return CopyPieces(span, data, digester, write);
+  return CopyPieces(span, buffer.bytes(), digester, write);
 }
 
 absl::Status CloneRun::CopyPieces(ExtentSpan span, MutableBytes buffer, Digester& digester,
@@ -132,7 +146,7 @@ absl::StatusOr<CloneRun::Candidate> CloneRun::Classify(uint64_t first, uint64_t 
   }
   const uint64_t data_end = geometry_.Touching(data->begin, data->end - data->begin).end();
   const uint64_t max =
-      ExtentsPerCopy(geometry_.extent_bytes, std::min(max_bytes, CopyBytes(services_.buffers)));
+      ExtentsPerCopy(geometry_.extent_bytes, std::min(max_bytes, services_.buffers.buffer_bytes()));
   return Candidate{{first, std::min(max, data_end - first)}, false};
 }
 

@@ -1,51 +1,95 @@
-// The ring of intent slots of a pool (POOL/intents): the hot end of the residual log.
+// The ring of a pool (POOL/intents): intent slots with the data that they preserve, the hot end of
+// the residual log.
 #pragma once
 
+#include <absl/functional/function_ref.h>
 #include <absl/synchronization/mutex.h>
 
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "engine/base/resident_memory.h"
 #include "engine/base/runtime.h"
 #include "engine/base/storage.h"
 #include "engine/clone/intent_slot.h"
 
 namespace baton {
 
-// Hands out slots to copies and takes them back once the bits that they stand for are durable
+// Entries of the ring: a block with a slot, and room for data right behind it.
+struct RingShape {
+  uint64_t entries = limits::kRingEntries;
+  uint64_t data_bytes = limits::kRingDataBytes;  // whole blocks
+
+  uint64_t entry_bytes() const { return limits::kBlockBytes + data_bytes; }
+  uint64_t file_bytes() const { return entries * entry_bytes(); }
+  uint64_t OffsetOf(uint64_t entry) const { return entry * entry_bytes(); }
+};
+
+// What a pool of format 1 has: slots alone.
+inline constexpr RingShape kOldRing = {.entries = 256, .data_bytes = 0};
+
+using SlotVisitor = absl::FunctionRef<absl::Status(uint64_t entry, const IntentSlot& slot)>;
+
+// Reads all slots of the pool's ring, and only reads: visits every one that was ever used, in the
+// order of their places, which says nothing about when they were written. DataLoss names the slot
+// that is garbled, or says that the ring is of neither its own nor the old size.
+absl::Status ForEachIntentSlot(Storage& storage, Runtime& runtime, SlotVisitor visit,
+                               const RingShape& shape = {});
+
+// Hands out entries to copies and takes them back once the bits that they stand for are durable
 // (O3). Shared by all clones of the pool. Thread-safe; no allocation after construction.
 class IntentLog {
  public:
-  // Opens the pool's ring, which PoolFile made; DataLoss when it is not of its full size.
+  // Opens the pool's ring, which PoolFile made; DataLoss as ForEachIntentSlot.
   static absl::StatusOr<std::unique_ptr<IntentLog>> Open(Storage& storage, Runtime& runtime,
-                                                         uint64_t epoch);
+                                                         uint64_t epoch,
+                                                         const RingShape& shape = {});
 
   // The newest durable metadata write that any slot of the pool's ring knows of; 0: none. DataLoss
-  // as ForEach.
+  // as ForEachIntentSlot.
   static absl::StatusOr<uint64_t> NewestMetaSequence(Storage& storage, Runtime& runtime);
 
-  // Visits every slot that was ever used; looks at all of them, in whatever order they were
-  // written. DataLoss names the slot that is garbled. To be called before the first Acquire.
-  absl::Status ForEach(const std::function<absl::Status(const IntentSlot&)>& visit);
+  // As ForEachIntentSlot, and what is written from now on is newer than all that was found. To be
+  // called before the first TryAcquire.
+  absl::Status ForEach(SlotVisitor visit);
+  // Data of an entry as it is in the file, from byte `offset` of it on.
+  absl::Status ReadData(uint64_t entry, uint64_t offset, MutableBytes out) const;
 
-  // A free slot, or none at the moment.
+  // The ring is one of a pool of format 1, or not. Renew makes it a new and empty one; to be called
+  // when nothing of it is needed any more, and before the first TryAcquire.
+  bool is_old() const { return is_old_; }
+  absl::Status Renew();
+
+  // A free entry, or none at the moment.
   std::optional<uint32_t> TryAcquire();
-  void Release(uint32_t slot);
-  size_t free_slots() const;
+  void Release(uint32_t entry);
+  size_t free_entries() const;
+  const RingShape& shape() const { return shape_; }
 
-  // Completes `slot` (epoch, sequence), encodes it into `block` and says where it goes, for a
-  // SideBySide write.
-  SideWrite Prepare(uint32_t index, IntentSlot& slot, MutableBytes block);
+  // Where the holder of an entry puts its data: resident, the holder's until it is released.
+  MutableBytes Data(uint32_t entry) const;
+  // Completes `slot` (epoch, sequence) and writes it with the data in front of which it stands, in
+  // one durable write; slot.data_bytes says how many.
+  absl::Status Write(uint32_t entry, IntentSlot& slot);
+  // Completes and encodes a `slot` without data and says where it goes, for a write side by side
+  // with that of the data to the target.
+  SideWrite Prepare(uint32_t entry, IntentSlot& slot);
 
  private:
-  IntentLog(Runtime& runtime, uint64_t epoch, std::unique_ptr<File> file);
+  IntentLog(Storage& storage, Runtime& runtime, uint64_t epoch, const RingShape& shape,
+            std::unique_ptr<File> file, bool is_old);
 
+  MutableBytes Encode(uint32_t entry, IntentSlot& slot);
+
+  Storage& storage_;
   Runtime& runtime_;
   const uint64_t epoch_;
-  const std::unique_ptr<File> file_;
+  const RingShape shape_;
+  std::unique_ptr<File> file_;
+  bool is_old_;
+  const ResidentMemory memory_;  // one entry after the other, as in the file
   std::atomic<uint64_t> sequence_{0};
   mutable absl::Mutex mutex_;
   std::vector<uint32_t> free_ ABSL_GUARDED_BY(mutex_);

@@ -10,7 +10,7 @@ namespace baton {
 namespace {
 
 constexpr char kMagic[8] = {'B', 'A', 'T', 'O', 'N', 'I', 'N', 'T'};
-constexpr uint32_t kFormat = 1;
+constexpr uint32_t kFormat = 2;
 
 struct Layout {
   char magic[8];
@@ -21,7 +21,7 @@ struct Layout {
   uint64_t first;
   uint64_t sequence;
   uint64_t meta_sequence;
-  uint64_t reserved;
+  uint64_t data_bytes;
   std::array<Digest, limits::kMaxExtentsPerCopy> digests;
   char padding[kSlotBytes - 64 - 16 * limits::kMaxExtentsPerCopy - 8];
   uint64_t checksum;
@@ -37,8 +37,9 @@ uint64_t ChecksumOf(const Layout& layout) {
 
 bool IsValid(const Layout& layout) {
   return std::memcmp(layout.magic, kMagic, sizeof(kMagic)) == 0 &&
-         layout.checksum == ChecksumOf(layout) && layout.format == kFormat && layout.count >= 1 &&
-         layout.count <= limits::kMaxExtentsPerCopy;
+         layout.checksum == ChecksumOf(layout) && layout.format >= 1 && layout.format <= kFormat &&
+         layout.count >= 1 && layout.count <= limits::kMaxExtentsPerCopy &&
+         layout.data_bytes <= (layout.format == 1 ? 0 : limits::kRingDataBytes);
 }
 
 }  // namespace
@@ -53,6 +54,7 @@ void EncodeSlot(const IntentSlot& slot, MutableBytes block) {
   layout.first = slot.span.first;
   layout.sequence = slot.sequence;
   layout.meta_sequence = slot.meta_sequence;
+  layout.data_bytes = slot.data_bytes;
   layout.digests = slot.digests;
   layout.checksum = ChecksumOf(layout);
   std::fill(block.begin(), block.end(), std::byte{0});
@@ -73,6 +75,7 @@ absl::StatusOr<std::optional<IntentSlot>> DecodeSlot(Bytes block) {
                   .sequence = layout.sequence,
                   .meta_sequence = layout.meta_sequence,
                   .span = {layout.first, layout.count},
+                  .data_bytes = layout.data_bytes,
                   .digests = layout.digests};
   return slot;
 }

@@ -9,7 +9,11 @@
 namespace baton {
 
 Lander::Lander(Runtime& runtime, Catalog& catalog, IntentLog& log, Fault& fault)
-    : runtime_(runtime), catalog_(catalog), log_(log), fault_(fault) {
+    : runtime_(runtime),
+      catalog_(catalog),
+      log_(log),
+      fault_(fault),
+      by_entry_(log.shape().entries) {
   thread_ = runtime_.StartThread("lander", [this] { Work(); });
 }
 
@@ -22,10 +26,10 @@ Lander::~Lander() {
   thread_.reset();
 }
 
-absl::StatusOr<uint32_t> Lander::AcquireSlot() {
+absl::StatusOr<uint32_t> Lander::AcquireEntry() {
   absl::MutexLock guard(&mutex_);
   while (failed_.ok()) {
-    if (std::optional<uint32_t> slot = log_.TryAcquire()) return *slot;
+    if (std::optional<uint32_t> entry = log_.TryAcquire()) return *entry;
     ++hurry_;
     work_.Signal();
     runtime_.Wait(landed_, mutex_);
@@ -34,23 +38,28 @@ absl::StatusOr<uint32_t> Lander::AcquireSlot() {
   return failed_;
 }
 
-void Lander::Abandon(uint32_t slot) {
+void Lander::Abandon(uint32_t entry) {
   absl::MutexLock guard(&mutex_);
-  log_.Release(slot);
+  log_.Release(entry);
   landed_.SignalAll();
 }
 
 void Lander::Enqueue(Progress& progress, ExtentSpan span, std::span<const Digest> digests,
-                     uint32_t slot) {
-  Landing& landing = by_slot_[slot];
+                     uint32_t entry) {
+  Landing& landing = by_entry_[entry];
   landing.progress = &progress;
   landing.span = span;
   std::copy(digests.begin(), digests.end(), landing.digests.begin());
   landing.digest_count = digests.size();
-  landing.slot = slot;
+  landing.entry = entry;
   absl::MutexLock guard(&mutex_);
-  progress.landing += span.count;
   Append(landing);
+}
+
+void Lander::GiveUp(const absl::Status& aborted) {
+  absl::MutexLock guard(&mutex_);
+  failed_.Update(aborted);
+  landed_.SignalAll();
 }
 
 absl::Status Lander::Land(Progress& progress, ExtentSpan span, std::span<const Digest> digests) {
@@ -83,7 +92,7 @@ std::vector<ExtentSpan> Lander::Snapshot(const Progress& progress) const {
   absl::MutexLock guard(&mutex_);
   std::vector<ExtentSpan> spans;
   ForEach([&](const Landing& landing) {
-    if (landing.progress == &progress && landing.slot) spans.push_back(landing.span);
+    if (landing.progress == &progress && landing.entry) spans.push_back(landing.span);
   });
   std::sort(spans.begin(), spans.end(),
             [](ExtentSpan a, ExtentSpan b) { return a.first < b.first; });
@@ -164,9 +173,9 @@ void Lander::Finish(Landing* batch) {
   for (Landing *landing = batch, *next; landing != nullptr; landing = next) {
     next = landing->next;  // a waiter's Landing is gone once it is done
     landing->progress->recorded += landing->span.count;
-    if (landing->slot) {
+    if (landing->entry) {
       landing->progress->landing -= landing->span.count;
-      log_.Release(*landing->slot);
+      log_.Release(*landing->entry);
     }
     landing->done = true;
   }

@@ -20,8 +20,8 @@
 namespace baton {
 
 // One thread. A batch is written when limits::kLandingBatch copies wait, when the oldest has
-// waited limits::kLandingDelayMs, or at once when somebody waits for it or slots run short.
-// After a metadata error everything here returns Aborted; slots that had not landed are kept.
+// waited limits::kLandingDelayMs, or at once when somebody waits for it or entries run short.
+// After a metadata error everything here returns Aborted; entries that had not landed are kept.
 // Thread-safe; a foreground copy allocates nothing.
 class Lander {
  public:
@@ -30,19 +30,19 @@ class Lander {
   Lander(const Lander&) = delete;
   Lander& operator=(const Lander&) = delete;
 
-  // A slot for a foreground copy, waiting while all are in use; it goes back by Enqueue (once
-  // landed) or by Abandon (nothing may be believed of what was written under it).
-  absl::StatusOr<uint32_t> AcquireSlot();
-  void Abandon(uint32_t slot);
+  // An entry of the ring for a foreground copy, waiting while all are in use; it goes back by
+  // Enqueue (once landed) or by Abandon (nothing needs what was written there).
+  absl::StatusOr<uint32_t> AcquireEntry();
+  void Abandon(uint32_t entry);
 
-  // What to write, together with the data, as the evidence for it.
-  SideWrite PrepareSlot(uint32_t slot, IntentSlot& intent, MutableBytes block) {
-    return log_.Prepare(slot, intent, block);
-  }
+  // The copy of `span` is durable in the target, and its evidence in `entry`; the caller has
+  // counted it in progress.landing. To be called before the bits are set in memory, so that whoever
+  // sees a bit can wait for its landing.
+  void Enqueue(Progress& progress, ExtentSpan span, std::span<const Digest> digests,
+               uint32_t entry);
 
-  // The copy of `span` and its evidence in `slot` are durable; to be called before the bits are
-  // set in memory, so that whoever sees a bit can wait for its landing.
-  void Enqueue(Progress& progress, ExtentSpan span, std::span<const Digest> digests, uint32_t slot);
+  // Somebody else has met a fault: from now on everything here returns `aborted`.
+  void GiveUp(const absl::Status& aborted);
 
   // Records `span`, whose data is durable (no digests: holes); returns when the bits are durable.
   absl::Status Land(Progress& progress, ExtentSpan span, std::span<const Digest> digests);
@@ -58,7 +58,7 @@ class Lander {
     ExtentSpan span;
     std::array<Digest, limits::kMaxExtentsPerCopy> digests;
     size_t digest_count = 0;
-    std::optional<uint32_t> slot;
+    std::optional<uint32_t> entry;
     bool done = false;
     Landing* next = nullptr;
   };
@@ -81,9 +81,9 @@ class Lander {
   Fault& fault_;
 
   mutable absl::Mutex mutex_;
-  absl::CondVar work_;                                 // the thread waits here
-  absl::CondVar landed_;                               // everybody else waits here
-  std::array<Landing, limits::kIntentSlots> by_slot_;  // of a slot's holder until enqueued
+  absl::CondVar work_;             // the thread waits here
+  absl::CondVar landed_;           // everybody else waits here
+  std::vector<Landing> by_entry_;  // of an entry's holder until enqueued
   Landing* queue_ ABSL_GUARDED_BY(mutex_) = nullptr;
   Landing* queue_tail_ ABSL_GUARDED_BY(mutex_) = nullptr;
   Landing* committing_ ABSL_GUARDED_BY(mutex_) = nullptr;

@@ -12,6 +12,7 @@ struct Progress {
   bool keeps_digests = true;
   std::atomic<uint64_t> recorded{0};  // extents whose bit is durable
   std::atomic<uint64_t> landing{0};   // extents that only an intent slot stands for
+  std::atomic<uint64_t> in_ring{0};   // of these, those whose data is not in the target yet
   // Copies of extents that were begun. Stored with each batch of bits, so that after a crash what
   // was begun since the last batch (at most limits::kMaxExtentsInFlight) is missing in it.
   std::atomic<uint64_t> copies{0};

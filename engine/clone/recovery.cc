@@ -1,37 +1,16 @@
 // What an engine finds when it opens: relations, bitmaps, intent slots; and how it goes on.
 #include <algorithm>
-#include <map>
 #include <vector>
 
-#include "engine/base/mutant.h"
 #include "engine/base/status.h"
 #include "engine/clone/change.h"
 #include "engine/clone/clones.h"
+#include "engine/clone/slot_recovery.h"
 
 namespace baton {
 namespace {
 
 using absl::StatusCode;
-
-// One extent whose bit is clear and whose T0 content a slot vouches for.
-struct Candidate {
-  std::shared_ptr<CloneRun> run;
-  uint64_t extent = 0;
-  Digest digest;
-};
-
-// Slots that were written for a run that is still running, extent by extent.
-void AddCandidates(const IntentSlot& slot,
-                   const std::map<uint64_t, std::shared_ptr<CloneRun>>& runs,
-                   std::vector<Candidate>& candidates) {
-  const auto run = runs.find(slot.run_id);
-  if (run == runs.end()) return;  // of a run that has ended
-  for (uint64_t i = 0; i < slot.span.count; ++i) {
-    const uint64_t extent = slot.span.first + i;
-    if (extent >= run->second->geometry().extents() || run->second->copied().Test(extent)) continue;
-    candidates.push_back({run->second, extent, slot.digests[i]});
-  }
-}
 
 }  // namespace
 
@@ -76,57 +55,42 @@ absl::Status Clones::LoadRelation(const RelationRecord& record) {
   return absl::OkStatus();
 }
 
-// For every slot of a running clone whose extents' bits are clear: where the target has the
-// content that the slot names, the extent was copied and its source may have been overwritten, so
-// the bit is set. Where it has not, the source was never overwritten: both had to be durable first.
 absl::Status Clones::RecoverSlots() {
-  std::map<uint64_t, std::shared_ptr<CloneRun>> runs;
+  const BufferPool::Lease buffer = buffers_.Acquire();
+  SlotRecovery recovery(*log_, catalog_, buffer.bytes());
   {
     absl::ReaderMutexLock guard(&mutex_);
     for (const auto& [id, relation] : relations_) {
-      if (IsRunning(relation->record.state())) {
-        runs[relation->record.run_id()] = relation->run;
-      }
+      if (IsRunning(relation->record.state())) recovery.AddRun(relation->run);
     }
   }
-  std::vector<Candidate> candidates;
-  BATON_RETURN_IF_ERROR(log_->ForEach([&](const IntentSlot& slot) -> absl::Status {
-    if (slot.epoch <= catalog_.epoch() && slot.meta_sequence <= catalog_.last_sequence()) {
-      AddCandidates(slot, runs, candidates);
-      return absl::OkStatus();
-    }
-    return Error(
-        StatusCode::kDataLoss,
-        "intents: a slot was written in epoch {} after metadata write {}, but the metadata "
-        "is of epoch {} and ends at write {}: the log in meta/ has lost its end",
-        slot.epoch, slot.meta_sequence, catalog_.epoch(), catalog_.last_sequence());
-  }));
-
   MetaBatch batch;
-  std::map<uint64_t, std::shared_ptr<Volume>> targets;
-  const BufferPool::Lease buffer = buffers_.Acquire();
-  for (const Candidate& candidate : candidates) {
-    if (candidate.run->copied().Test(candidate.extent)) continue;  // another slot was enough
-    BATON_ASSIGN_OR_RETURN(const Digest digest,
-                           DigestOfExtent(*candidate.run->target()->file, candidate.run->geometry(),
-                                          candidate.extent, buffer.bytes()));
-    if (digest != candidate.digest && !BATON_MUTANT(kRecoverySkipsHash)) continue;
-    const Progress& progress = candidate.run->progress();
-    catalog_.MarkCopied(batch, progress.run_id, candidate.extent, 1);
-    if (progress.keeps_digests) {
-      catalog_.PutDigests(batch, progress.run_id, candidate.extent, {&candidate.digest, 1});
-    }
-    candidate.run->Restore({candidate.extent, 1});
-    targets[candidate.run->target()->id] = candidate.run->target();
-  }
-  // What was found may be in a cache only: a bit may not outlive its data.
-  for (const auto& [id, target] : targets) {
-    if (!BATON_MUTANT(kRecoverySkipsTargetSync)) BATON_RETURN_IF_ERROR(target->file->Flush());
-  }
+  BATON_RETURN_IF_ERROR(recovery.Run(batch));
+  for (const auto& [run_id, why] : recovery.failures()) RecordFailure(run_id, why, batch);
   AddRecoveryEvents(batch);
   // Committed even when nothing was found: metadata that was in flight when its writer was killed
   // may be visible without being durable, and is relied on from here.
-  return catalog_.Commit(std::move(batch), Durable::kYes);
+  BATON_RETURN_IF_ERROR(catalog_.Commit(std::move(batch), Durable::kYes));
+  return log_->is_old() ? log_->Renew() : absl::OkStatus();
+}
+
+// As Clones::Fail, before anybody can see the relation.
+void Clones::RecordFailure(uint64_t run_id, const absl::Status& why, MetaBatch& batch) {
+  absl::MutexLock guard(&mutex_);
+  for (const auto& [id, relation] : relations_) {
+    RelationRecord& record = relation->record;
+    if (record.run_id() != run_id) continue;
+    record.set_state(StateAfter(Action::kFail, record.state()));
+    record.set_error(Message(why));
+    record.set_copies_total(relation->run->progress().copies);
+    catalog_.PutRelation(batch, record);
+    Event event;
+    event.set_kind("clone-failed");
+    event.set_clone_id(id);
+    event.set_text(fmt::format("clone {} ({} -> {}) failed: {}", id, record.source(),
+                               record.target(), Message(why)));
+    catalog_.AddEvent(batch, std::move(event));
+  }
 }
 
 void Clones::AddRecoveryEvents(MetaBatch& batch) {

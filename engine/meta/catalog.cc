@@ -6,11 +6,11 @@
 #include "engine/base/status.h"
 #include "engine/meta/keys.h"
 #include "engine/meta/row_codec.h"
+#include "engine/meta/run_keys.h"
 
 namespace baton {
 namespace {
 
-constexpr char kEpochKey[] = "epoch";
 constexpr char kIdPrefix[] = "id/";
 constexpr size_t kIdPrefixBytes = sizeof(kIdPrefix) - 1;
 constexpr size_t kNumberBytes = 8;
@@ -31,7 +31,11 @@ absl::Status DamagedRow(Column column, const std::string& key, const std::string
 }
 
 Catalog::Catalog(MetaStore& store, Runtime& runtime, uint64_t epoch, std::string node)
-    : store_(store), runtime_(runtime), epoch_(epoch), node_(std::move(node)) {}
+    : CatalogReader(store),
+      store_(store),
+      runtime_(runtime),
+      epoch_(epoch),
+      node_(std::move(node)) {}
 
 absl::Status Catalog::Load() {
   BATON_RETURN_IF_ERROR(CheckEpoch());
@@ -40,13 +44,7 @@ absl::Status Catalog::Load() {
 }
 
 absl::Status Catalog::CheckEpoch() const {
-  BATON_ASSIGN_OR_RETURN(const std::optional<std::string> row,
-                         store_.Get(Column::kSystem, kEpochKey));
-  if (!row) return absl::OkStatus();
-  if (row->size() != kNumberBytes) {
-    return DamagedRow(Column::kSystem, kEpochKey, "it is not 8 bytes long");
-  }
-  const uint64_t stored = ReadBigEndian(*row);
+  BATON_ASSIGN_OR_RETURN(const uint64_t stored, LoadEpoch());
   if (stored <= epoch_) return absl::OkStatus();
   return Error(absl::StatusCode::kDataLoss,
                "metadata belongs to epoch {}, which is newer than ours ({})", stored, epoch_);
@@ -81,20 +79,6 @@ uint64_t Catalog::AllocateId(MetaBatch& batch) {
   ++last_id_;
   batch.Put(Column::kSystem, IdKey(last_id_), "");
   return last_id_;
-}
-
-absl::StatusOr<std::vector<VolumeRecord>> Catalog::LoadVolumes() const {
-  std::vector<VolumeRecord> records;
-  const auto id_of = [](const VolumeRecord& record) { return record.id(); };
-  BATON_RETURN_IF_ERROR(LoadRows(store_, Column::kVolumes, "", id_of, records));
-  return records;
-}
-
-absl::StatusOr<std::vector<RelationRecord>> Catalog::LoadRelations() const {
-  std::vector<RelationRecord> records;
-  const auto id_of = [](const RelationRecord& record) { return record.id(); };
-  BATON_RETURN_IF_ERROR(LoadRows(store_, Column::kRelations, "", id_of, records));
-  return records;
 }
 
 void Catalog::PutVolume(MetaBatch& batch, VolumeRecord record) const {

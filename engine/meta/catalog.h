@@ -16,7 +16,6 @@
 #include <absl/synchronization/mutex.h>
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,6 +23,7 @@
 #include "engine/base/checksum.h"
 #include "engine/base/model.pb.h"
 #include "engine/base/runtime.h"
+#include "engine/meta/catalog_reader.h"
 #include "engine/meta/meta_store.h"
 
 namespace baton {
@@ -34,7 +34,7 @@ inline constexpr uint64_t kFirstId = 2;
 // Thread-safe after Load. Functions that take a MetaBatch only add to it: nothing is stored before
 // Commit, and a batch may be dropped instead (an id or event number in it is then never used).
 // A row that is not what it must be is DataLoss; the message names its column and key.
-class Catalog {
+class Catalog : public CatalogReader {
  public:
   Catalog(MetaStore& store, Runtime& runtime, uint64_t epoch, std::string node);
   Catalog(const Catalog&) = delete;
@@ -47,8 +47,6 @@ class Catalog {
   // `batch` is committed, in whatever order batches are committed.
   uint64_t AllocateId(MetaBatch& batch);
 
-  absl::StatusOr<std::vector<VolumeRecord>> LoadVolumes() const;      // by id
-  absl::StatusOr<std::vector<RelationRecord>> LoadRelations() const;  // by id
   // Sets the record's version.
   void PutVolume(MetaBatch& batch, VolumeRecord record) const;
   void DeleteVolume(MetaBatch& batch, uint64_t id) const;
@@ -57,21 +55,13 @@ class Catalog {
 
   // The extents [first_extent, first_extent + count) of a run are copied.
   void MarkCopied(MetaBatch& batch, uint64_t run_id, uint64_t first_extent, uint64_t count) const;
-  // Visits the copied extents as ascending ranges that do not touch each other within a page.
-  absl::Status LoadCopied(uint64_t run_id,
-                          const std::function<void(uint64_t first, uint64_t count)>& visit) const;
 
   // An extent that is copied and has no digest was a hole: zeros.
   void PutDigests(MetaBatch& batch, uint64_t run_id, uint64_t first_extent,
                   std::span<const Digest> digests) const;
-  // Visits the rows in ascending order of their first extent.
-  absl::Status ForEachDigestRun(
-      uint64_t run_id,
-      const std::function<void(uint64_t first, std::span<const Digest>)>& visit) const;
 
-  // How many copies of extents were begun for a run; 0 when nothing was stored.
+  // How many copies of extents were begun for a run.
   void PutCopies(MetaBatch& batch, uint64_t run_id, uint64_t copies) const;
-  absl::StatusOr<uint64_t> LoadCopies(uint64_t run_id) const;
 
   // Forgets the bits of a run; its digests and copies stay.
   void DropBits(MetaBatch& batch, uint64_t run_id) const;
@@ -81,8 +71,6 @@ class Catalog {
   // Fills version, sequence, time, epoch and node. Some limits::kMaxEvents are kept: the oldest
   // ones are dropped in the same batch.
   void AddEvent(MetaBatch& batch, Event event);
-  // The first `limit` events with a sequence greater than `after_sequence`.
-  absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after_sequence, size_t limit) const;
   uint64_t last_event_sequence() const;
 
   // Writes `batch` and the epoch row, atomically. An error is final, see MetaStore.

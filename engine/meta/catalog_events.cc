@@ -62,25 +62,6 @@ void Catalog::TrimEvents(MetaBatch& batch) {
   }
 }
 
-absl::StatusOr<std::vector<Event>> Catalog::ListEvents(uint64_t after_sequence,
-                                                       size_t limit) const {
-  uint64_t first, last;
-  {
-    const absl::MutexLock lock(&mutex_);
-    first = std::max(first_event_, after_sequence);
-    last = last_event_;
-  }
-  const auto sequence_of = [](const Event& event) { return event.sequence(); };
-  std::vector<Event> events;
-  for (uint64_t page = first / kEventsPerPage;
-       page <= last / kEventsPerPage && events.size() < limit; ++page) {
-    BATON_RETURN_IF_ERROR(LoadRows(store_, Column::kEvents, PagePrefix(page), sequence_of, events));
-    std::erase_if(events, [&](const Event& event) { return event.sequence() <= after_sequence; });
-  }
-  if (events.size() > limit) events.resize(limit);
-  return events;
-}
-
 uint64_t Catalog::last_event_sequence() const {
   const absl::MutexLock lock(&mutex_);
   return last_event_;

@@ -217,6 +217,14 @@ absl::StatusOr<uint64_t> LatestEpoch(const Storage& storage) {
   return latest;
 }
 
+absl::StatusOr<std::optional<LatestMetadata>> FindLatestMetadata(const Storage& storage) {
+  BATON_ASSIGN_OR_RETURN(const uint64_t epoch, LatestEpoch(storage));
+  if (epoch == 0) return std::nullopt;
+  const std::string open = EpochDirectory(epoch);
+  BATON_ASSIGN_OR_RETURN(const bool is_open, storage.Exists(open));
+  return LatestMetadata{.epoch = epoch, .directory = is_open ? open : open + kSealed};
+}
+
 absl::Status SealAndCopy(Storage& storage, uint64_t from_epoch, uint64_t to_epoch) {
   BATON_RETURN_IF_ERROR(RemoveLeftovers(storage));
   const std::string final = EpochDirectory(to_epoch);

@@ -26,6 +26,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "engine/base/storage.h"
@@ -37,6 +38,14 @@ std::string EpochDirectory(uint64_t epoch);
 
 // The newest epoch that has a proven directory, sealed or not; 0 when there is none yet.
 absl::StatusOr<uint64_t> LatestEpoch(const Storage& storage);
+
+// That of LatestEpoch(), sealed or not, relative to the pool; nullopt when there is none yet. It
+// may be renamed or removed as soon as this returns.
+struct LatestMetadata {
+  uint64_t epoch = 0;
+  std::string directory;
+};
+absl::StatusOr<std::optional<LatestMetadata>> FindLatestMetadata(const Storage& storage);
 
 // Steps 1 to 3: makes the unproven directory of `to_epoch` from that of `from_epoch`, which is
 // LatestEpoch(); with `from_epoch` 0 an empty one. REQUIRES: the caller has claimed `to_epoch`,

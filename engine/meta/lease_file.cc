@@ -118,7 +118,8 @@ absl::Status CreateLease(Storage& storage, const LeaseRecord& record) {
 absl::Status RemoveOldLeases(Storage& storage, uint64_t epoch) {
   BATON_ASSIGN_OR_RETURN(const std::vector<std::string> names, storage.List(kLease));
   for (const std::string& name : names) {
-    const std::optional<uint64_t> claimed = ParseEpochName(name, "");
+    std::optional<uint64_t> claimed = ParseEpochName(name, "");
+    if (!claimed) claimed = ParseEpochName(name, ".reaped");
     const bool is_old = claimed && *claimed + limits::kLeaseRecordsKept <= epoch;
     const bool is_left_over = EpochOfTemporary(name).value_or(epoch + 1) <= epoch;
     if (is_old || is_left_over) BATON_RETURN_IF_ERROR(RemoveIfThere(storage, InLease(name)));

@@ -26,7 +26,8 @@ absl::StatusOr<std::optional<LeaseRecord>> ReadNewestLease(Storage& storage);
 // any other error the claim may stand: nobody renews it, so it runs out.
 absl::Status CreateLease(Storage& storage, const LeaseRecord& record);
 
-// Removes what claims before `epoch` have left, but for the newest few records. REQUIRES: `epoch`
+// Removes what claims before `epoch` have left, but for the newest few records and death
+// certificates. REQUIRES: `epoch`
 // is claimed.
 absl::Status RemoveOldLeases(Storage& storage, uint64_t epoch);
 

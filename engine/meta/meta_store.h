@@ -47,24 +47,34 @@ class MetaBatch {
   std::vector<Operation> operations_;
 };
 
-// Thread-safe. Any error of Write is final: the store has latched to failed, every later Write
-// fails too, and the controller must give up its epoch.
-class MetaStore {
+// What can be asked of a store. Thread-safe.
+class MetaReader {
  public:
-  virtual ~MetaStore() = default;
+  using Visit = std::function<bool(const std::string& key, const std::string& value)>;
 
-  // kYes: durable when it returns OK. kNo: in order, durable with the next kYes at the latest; a
-  // crash may keep any prefix of what was not yet durable.
-  virtual absl::Status Write(const MetaBatch& batch, Durable durable) = 0;
+  virtual ~MetaReader() = default;
+
   virtual absl::StatusOr<std::optional<std::string>> Get(Column column,
                                                          const std::string& key) const = 0;
   // Calls `visit` with each key that starts with `prefix`, in order, until it returns false.
-  virtual absl::Status Scan(
-      Column column, const std::string& prefix,
-      const std::function<bool(const std::string& key, const std::string& value)>& visit) const = 0;
+  absl::Status Scan(Column column, const std::string& prefix, const Visit& visit) const {
+    return ScanFrom(column, prefix, prefix, visit);
+  }
+  // As Scan, from `first_key` on.
+  virtual absl::Status ScanFrom(Column column, const std::string& prefix,
+                                const std::string& first_key, const Visit& visit) const = 0;
   // Grows with every write; what has a smaller or equal number is included. A write that is to be
   // durable counts only once it is.
   virtual uint64_t LatestSequence() const = 0;
+};
+
+// Thread-safe. Any error of Write is final: the store has latched to failed, every later Write
+// fails too, and the controller must give up its epoch.
+class MetaStore : public MetaReader {
+ public:
+  // kYes: durable when it returns OK. kNo: in order, durable with the next kYes at the latest; a
+  // crash may keep any prefix of what was not yet durable.
+  virtual absl::Status Write(const MetaBatch& batch, Durable durable) = 0;
   // Every write up to this number is durable; it is what may be told to others (lease record,
   // intent slots), so that a successor whose log was cut short notices.
   virtual uint64_t SyncedSequence() const = 0;

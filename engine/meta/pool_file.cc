@@ -5,22 +5,19 @@
 #include <utility>
 #include <vector>
 
-#include "engine/base/checksum.h"
 #include "engine/base/limits.h"
 #include "engine/base/status.h"
 #include "engine/meta/file_copy.h"
 #include "engine/meta/node_identity.h"
+#include "engine/meta/sealed_record.h"
 
 namespace baton {
 namespace {
 
 constexpr char kTemporaryPath[] = "pool.pb.tmp";
+constexpr char kNewIntentsPath[] = "intents.tmp";
 constexpr std::array<const char*, 3> kDirectories = {kVolumesPath, "meta", "lease"};
 constexpr uint64_t kMaxPoolFileBytes = 64 * limits::kKiB;
-
-uint64_t ChecksumOf(const std::string& payload) {
-  return Checksum64(std::as_bytes(std::span(payload)));
-}
 
 bool IsIgnored(const std::string& name) { return name == "lost+found"; }
 
@@ -57,10 +54,11 @@ absl::Status MakeDirectories(Storage& storage) {
 
 // Written, not only reserved: a slot is later written and awaited without a change of the file's
 // layout on the way.
-absl::Status MakeIntents(Storage& storage) {
-  BATON_ASSIGN_OR_RETURN(const std::unique_ptr<File> file,
-                         storage.Open(kIntentsPath, {.create = true}));
-  const std::vector<std::byte> zeros(limits::kIntentSlots * limits::kBlockBytes);
+absl::Status MakeIntents(Storage& storage, const std::string& path) {
+  BATON_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, storage.Open(path, {.create = true}));
+  const std::vector<std::byte> zeros(limits::kRingEntries *
+                                     (limits::kBlockBytes + limits::kRingDataBytes));
+  BATON_RETURN_IF_ERROR(file->Truncate(0));  // a crash may have left one
   BATON_RETURN_IF_ERROR(file->Write(0, zeros, WriteMode::kCached));
   return file->Sync();
 }
@@ -70,6 +68,14 @@ absl::Status WriteTemporary(Storage& storage, const std::string& content) {
   const absl::Status removed = storage.Remove(kTemporaryPath);
   if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
   return WriteNewFile(storage, kTemporaryPath, content);
+}
+
+// The record is there, whole and durable, or what was there before.
+absl::Status PutRecord(Storage& storage, const PoolRecord& record) {
+  BATON_RETURN_IF_ERROR(WriteTemporary(storage, SealPayload(record.SerializeAsString())));
+  BATON_RETURN_IF_ERROR(storage.SyncDirectory(""));
+  BATON_RETURN_IF_ERROR(storage.Rename(kTemporaryPath, kPoolPath));
+  return storage.SyncDirectory("");
 }
 
 }  // namespace
@@ -88,15 +94,19 @@ absl::Status InitPool(Storage& storage, Durability durability, Runtime& runtime,
   record.set_pool_id(pool_id);
   record.set_durability(durability);
   record.set_created_unix_us(absl::ToUnixMicros(runtime.WallTime()));
-  SealedBytes sealed;
-  sealed.set_payload(record.SerializeAsString());
-  sealed.set_xxh3(ChecksumOf(sealed.payload()));
-
   BATON_RETURN_IF_ERROR(MakeDirectories(storage));
-  BATON_RETURN_IF_ERROR(MakeIntents(storage));
-  BATON_RETURN_IF_ERROR(WriteTemporary(storage, sealed.SerializeAsString()));
-  BATON_RETURN_IF_ERROR(storage.SyncDirectory(""));
-  BATON_RETURN_IF_ERROR(storage.Rename(kTemporaryPath, kPoolPath));
+  BATON_RETURN_IF_ERROR(MakeIntents(storage, kIntentsPath));
+  return PutRecord(storage, record);
+}
+
+absl::Status RenewIntents(Storage& storage) {
+  BATON_ASSIGN_OR_RETURN(PoolRecord record, ReadPool(storage));
+  if (record.format_version() != kPoolFormatVersion) {
+    record.set_format_version(kPoolFormatVersion);
+    BATON_RETURN_IF_ERROR(PutRecord(storage, record));
+  }
+  BATON_RETURN_IF_ERROR(MakeIntents(storage, kNewIntentsPath));
+  BATON_RETURN_IF_ERROR(storage.Rename(kNewIntentsPath, kIntentsPath));
   return storage.SyncDirectory("");
 }
 
@@ -105,16 +115,10 @@ absl::StatusOr<PoolRecord> ReadPool(Storage& storage) {
   if (!is_pool) return absl::NotFoundError("not a pool: it has no pool.pb");
   BATON_ASSIGN_OR_RETURN(const std::string content,
                          ReadWholeFile(storage, kPoolPath, kMaxPoolFileBytes));
-  const auto garbled = [](const char* why) {
-    return Error(absl::StatusCode::kDataLoss, "{} is garbled: {}", kPoolPath, why);
-  };
-  SealedBytes sealed;
-  if (!sealed.ParseFromString(content)) return garbled("it does not parse");
-  if (sealed.xxh3() != ChecksumOf(sealed.payload())) return garbled("wrong checksum");
-  if (sealed.SerializeAsString() != content) return garbled("it has bytes that do not belong");
+  BATON_ASSIGN_OR_RETURN(const std::string payload, UnsealPayload(content, kPoolPath));
   PoolRecord record;
-  if (!record.ParseFromString(sealed.payload())) return garbled("its record does not parse");
-  if (record.format_version() == kPoolFormatVersion) return record;
+  if (!record.ParseFromString(payload)) return GarbledFile(kPoolPath, "its record does not parse");
+  if (record.format_version() == kPoolFormatVersion || record.format_version() == 1) return record;
   return Error(absl::StatusCode::kFailedPrecondition,
                "the pool has format {}, this program knows {}: use a newer one",
                record.format_version(), kPoolFormatVersion);

@@ -1,5 +1,5 @@
 // POOL/pool.pb: what makes a directory a pool. A SealedBytes whose payload is a PoolRecord;
-// written once, as the last step of making the pool.
+// written as the last step of making the pool, and again when its format grows.
 #pragma once
 
 #include <absl/status/status.h>
@@ -16,7 +16,8 @@ namespace baton {
 inline constexpr char kPoolPath[] = "pool.pb";
 inline constexpr char kVolumesPath[] = "volumes";
 inline constexpr char kIntentsPath[] = "intents";
-inline constexpr uint32_t kPoolFormatVersion = 1;
+// 1: `intents` has 256 slots and no room for data. 2: it is a ring of entries of a slot and data.
+inline constexpr uint32_t kPoolFormatVersion = 2;
 
 // 32 hex digits from the kernel's random numbers.
 std::string RandomPoolId();
@@ -26,6 +27,11 @@ std::string RandomPoolId();
 // pool. FailedPrecondition: it is not empty.
 absl::Status InitPool(Storage& storage, Durability durability, Runtime& runtime,
                       const std::string& pool_id = RandomPoolId());
+
+// Makes a pool of format 1 one of format 2, whose ring is empty: nothing may be needed any more of
+// what the old slots say. After a crash in the middle of it the old slots, or the new ring, are
+// there as a whole, and it may be repeated. A program that knows format 1 only refuses the pool.
+absl::Status RenewIntents(Storage& storage);
 
 // NotFound: not a pool. FailedPrecondition: of a newer format. DataLoss: pool.pb is garbled.
 absl::StatusOr<PoolRecord> ReadPool(Storage& storage);

@@ -131,29 +131,109 @@ std::vector<rocksdb::ColumnFamilyDescriptor> Families() {
   return families;
 }
 
+// An open database, whichever way it was opened, behind a fence.
+class Database {
+ public:
+  Database(std::string directory, const Fence& fence)
+      : directory_(std::move(directory)),
+        env_(rocksdb::NewCompositeEnv(
+            std::make_shared<FencedFileSystem>(rocksdb::FileSystem::Default(), fence))) {}
+  ~Database();
+
+  absl::Status Open(bool create);
+  absl::Status OpenAsSecondary();
+
+  absl::StatusOr<std::optional<std::string>> Get(Column column, const std::string& key) const;
+  absl::Status ScanFrom(Column column, const std::string& prefix, const std::string& first_key,
+                        const MetaReader::Visit& visit) const;
+
+  rocksdb::DB* operator->() const { return database_.get(); }
+  rocksdb::ColumnFamilyHandle* Family(Column column) const {
+    return families_[static_cast<size_t>(column)];
+  }
+  absl::Status Translated(const rocksdb::Status& status) const {
+    return Translate(status, directory_);
+  }
+
+ private:
+  const std::string directory_;
+  const std::unique_ptr<rocksdb::Env> env_;
+  std::unique_ptr<rocksdb::DB> database_;
+  std::vector<rocksdb::ColumnFamilyHandle*> families_;  // by Column
+};
+
+Database::~Database() {
+  if (database_ == nullptr) return;
+  for (rocksdb::ColumnFamilyHandle* family : families_) {
+    database_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
+  }
+  database_->Close().PermitUncheckedError();
+}
+
+absl::Status Database::Open(bool create) {
+  rocksdb::DB* database = nullptr;
+  const rocksdb::Status status = rocksdb::DB::Open(DatabaseOptions(env_.get(), create), directory_,
+                                                   Families(), &families_, &database);
+  database_.reset(database);
+  return Translated(status);
+}
+
+absl::Status Database::OpenAsSecondary() {
+  rocksdb::DBOptions options = DatabaseOptions(env_.get(), /*create=*/false);
+  options.create_missing_column_families = false;
+  options.max_open_files = -1;  // what the writer removes stays readable
+  rocksdb::DB* database = nullptr;
+  // It has our log, so that it needs no place for one of its own.
+  const rocksdb::Status status = rocksdb::DB::OpenAsSecondary(
+      options, directory_, /*secondary_path=*/directory_, Families(), &families_, &database);
+  database_.reset(database);
+  return Translated(status);
+}
+
+absl::StatusOr<std::optional<std::string>> Database::Get(Column column,
+                                                         const std::string& key) const {
+  std::string value;
+  const rocksdb::Status status =
+      database_->Get(rocksdb::ReadOptions(), Family(column), key, &value);
+  if (status.IsNotFound()) return std::nullopt;
+  BATON_RETURN_IF_ERROR(Translated(status));
+  return value;
+}
+
+absl::Status Database::ScanFrom(Column column, const std::string& prefix,
+                                const std::string& first_key,
+                                const MetaReader::Visit& visit) const {
+  const std::string end = EndOfPrefix(prefix);
+  const rocksdb::Slice end_slice = end;
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &end_slice;
+  const std::unique_ptr<rocksdb::Iterator> row(database_->NewIterator(options, Family(column)));
+  for (row->Seek(first_key); row->Valid(); row->Next()) {
+    if (!visit(row->key().ToString(), row->value().ToString())) return absl::OkStatus();
+  }
+  return Translated(row->status());
+}
+
 class RocksStore final : public MetaStore {
  public:
   explicit RocksStore(RocksOptions options)
-      : options_(std::move(options)),
-        env_(rocksdb::NewCompositeEnv(
-            std::make_shared<FencedFileSystem>(rocksdb::FileSystem::Default(), options_.fence))) {}
-  ~RocksStore() override;
+      : options_(std::move(options)), database_(options_.directory, options_.fence) {}
 
   absl::Status Open();
 
   absl::Status Write(const MetaBatch& batch, Durable durable) override;
   absl::StatusOr<std::optional<std::string>> Get(Column column,
-                                                 const std::string& key) const override;
-  absl::Status Scan(Column column, const std::string& prefix,
-                    const std::function<bool(const std::string& key, const std::string& value)>&
-                        visit) const override;
+                                                 const std::string& key) const override {
+    return database_.Get(column, key);
+  }
+  absl::Status ScanFrom(Column column, const std::string& prefix, const std::string& first_key,
+                        const Visit& visit) const override {
+    return database_.ScanFrom(column, prefix, first_key, visit);
+  }
   uint64_t LatestSequence() const override { return database_->GetLatestSequenceNumber(); }
   uint64_t SyncedSequence() const override { return synced_sequence_; }
 
  private:
-  rocksdb::ColumnFamilyHandle* Family(Column column) const {
-    return families_[static_cast<size_t>(column)];
-  }
   absl::StatusOr<rocksdb::WriteBatch> Encode(const MetaBatch& batch) const;
   absl::Status Apply(rocksdb::WriteBatch& batch, Durable durable);
   absl::Status VerifyTables() const;
@@ -163,30 +243,16 @@ class RocksStore final : public MetaStore {
   void NoteSynced(uint64_t sequence);
 
   const RocksOptions options_;
-  const std::unique_ptr<rocksdb::Env> env_;
-  std::unique_ptr<rocksdb::DB> database_;
-  std::vector<rocksdb::ColumnFamilyHandle*> families_;  // by Column
+  Database database_;
   std::atomic<uint64_t> synced_sequence_ = 0;
   mutable absl::Mutex mutex_;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 };
 
-RocksStore::~RocksStore() {
-  if (database_ == nullptr) return;
-  for (rocksdb::ColumnFamilyHandle* family : families_) {
-    database_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
-  }
-  database_->Close().PermitUncheckedError();
-}
-
 absl::Status RocksStore::Open() {
-  rocksdb::DB* database = nullptr;
-  const rocksdb::Status status =
-      rocksdb::DB::Open(DatabaseOptions(env_.get(), options_.create), options_.directory,
-                        Families(), &families_, &database);
-  database_.reset(database);
+  const absl::Status opened = database_.Open(options_.create);
   BATON_RETURN_IF_ERROR(options_.fence.Check());
-  BATON_RETURN_IF_ERROR(Translate(status, options_.directory));
+  BATON_RETURN_IF_ERROR(opened);
   BATON_RETURN_IF_ERROR(VerifyTables());
   // What was recovered from the log has been flushed to tables.
   NoteSynced(LatestSequence());
@@ -195,9 +261,9 @@ absl::Status RocksStore::Open() {
 
 // A compaction may begin as soon as the store is open, and remove what is being verified.
 absl::Status RocksStore::VerifyTables() const {
-  BATON_RETURN_IF_ERROR(Translate(database_->DisableFileDeletions(), options_.directory));
+  BATON_RETURN_IF_ERROR(database_.Translated(database_->DisableFileDeletions()));
   const absl::Status verified = VerifyLiveTables();
-  BATON_RETURN_IF_ERROR(Translate(database_->EnableFileDeletions(false), options_.directory));
+  BATON_RETURN_IF_ERROR(database_.Translated(database_->EnableFileDeletions(false)));
   return verified;
 }
 
@@ -212,7 +278,7 @@ absl::Status RocksStore::VerifyLiveTables() const {
     if (verified_bytes > kVerifiedAtOpenBytes) break;
     const rocksdb::Status status = rocksdb::VerifySstFileChecksum(
         rocksdb::Options(), rocksdb::EnvOptions(), table.db_path + table.name);
-    BATON_RETURN_IF_ERROR(Translate(status, options_.directory));
+    BATON_RETURN_IF_ERROR(database_.Translated(status));
   }
   return absl::OkStatus();
 }
@@ -220,7 +286,7 @@ absl::Status RocksStore::VerifyLiveTables() const {
 absl::StatusOr<rocksdb::WriteBatch> RocksStore::Encode(const MetaBatch& batch) const {
   rocksdb::WriteBatch encoded;
   for (const MetaBatch::Operation& operation : batch.operations()) {
-    rocksdb::ColumnFamilyHandle* family = Family(operation.column);
+    rocksdb::ColumnFamilyHandle* family = database_.Family(operation.column);
     rocksdb::Status status;
     switch (operation.kind) {
       case MetaBatch::Kind::kPut:
@@ -236,7 +302,7 @@ absl::StatusOr<rocksdb::WriteBatch> RocksStore::Encode(const MetaBatch& batch) c
         status = encoded.Merge(family, operation.key, operation.value);
         break;
     }
-    BATON_RETURN_IF_ERROR(Translate(status, options_.directory));
+    BATON_RETURN_IF_ERROR(database_.Translated(status));
   }
   return encoded;
 }
@@ -258,7 +324,7 @@ absl::Status RocksStore::Apply(rocksdb::WriteBatch& batch, Durable durable) {
   const uint64_t end_of_batch = LatestSequence() + batch.Count();
   const rocksdb::Status status = database_->Write(options, &batch);
   BATON_RETURN_IF_ERROR(options_.fence.Check());
-  BATON_RETURN_IF_ERROR(Translate(status, options_.directory));
+  BATON_RETURN_IF_ERROR(database_.Translated(status));
   if (options.sync) NoteSynced(end_of_batch);
   return absl::OkStatus();
 }
@@ -281,29 +347,37 @@ void RocksStore::NoteSynced(uint64_t sequence) {
   if (options_.on_synced) options_.on_synced(sequence);
 }
 
-absl::StatusOr<std::optional<std::string>> RocksStore::Get(Column column,
-                                                           const std::string& key) const {
-  std::string value;
-  const rocksdb::Status status =
-      database_->Get(rocksdb::ReadOptions(), Family(column), key, &value);
-  if (status.IsNotFound()) return std::nullopt;
-  BATON_RETURN_IF_ERROR(Translate(status, options_.directory));
-  return value;
-}
-
-absl::Status RocksStore::Scan(
-    Column column, const std::string& prefix,
-    const std::function<bool(const std::string& key, const std::string& value)>& visit) const {
-  const std::string end = EndOfPrefix(prefix);
-  const rocksdb::Slice end_slice = end;
-  rocksdb::ReadOptions options;
-  options.iterate_upper_bound = &end_slice;
-  const std::unique_ptr<rocksdb::Iterator> row(database_->NewIterator(options, Family(column)));
-  for (row->Seek(prefix); row->Valid(); row->Next()) {
-    if (!visit(row->key().ToString(), row->value().ToString())) return absl::OkStatus();
+// Refuses everything: who only looks changes nothing.
+class ClosedFence final : public Fence {
+ public:
+  absl::Status Check() const override {
+    return absl::AbortedError("a standby does not write metadata");
   }
-  return Translate(row->status(), options_.directory);
-}
+};
+
+class RocksFollowerImpl final : public RocksFollower {
+ public:
+  explicit RocksFollowerImpl(const std::string& directory) : database_(directory, fence_) {}
+
+  absl::Status Open() { return database_.OpenAsSecondary(); }
+
+  absl::Status CatchUp() override {
+    return database_.Translated(database_->TryCatchUpWithPrimary());
+  }
+  absl::StatusOr<std::optional<std::string>> Get(Column column,
+                                                 const std::string& key) const override {
+    return database_.Get(column, key);
+  }
+  absl::Status ScanFrom(Column column, const std::string& prefix, const std::string& first_key,
+                        const Visit& visit) const override {
+    return database_.ScanFrom(column, prefix, first_key, visit);
+  }
+  uint64_t LatestSequence() const override { return database_->GetLatestSequenceNumber(); }
+
+ private:
+  const ClosedFence fence_;
+  Database database_;
+};
 
 }  // namespace
 
@@ -311,6 +385,12 @@ absl::StatusOr<std::unique_ptr<MetaStore>> OpenRocksStore(RocksOptions options) 
   auto store = std::make_unique<RocksStore>(std::move(options));
   BATON_RETURN_IF_ERROR(store->Open());
   return store;
+}
+
+absl::StatusOr<std::unique_ptr<RocksFollower>> FollowRocksStore(const std::string& directory) {
+  auto follower = std::make_unique<RocksFollowerImpl>(directory);
+  BATON_RETURN_IF_ERROR(follower->Open());
+  return follower;
 }
 
 }  // namespace baton

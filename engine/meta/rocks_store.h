@@ -1,6 +1,7 @@
 // The metadata store of production: RocksDB in the directory of one epoch.
 #pragma once
 
+#include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
 #include <functional>
@@ -28,5 +29,19 @@ struct RocksOptions {
 // directory damaged. A log that ends in a torn or damaged record is cut there, silently, with all
 // that follows: callers compare LatestSequence() with what is known to have been durable.
 absl::StatusOr<std::unique_ptr<MetaStore>> OpenRocksStore(RocksOptions options);
+
+// A look at a directory that another process may be writing (a RocksDB secondary instance). It
+// sees a prefix of what was written, not all of it durable, and may stay behind without an error
+// after the writer has flushed (facebook/rocksdb #14444). Nothing is written to the directory.
+// Reads are thread-safe and go on while CatchUp runs.
+class RocksFollower : public MetaReader {
+ public:
+  // One thread at a time. After an error (a file went away underneath) reads may fail too: open
+  // another one.
+  virtual absl::Status CatchUp() = 0;
+};
+
+// `directory`: absolute path.
+absl::StatusOr<std::unique_ptr<RocksFollower>> FollowRocksStore(const std::string& directory);
 
 }  // namespace baton

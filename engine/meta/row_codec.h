@@ -33,7 +33,7 @@ absl::Status ParseRow(Column column, const std::string& key, const std::string& 
 
 // Appends the records whose keys start with `prefix` to `records`, in order.
 template <typename Record, typename NumberOf>
-absl::Status LoadRows(const MetaStore& store, Column column, const std::string& prefix,
+absl::Status LoadRows(const MetaReader& store, Column column, const std::string& prefix,
                       NumberOf number_of, std::vector<Record>& records) {
   absl::Status result;
   BATON_RETURN_IF_ERROR(

@@ -6,13 +6,17 @@
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "engine/base/bytes.h"
 
 namespace baton::ha {
 
@@ -35,12 +39,59 @@ class ZmqContext {
 
 using Frames = std::vector<std::string>;
 
+// One frame of a message that travels without being copied. Moves from thread to thread.
+class ZmqMessage {
+ public:
+  ZmqMessage();  // empty
+  // `size_bytes` undefined bytes.
+  explicit ZmqMessage(size_t size_bytes);
+  static ZmqMessage Copy(Bytes bytes);
+  static ZmqMessage Copy(const std::string& text);
+  ~ZmqMessage();
+  ZmqMessage(ZmqMessage&& other) noexcept;
+  ZmqMessage& operator=(ZmqMessage&& other) noexcept;
+
+  Bytes bytes() const;
+  MutableBytes mutable_bytes();
+  std::string text() const;
+  // The name that the authenticator gave to the sender; empty: none.
+  std::string sender() const;
+
+ private:
+  friend class ZmqSocket;
+  static constexpr size_t kHandleBytes = 64;
+  void* handle() const { return handle_; }
+  alignas(8) mutable std::byte handle_[kHandleBytes];
+};
+
+// What sockets between machines are set to. Zero: ZeroMQ's own default.
+struct ZmqTcpOptions {
+  absl::Duration reconnect_min;
+  absl::Duration reconnect_max;
+  absl::Duration handshake_timeout;
+  absl::Duration probe_interval;   // of a connection that is silent
+  absl::Duration silence_timeout;  // of the answer to a probe: the connection is closed
+  int queued_messages = 0;         // in each direction of a connection
+  size_t max_message_bytes = 0;
+};
+
+// Curve25519 keys in Z85.
+struct ZmqKeys {
+  std::string public_key;
+  std::string secret_key;
+};
+absl::StatusOr<ZmqKeys> ZmqMakeKeys();
+// The public key of a secret key; InvalidArgument: it is no key.
+absl::StatusOr<std::string> ZmqPublicKey(const std::string& secret_key);
+// Z85 of 32 bytes, as the authenticator is told a key; empty when these are not 32 bytes.
+std::string ZmqKeyText(Bytes key);
+
 // One socket; at most one thread at a time. Nothing here blocks: wait with ZmqPoll.
 //
 // A frame that is longer than limits::kMaxMessageBytes is not received: its connection is closed.
 class ZmqSocket {
  public:
-  enum class Type { kRouter, kDealer };
+  enum class Type { kRouter, kDealer, kPub, kSub };
   static constexpr absl::Duration kLinger = absl::Milliseconds(500);
   // Of a message with more frames only so many are kept: enough to see that it is garbled.
   static constexpr size_t kMaxFrames = 4;
@@ -54,13 +105,34 @@ class ZmqSocket {
   absl::Status Serve(const std::string& path, int fd);
   absl::Status Connect(const std::string& path);
 
+  // Sockets between machines and within the process: addresses as ZeroMQ writes them. Options and
+  // keys are set before Bind and Dial. What was not sent when the socket is closed is lost.
+  absl::Status SetTcpOptions(const ZmqTcpOptions& options);
+  // Only those whom the context's authenticator lets in may connect. It listens at
+  // kAuthenticatorAddress before the socket does, and as long: ZeroMQ lets in everybody who has
+  // any key while there is none.
+  absl::Status RequireKeys(const std::string& secret_key);
+  absl::Status PresentKeys(const ZmqKeys& own, const std::string& server_public_key);
+  absl::Status SubscribeToAll();
+  absl::StatusOr<std::string> Bind(const std::string& address);  // the address with the real port
+  absl::Status Dial(const std::string& address);
+  static constexpr char kAuthenticatorAddress[] = "inproc://zeromq.zap.01";
+
   // The next message; nullopt when none is waiting. Of a router the first frame names the peer.
   std::optional<Frames> Receive();
   // False when the message was not taken: no room. To a peer that is gone it vanishes, with true.
   bool Send(const Frames& frames);
 
-  // From now on ConnectionTrouble() tells what became of connections: the worst since the last
-  // call. Poll with connection_events().
+  // The same without copies. Frames beyond those that `frames` has room for are not kept, but
+  // counted: the number of frames of the message; 0: none is waiting.
+  size_t Receive(std::span<ZmqMessage> frames);
+  // False: nothing was taken. Frames that were taken are empty afterwards.
+  bool Send(std::span<ZmqMessage> frames);
+
+  // From now on NextEvent() tells what became of connections; poll with connection_events().
+  enum class Event { kMade, kNotMade, kLost, kKeyRefused, kHandshakeFailed };
+  std::optional<Event> NextEvent();
+  // The worst of the events since the last call.
   enum class Trouble { kNone, kNotMade, kLost };
   absl::Status WatchConnections();
   Trouble ConnectionTrouble();

@@ -1,9 +1,11 @@
 #include "engine/base/posix_storage.h"
 
+#include <linux/magic.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <csignal>
 #include <filesystem>
@@ -80,6 +82,16 @@ class PosixStorageTest : public testing::Test {
   const TemporaryDirectory directory_;
   const std::unique_ptr<PosixStorage> storage_ = Must(PosixStorage::Open(directory_.path()));
 };
+
+TEST_F(PosixStorageTest, WritesEndWithTheirProcessWhereThatIsKnown) {
+  for (const char* memory : {"/dev/shm", "/tmp"}) {
+    struct statfs file_system = {};
+    ASSERT_EQ(::statfs(memory, &file_system), 0);
+    if (file_system.f_type != TMPFS_MAGIC && file_system.f_type != EXT4_SUPER_MAGIC) continue;
+    EXPECT_TRUE(Must(PosixStorage::Open(memory))->WritesEndWithProcess()) << memory;
+  }
+  EXPECT_FALSE(Must(PosixStorage::Open("/proc"))->WritesEndWithProcess());
+}
 
 TEST_F(PosixStorageTest, OpenNeedsADirectory) {
   EXPECT_CODE(PosixStorage::Open(Path("missing")), kNotFound);

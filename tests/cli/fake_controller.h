@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "cli/control_service.h"
+#include "cli/node/seat.h"
+#include "cli/node_service.h"
 #include "engine/base/system_runtime.h"
 #include "ha/io/request_server.h"
 #include "ha/io/unix_listener.h"
@@ -21,7 +23,7 @@ class FakeController {
   FakeController();
 
   FakeEngine& engine() { return engine_; }
-  control::ControlService& service() { return *service_; }
+  control::NodeService& service() { return *node_service_; }
   const std::string& path() const { return path_; }
   const std::string& directory() const { return directory_.path(); }
   uint64_t garbled() const { return garbled_; }
@@ -39,6 +41,8 @@ class FakeController {
   std::atomic<uint64_t> garbled_{0};
   std::vector<uint64_t> changed_volumes_;
   std::unique_ptr<control::ControlService> service_;
+  Seat<control::ControlService> seat_;
+  std::unique_ptr<control::NodeService> node_service_;
   std::unique_ptr<ha::UnixListener> listener_;
   std::unique_ptr<ha::RequestServer> server_;
 };

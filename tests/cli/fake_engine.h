@@ -17,6 +17,7 @@ namespace baton {
 class FakeEngine final : public Engine {
  public:
   absl::StatusOr<std::vector<Residual>> Seal() override { return std::vector<Residual>(); }
+  void StartCopiers() override {}
 
   absl::StatusOr<VolumeInfo> CreateVolume(const VolumeOptions& options) override;
   absl::Status FinishImport(const std::string& name) override;

@@ -21,6 +21,17 @@ class CloneRunTest : public testing::Test {
     });
   }
   void Start(CopyBench& bench) { bench.run->SetPhase(CloneRun::Phase::kActive); }
+  // The next write to the file fails.
+  void FailWrites(const std::string& path) {
+    pool_.machine.steps().Inject({.matches =
+                                      [path](const sim::Operation& operation) {
+                                        return operation.kind == sim::OperationKind::kWrite &&
+                                               operation.path == path;
+                                      },
+                                  .skip = 0,
+                                  .status = absl::ResourceExhaustedError("full"),
+                                  .sticky = false});
+  }
 
   SimPool pool_;
 };
@@ -40,10 +51,33 @@ TEST_F(CloneRunTest, PreserveCopiesWhatIsWantedAndNothingElse) {
     ASSERT_OK(bench.run->Preserve({1, 2}));
     EXPECT_TRUE(bench.run->copied().AllSet({1, 2}));
     EXPECT_EQ(bench.run->copied().count(), 2u);
+    pool_.runtime().SleepFor(absl::Milliseconds(2 * limits::kCarryingDelayMs));
     std::vector<std::byte> expected(kRunSize);
     const std::vector<std::byte> t0 = Pattern(kRunSize, 1);
     std::copy_n(t0.begin() + kExtent, 2 * kExtent, expected.begin() + kExtent);
     EXPECT_EQ(bench.Content(*bench.target), expected);
+  });
+}
+
+TEST_F(CloneRunTest, WhatIsPreservedIsInTheRingBeforeItIsInTheTarget) {
+  Run([&](CopyBench& bench) {
+    Start(bench);
+    ASSERT_OK(bench.run->Preserve({1, 1}));
+    EXPECT_EQ(bench.run->progress().in_ring, 1u);
+    EXPECT_EQ(bench.Content(*bench.target), std::vector<std::byte>(kRunSize)) << "not yet";
+    const std::vector<std::byte> t0 = Pattern(kRunSize, 1);
+    int slots = 0;
+    ASSERT_OK(ForEachIntentSlot(
+        pool_.storage(), pool_.runtime(), [&](uint64_t entry, const IntentSlot& slot) {
+          EXPECT_EQ(slot.span.first, 1u);
+          EXPECT_EQ(slot.data_bytes, kExtent);
+          AlignedBlocks data(kExtent);
+          EXPECT_OK(bench.log->ReadData(entry, 0, data.bytes()));
+          EXPECT_TRUE(std::equal(data.bytes().begin(), data.bytes().end(), t0.begin() + kExtent));
+          ++slots;
+          return absl::OkStatus();
+        }));
+    EXPECT_EQ(slots, 1);
   });
 }
 
@@ -53,11 +87,13 @@ TEST_F(CloneRunTest, PreservedExtentsLandByThemselves) {
     ASSERT_OK(bench.run->Preserve({0, 1}));
     EXPECT_EQ(bench.run->progress().landing, 1u);
     EXPECT_FALSE(bench.IsRecorded(0));
-    pool_.runtime().SleepFor(absl::Milliseconds(2 * limits::kLandingDelayMs));
+    pool_.runtime().SleepFor(
+        absl::Milliseconds(2 * (limits::kCarryingDelayMs + limits::kLandingDelayMs)));
     EXPECT_TRUE(bench.IsRecorded(0));
+    EXPECT_EQ(bench.run->progress().in_ring, 0u);
     EXPECT_EQ(bench.run->progress().landing, 0u);
     EXPECT_EQ(bench.run->progress().recorded, 1u);
-    EXPECT_EQ(bench.log->free_slots(), limits::kIntentSlots);
+    EXPECT_EQ(bench.log->free_entries(), limits::kRingEntries);
   });
 }
 
@@ -124,18 +160,58 @@ TEST_F(CloneRunTest, HolesAreRecordedAndNotCopied) {
 }
 
 TEST_F(CloneRunTest, ACopyThatFailsLeavesItsExtentsPending) {
+  for (const bool fails_writes : {false, true}) {
+    Run([&](CopyBench& bench) {
+      bench.run =
+          bench.MakeRun({.run_id = 10, .fails_writes = fails_writes, .geometry = bench.geometry});
+      Start(bench);
+      FailWrites(fails_writes ? "volumes/dst" : "intents");
+      EXPECT_CODE(bench.run->Preserve({0, 1}), kResourceExhausted);
+      EXPECT_EQ(bench.run->copied().count(), 0u);
+      EXPECT_EQ(bench.log->free_entries(), limits::kRingEntries);
+      EXPECT_EQ(bench.run->claims().copying(), 0u);
+      EXPECT_OK(bench.run->Preserve({0, 1})) << "and may be tried again";
+    });
+  }
+}
+
+TEST_F(CloneRunTest, WhereWritesFailInsteadOfTheCloneTheTargetHasTheDataBeforeTheWriteGoesOn) {
+  Run([&](CopyBench& bench) {
+    bench.run = bench.MakeRun({.run_id = 10, .fails_writes = true, .geometry = bench.geometry});
+    Start(bench);
+    ASSERT_OK(bench.run->Preserve({0, 6}));
+    EXPECT_EQ(bench.run->progress().in_ring, 0u);
+    EXPECT_EQ(bench.Content(*bench.target), Pattern(kRunSize, 1));
+  });
+}
+
+TEST_F(CloneRunTest, ATargetThatDoesNotTakePreservedDataEndsTheRun) {
   Run([&](CopyBench& bench) {
     Start(bench);
-    pool_.machine.steps().Inject(
-        {.matches = [](const sim::Operation& operation) { return operation.path == "volumes/dst"; },
-         .skip = 0,
-         .status = absl::ResourceExhaustedError("full"),
-         .sticky = false});
-    EXPECT_CODE(bench.run->Preserve({0, 1}), kResourceExhausted);
-    EXPECT_EQ(bench.run->copied().count(), 0u);
-    EXPECT_EQ(bench.log->free_slots(), limits::kIntentSlots);
-    EXPECT_EQ(bench.run->claims().copying(), 0u);
-    EXPECT_OK(bench.run->Preserve({0, 1})) << "and may be tried again";
+    FailWrites("volumes/dst");
+    ASSERT_OK(bench.run->Preserve({0, 1}));
+    std::vector<std::byte> out(kBlock);
+    EXPECT_CODE(bench.run->ReadTarget(*bench.target->file, 0, out), kFailedPrecondition);
+    EXPECT_CODE(bench.failure, kResourceExhausted);
+    EXPECT_OK(bench.run->Drain());
+    EXPECT_FALSE(bench.IsRecorded(0));
+    EXPECT_EQ(bench.run->progress().landing, 0u);
+    EXPECT_EQ(bench.log->free_entries(), limits::kRingEntries);
+  });
+}
+
+TEST_F(CloneRunTest, MoreWritesThanTheRingHasEntriesWaitForRoom) {
+  constexpr uint64_t kLong = (limits::kRingEntries + 40) * kExtent;
+  pool_.runtime().Run([&] {
+    CopyBench bench(pool_, kLong);
+    ASSERT_OK(bench.source->path.Write(0, Pattern(kLong, 1)));
+    Start(bench);
+    for (uint64_t extent = 0; extent < bench.geometry.extents(); ++extent) {
+      ASSERT_OK(bench.run->Preserve({extent, 1}));
+    }
+    ASSERT_OK(bench.run->Drain());
+    EXPECT_EQ(bench.Content(*bench.target), Pattern(kLong, 1));
+    EXPECT_EQ(bench.run->progress().recorded, bench.geometry.extents());
   });
 }
 

@@ -18,7 +18,7 @@ class IntentLogTest : public testing::Test {
   }
   std::vector<IntentSlot> ReadAll(IntentLog& log) {
     std::vector<IntentSlot> slots;
-    EXPECT_OK(log.ForEach([&](const IntentSlot& slot) {
+    EXPECT_OK(log.ForEach([&](uint64_t, const IntentSlot& slot) {
       slots.push_back(slot);
       return absl::OkStatus();
     }));
@@ -28,8 +28,7 @@ class IntentLogTest : public testing::Test {
     IntentSlot slot;
     slot.run_id = run_id;
     slot.span = {run_id, 1};
-    alignas(4096) std::array<std::byte, kBlock> block;
-    const SideWrite write = log.Prepare(index, slot, block);
+    const SideWrite write = log.Prepare(index, slot);
     EXPECT_OK(pool_.storage().WriteSideBySide({&write, 1}));
   }
 
@@ -39,12 +38,12 @@ class IntentLogTest : public testing::Test {
 TEST_F(IntentLogTest, ANewPoolHasOnlyUnusedSlots) {
   const std::unique_ptr<IntentLog> log = Open();
   EXPECT_TRUE(ReadAll(*log).empty());
-  EXPECT_EQ(log->free_slots(), limits::kIntentSlots);
+  EXPECT_EQ(log->free_entries(), limits::kRingEntries);
 }
 
 TEST_F(IntentLogTest, FindsEverySlotWhereverItIs) {
   const std::unique_ptr<IntentLog> log = Open(3);
-  for (const uint32_t index : {0u, 17u, 255u}) WriteSlot(*log, index, 100 + index);
+  for (const uint32_t index : {0u, 17u, 127u}) WriteSlot(*log, index, 100 + index);
   const std::vector<IntentSlot> slots = ReadAll(*Open(4));
   ASSERT_EQ(slots.size(), 3u);
   EXPECT_EQ(slots[1].run_id, 117u);
@@ -62,8 +61,8 @@ TEST_F(IntentLogTest, SequencesGoOnWhereTheLastEpochEnded) {
 
 TEST_F(IntentLogTest, ASlotIsLentToOneAtATime) {
   const std::unique_ptr<IntentLog> log = Open();
-  std::vector<bool> seen(limits::kIntentSlots);
-  for (uint64_t i = 0; i < limits::kIntentSlots; ++i) {
+  std::vector<bool> seen(limits::kRingEntries);
+  for (uint64_t i = 0; i < limits::kRingEntries; ++i) {
     const std::optional<uint32_t> slot = log->TryAcquire();
     ASSERT_TRUE(slot.has_value());
     EXPECT_FALSE(seen[*slot]);
@@ -76,16 +75,17 @@ TEST_F(IntentLogTest, ASlotIsLentToOneAtATime) {
 
 TEST_F(IntentLogTest, AGarbledSlotIsNamed) {
   const std::unique_ptr<IntentLog> log = Open();
-  WriteSlot(*log, 200, 9);
-  pool_.storage().Poke("intents", 200 * kBlock + 50, BytesOf("x"));
-  const absl::Status status = Open(2)->ForEach([](const IntentSlot&) { return absl::OkStatus(); });
+  WriteSlot(*log, 99, 9);
+  pool_.storage().Poke("intents", RingShape().OffsetOf(99) + 50, BytesOf("x"));
+  const absl::Status status =
+      Open(2)->ForEach([](uint64_t, const IntentSlot&) { return absl::OkStatus(); });
   EXPECT_CODE(status, kDataLoss);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("intents, slot 200: it is garbled"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("intents, slot 99: it is garbled"));
 }
 
 TEST_F(IntentLogTest, ARingOfTheWrongSizeIsRefused) {
-  for (const uint64_t size :
-       {uint64_t{0}, (limits::kIntentSlots - 1) * kBlock, (limits::kIntentSlots + 1) * kBlock}) {
+  const uint64_t right = RingShape().file_bytes();
+  for (const uint64_t size : {uint64_t{0}, right - kBlock, right + kBlock}) {
     ASSERT_OK(Must(pool_.storage().Open("intents", {}))->Truncate(size));
     const auto log = IntentLog::Open(pool_.storage(), pool_.runtime(), 1);
     EXPECT_CODE(log, kDataLoss);
@@ -94,11 +94,53 @@ TEST_F(IntentLogTest, ARingOfTheWrongSizeIsRefused) {
   }
 }
 
+TEST_F(IntentLogTest, DataIsFoundBehindItsSlot) {
+  const std::unique_ptr<IntentLog> log = Open();
+  const std::vector<std::byte> data = Pattern(2 * kBlock, 7);
+  std::copy(data.begin(), data.end(), log->Data(5).begin());
+  IntentSlot slot;
+  slot.run_id = 9;
+  slot.span = {3, 2};
+  slot.data_bytes = data.size();
+  ASSERT_OK(log->Write(5, slot));
+  const std::unique_ptr<IntentLog> later = Open(2);
+  EXPECT_EQ(ReadAll(*later).front().data_bytes, data.size());
+  AlignedBlocks found(2 * kBlock);
+  ASSERT_OK(later->ReadData(5, 0, found.bytes()));
+  EXPECT_TRUE(std::equal(data.begin(), data.end(), found.bytes().begin()));
+  ASSERT_OK(later->ReadData(5, kBlock, found.bytes().first(kBlock)));
+  EXPECT_TRUE(std::equal(data.begin() + kBlock, data.end(), found.bytes().begin()));
+}
+
+TEST_F(IntentLogTest, SlotsOfAPoolOfFormat1AreReadAndTheRingIsMadeNew) {
+  {
+    const std::unique_ptr<IntentLog> log = Open();
+    IntentSlot slot;
+    slot.run_id = 9;
+    slot.span = {9, 1};
+    std::vector<std::byte> block(kBlock);
+    EncodeSlot(slot, block);
+    const std::unique_ptr<File> old_file = Must(pool_.storage().Open("intents", {}));
+    ASSERT_OK(old_file->Truncate(kOldRing.file_bytes()));
+    ASSERT_OK(old_file->Write(200 * kBlock, block, WriteMode::kDurable));
+  }
+  const std::unique_ptr<IntentLog> log = Open(2);
+  ASSERT_TRUE(log->is_old());
+  ASSERT_EQ(ReadAll(*log).size(), 1u);
+  ASSERT_OK(log->Renew());
+  EXPECT_FALSE(log->is_old());
+  EXPECT_TRUE(ReadAll(*log).empty());
+  EXPECT_TRUE(ReadAll(*Open(3)).empty());
+  WriteSlot(*log, 127, 9);
+  EXPECT_EQ(ReadAll(*Open(3)).size(), 1u);
+}
+
 TEST_F(IntentLogTest, AnErrorOfTheVisitorEndsTheScan) {
   const std::unique_ptr<IntentLog> log = Open();
   WriteSlot(*log, 3, 9);
-  EXPECT_CODE(log->ForEach([](const IntentSlot&) { return absl::CancelledError("enough"); }),
-              kCancelled);
+  EXPECT_CODE(
+      log->ForEach([](uint64_t, const IntentSlot&) { return absl::CancelledError("enough"); }),
+      kCancelled);
 }
 
 }  // namespace

@@ -18,6 +18,17 @@ namespace baton {
 
 inline constexpr uint64_t kBlock = limits::kBlockBytes;
 
+// Memory for direct I/O.
+class AlignedBlocks {
+ public:
+  explicit AlignedBlocks(size_t bytes) : memory_(bytes), bytes_(memory_.data(), bytes) {}
+  MutableBytes bytes() const { return bytes_; }
+
+ private:
+  const ResidentMemory memory_;
+  const MutableBytes bytes_;
+};
+
 // The storage of an empty pool.
 struct SimPool {
   SimPool() {
@@ -41,16 +52,26 @@ class CopyBench {
         catalog(*store, pool.runtime(), 1, "test"),
         fault([](const absl::Status&) {}),
         bounce(pool.runtime(), 4, 4 * kBlock),
-        buffers(pool.runtime(), 2, 5 * kBlock),
+        buffers(pool.runtime(), 2, 4 * kBlock),
         log(Must(IntentLog::Open(pool.storage(), pool.runtime(), 1))) {
     EXPECT_OK(catalog.Load());
-    EXPECT_OK(log->ForEach([](const IntentSlot&) { return absl::OkStatus(); }));
+    EXPECT_OK(log->ForEach([](uint64_t, const IntentSlot&) { return absl::OkStatus(); }));
     lander = std::make_unique<Lander>(pool.runtime(), catalog, *log, fault);
+    carrier = std::make_unique<Carrier>(pool.runtime(), *log, *lander, fault,
+                                        [this](uint64_t, const absl::Status& why) {
+                                          failure = why;
+                                          run->SetPhase(CloneRun::Phase::kOver);
+                                          return absl::OkStatus();
+                                        });
     source = MakeVolume(2, "src");
     target = MakeVolume(3, "dst");
-    services = std::make_unique<CopyServices>(
-        CopyServices{pool.runtime(), pool.storage(), fence, fault, catalog, *lander, buffers});
-    run = std::make_shared<CloneRun>(*services, 10, keeps_digests, geometry, source, target);
+    services = std::make_unique<CopyServices>(CopyServices{
+        pool.runtime(), pool.storage(), fence, fault, catalog, *log, *lander, *carrier, buffers});
+    run = MakeRun({.run_id = 10, .keeps_digests = keeps_digests, .geometry = geometry});
+  }
+
+  std::shared_ptr<CloneRun> MakeRun(const CloneRun::Options& options) {
+    return std::make_shared<CloneRun>(*services, options, source, target);
   }
 
   std::vector<std::byte> Content(Volume& volume) {
@@ -95,13 +116,15 @@ class CopyBench {
   Catalog catalog;
   Fault fault;
   BufferPool bounce;
-  BufferPool buffers;  // of two extents and a block, as the services want it
+  BufferPool buffers;  // of two extents
   const std::unique_ptr<IntentLog> log;
   std::shared_ptr<Volume> source;
   std::shared_ptr<Volume> target;
   std::unique_ptr<CopyServices> services;
   std::shared_ptr<CloneRun> run;
-  std::unique_ptr<Lander> lander;  // goes first: it knows runs
+  absl::Status failure;  // why the run has failed in the carrier's hands
+  std::unique_ptr<Lander> lander;
+  std::unique_ptr<Carrier> carrier;  // goes first: these two know runs
 };
 
 }  // namespace baton

@@ -72,12 +72,15 @@ TEST_P(EveryMutant, IsCaught) {
 INSTANTIATE_TEST_SUITE_P(
     Rule, EveryMutant,
     testing::Values(MUTANT(kSourceWriteBeforePreserve), MUTANT(kSlotWithoutTargetData),
-                    MUTANT(kTargetDataWithoutSlot), MUTANT(kCopierSkipsTargetSync),
-                    MUTANT(kRecoverySkipsTargetSync), MUTANT(kSlotFreedBeforeBit),
+                    MUTANT(kTargetDataWithoutSlot), MUTANT(kEntryNotDurable),
+                    MUTANT(kEntryWithoutData), MUTANT(kCopierSkipsTargetSync),
+                    MUTANT(kCarrierSkipsTargetSync), MUTANT(kRecoverySkipsTargetSync),
+                    MUTANT(kSlotFreedBeforeBit), MUTANT(kEntryFreedBeforeFailure),
                     MUTANT(kTargetWriteBeforeBit), MUTANT(kFlushWithoutSync),
                     MUTANT(kStartWithoutSync), MUTANT(kStartWithoutQuiesce),
                     MUTANT(kStartNotDurable), MUTANT(kFailureNotDurable),
                     MUTANT(kRecoveryStopsAtEmptySlot), MUTANT(kRecoverySkipsHash),
+                    MUTANT(kRecoveryIgnoresRing), MUTANT(kTargetReadIgnoresRing),
                     MUTANT(kTargetReadNoSecondLook), MUTANT(kCopyIgnoresClaims),
                     MUTANT(kActivateKeepsOldContent)),
     [](const testing::TestParamInfo<MutantCase>& info) { return std::string(info.param.name); });

@@ -10,6 +10,8 @@ namespace {
 
 constexpr uint64_t kBlock = limits::kBlockBytes;
 constexpr int kHosts = 3;
+// Small, so that entries are used again soon, and the larger extents do not fit.
+constexpr RingShape kRing = {.entries = 8, .data_bytes = 2 * kBlock};
 
 void Must(const absl::Status& status) {
   if (status.ok()) return;
@@ -66,7 +68,7 @@ Outcome World::Run() {
 void World::Format() {
   Must(machine_.storage().MakeDirectory("volumes"));
   std::unique_ptr<File> intents = *machine_.storage().Open("intents", {.create = true});
-  Must(intents->Truncate(limits::kIntentSlots * kBlock));
+  Must(intents->Truncate(kRing.file_bytes()));
   Must(intents->Sync());
   Must(machine_.storage().SyncDirectory(""));
   if (!OpenEngine()) return;
@@ -89,6 +91,7 @@ bool World::OpenEngine() {
                     .request_bytes = 2 * kBlock,
                     .copy_buffers = 2,
                     .copy_bytes = 2 * kBlock,
+                    .ring = kRing,
                     .on_fault = [this](const absl::Status&) { faulted_ = true; }});
   if (engine.ok()) {
     engine_ = *std::move(engine);

@@ -101,7 +101,7 @@ class Damage : public Restart {
   void PutSlot(uint64_t index, const IntentSlot& slot) {
     std::vector<std::byte> block(limits::kBlockBytes);
     EncodeSlot(slot, block);
-    Overwrite("intents", index * limits::kBlockBytes, block);
+    Overwrite("intents", RingShape().OffsetOf(index), block);
   }
   void Overwrite(const std::string& path, uint64_t offset, const std::vector<std::byte>& data) {
     ASSERT_OK(Must(pool_.storage().Open(path, {}))->Write(offset, data, WriteMode::kDurable));
@@ -116,7 +116,7 @@ class Damage : public Restart {
 
 TEST_F(Damage, AGarbledIntentSlot) {
   pool_.Close();
-  Overwrite("intents", 77 * limits::kBlockBytes + 13, BytesOf("garbage"));
+  Overwrite("intents", RingShape().OffsetOf(77) + 13, BytesOf("garbage"));
   ExpectNotOpened("intents, slot 77: it is garbled");
 }
 

@@ -58,6 +58,19 @@ INSTANTIATE_TEST_SUITE_P(All, CatalogRunsTest, testing::ValuesIn(StoreKinds()), 
 
 Digest DigestOfNumber(uint64_t number) { return DigestOf(std::as_bytes(std::span(&number, 1))); }
 
+TEST_P(CatalogRunsTest, CopiedExtentsAreReadAFewPagesAtATime) {
+  for (const uint64_t page : {0, 1, 4, 5}) Mark(9, page * kPage + 3, 2);
+  Mark(10, 3, 2);
+  Runs runs;
+  const auto visit = [&](uint64_t first, uint64_t count) { runs.emplace_back(first, count); };
+  const std::optional<uint64_t> next = Must(catalog_->LoadCopiedFrom(9, 3, 2, visit));
+  EXPECT_EQ(next, 4 * kPage);
+  EXPECT_THAT(runs, ElementsAre(Pair(3, 2), Pair(kPage + 3, 2)));
+  runs.clear();
+  EXPECT_EQ(Must(catalog_->LoadCopiedFrom(9, *next + 7, 2, visit)), std::nullopt);
+  EXPECT_THAT(runs, ElementsAre(Pair(4 * kPage + 3, 2), Pair(5 * kPage + 3, 2)));
+}
+
 TEST_P(CatalogRunsTest, CopiedExtentsComeBackAsRuns) {
   Mark(9, 5, 3);
   Mark(9, 7, 10);

@@ -16,6 +16,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr char kPoolId[] = "0123456789abcdef0123456789abcdef";
+constexpr uint64_t kRingBytes =
+    limits::kRingEntries * (limits::kBlockBytes + limits::kRingDataBytes);
 
 class PoolFileTest : public testing::Test {
  protected:
@@ -34,15 +36,15 @@ TEST_F(PoolFileTest, AnEmptyDirectoryBecomesAPool) {
   const int64_t before_us = absl::ToUnixMicros(runtime_.WallTime());
   ASSERT_OK(Init());
   const PoolRecord record = Must(ReadPool(*storage_));
-  EXPECT_EQ(record.format_version(), 1U);
+  EXPECT_EQ(record.format_version(), 2U);
   EXPECT_EQ(record.pool_id(), kPoolId);
   EXPECT_EQ(record.durability(), DURABILITY_SYNC);
   EXPECT_GE(record.created_unix_us(), before_us);
   EXPECT_THAT(Must(storage_->List("")),
               ElementsAre("intents", "lease", "meta", "pool.pb", "volumes"));
   const auto intents = Must(storage_->Open("intents", {.read_only = true}));
-  EXPECT_EQ(Must(intents->SizeBytes()), limits::kIntentSlots * limits::kBlockBytes);
-  EXPECT_EQ(Must(intents->AllocatedBytes()), limits::kIntentSlots * limits::kBlockBytes);
+  EXPECT_EQ(Must(intents->SizeBytes()), kRingBytes);
+  EXPECT_EQ(Must(intents->AllocatedBytes()), kRingBytes);
 }
 
 TEST_F(PoolFileTest, EveryPoolHasAnIdOfItsOwn) {
@@ -101,14 +103,72 @@ TEST_F(PoolFileTest, AnotherLengthIsDetected) {
 
 TEST_F(PoolFileTest, ANewerFormatIsNotTakenForAGarbledOne) {
   PoolRecord record;
-  record.set_format_version(2);
+  record.set_format_version(3);
   SealedBytes sealed;
   sealed.set_payload(record.SerializeAsString());
   sealed.set_xxh3(Checksum64(BytesOf(sealed.payload())));
   Write("pool.pb", sealed.SerializeAsString());
   const absl::Status status = ReadPool(*storage_).status();
   EXPECT_CODE(status, kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("format 2"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("format 3"));
+}
+
+class OldPool : public testing::Test {
+ protected:
+  // A pool of format 1, as an older program has made it.
+  static void Make(sim::SimMachine& machine) {
+    ASSERT_OK(InitPool(machine.storage(), DURABILITY_SYNC, machine.runtime(), kPoolId));
+    PoolRecord record = Must(ReadPool(machine.storage()));
+    record.set_format_version(1);
+    SealedBytes sealed;
+    sealed.set_payload(record.SerializeAsString());
+    sealed.set_xxh3(Checksum64(BytesOf(sealed.payload())));
+    const std::unique_ptr<File> file = Must(machine.storage().Open(kPoolPath, {}));
+    ASSERT_OK(file->Write(0, BytesOf(sealed.SerializeAsString()), WriteMode::kDurable));
+    const std::unique_ptr<File> intents = Must(machine.storage().Open(kIntentsPath, {}));
+    ASSERT_OK(intents->Truncate(kOldBytes));
+    ASSERT_OK(intents->Sync());
+  }
+  static constexpr uint64_t kOldBytes = 256 * limits::kBlockBytes;
+};
+
+TEST_F(OldPool, IsReadAndGrowsWithItsRing) {
+  sim::SimMachine machine(1);
+  machine.runtime().Run([&] {
+    Make(machine);
+    EXPECT_EQ(Must(ReadPool(machine.storage())).format_version(), 1u);
+    ASSERT_OK(RenewIntents(machine.storage()));
+    const PoolRecord record = Must(ReadPool(machine.storage()));
+    EXPECT_EQ(record.format_version(), 2u);
+    EXPECT_EQ(record.pool_id(), kPoolId);
+    EXPECT_EQ(record.durability(), DURABILITY_SYNC);
+  });
+  EXPECT_EQ(machine.storage().Peek(kIntentsPath), std::vector<std::byte>(kRingBytes));
+}
+
+// After a power cut at any step there is the old ring or the new one, and growing can begin again.
+TEST_F(OldPool, ACrashWhileItGrowsLeavesTheOldRingOrTheNewOne) {
+  bool crashed = true;
+  int old_rings = 0;
+  for (uint64_t step = 1; crashed; ++step) {
+    for (uint64_t seed = 0; seed < 5; ++seed) {
+      sim::SimMachine machine(seed);
+      machine.runtime().Run([&] { Make(machine); });
+      machine.steps().CrashAt(machine.steps().count() + step, sim::CrashKind::kPower);
+      machine.runtime().Run([&] { RenewIntents(machine.storage()).IgnoreError(); });
+      crashed = machine.steps().crashed();
+      machine.Restart();
+      machine.runtime().Run([&] {
+        const uint64_t size = machine.storage().Peek(kIntentsPath).size();
+        ASSERT_TRUE(size == kOldBytes || size == kRingBytes) << size;
+        old_rings += size == kOldBytes;
+        ASSERT_EQ(Must(ReadPool(machine.storage())).pool_id(), kPoolId);
+        ASSERT_OK(RenewIntents(machine.storage()));
+        ASSERT_EQ(Must(ReadPool(machine.storage())).format_version(), 2u);
+      });
+    }
+  }
+  EXPECT_GT(old_rings, 10);
 }
 
 // After a power cut at any step the directory is a pool, or making one can begin again.
@@ -137,8 +197,7 @@ TEST(PoolCrashTest, ACrashLeavesAPoolOrNone) {
         for (const char* path : {"volumes", "meta", "lease"}) {
           ASSERT_TRUE(Must(machine.storage().Exists(path)));
         }
-        ASSERT_EQ(machine.storage().Peek("intents").size(),
-                  limits::kIntentSlots * limits::kBlockBytes);
+        ASSERT_EQ(machine.storage().Peek("intents").size(), kRingBytes);
       });
     }
   }

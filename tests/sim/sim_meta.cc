@@ -15,9 +15,8 @@ class SimMetaStore final : public MetaStore {
   absl::Status Write(const MetaBatch& batch, Durable durable) override;
   absl::StatusOr<std::optional<std::string>> Get(Column column,
                                                  const std::string& key) const override;
-  absl::Status Scan(
-      Column column, const std::string& prefix,
-      const std::function<bool(const std::string&, const std::string&)>& visit) const override;
+  absl::Status ScanFrom(Column column, const std::string& prefix, const std::string& first_key,
+                        const Visit& visit) const override;
   uint64_t LatestSequence() const override { return medium_.visible_; }
   uint64_t SyncedSequence() const override { return medium_.durable_; }
 
@@ -55,13 +54,12 @@ absl::StatusOr<std::optional<std::string>> SimMetaStore::Get(Column column,
   return at->second;
 }
 
-absl::Status SimMetaStore::Scan(
-    Column column, const std::string& prefix,
-    const std::function<bool(const std::string&, const std::string&)>& visit) const {
+absl::Status SimMetaStore::ScanFrom(Column column, const std::string& prefix,
+                                    const std::string& first_key, const Visit& visit) const {
   BATON_RETURN_IF_ERROR(medium_.steps_.CheckAlive(boot_));
   std::vector<std::pair<std::string, std::string>> found;  // a snapshot, as in RocksDB
   const SimMeta::Rows& rows = RowsOf(column);
-  for (auto at = rows.lower_bound(prefix); at != rows.end(); ++at) {
+  for (auto at = rows.lower_bound(first_key); at != rows.end(); ++at) {
     if (!at->first.starts_with(prefix)) break;
     found.push_back(*at);
   }

@@ -25,6 +25,7 @@ class SimStorage final : public Storage {
   struct Options {
     uint64_t capacity_bytes = limits::kGiB;
     IoAlignment direct_alignment = {kSectorBytes, kSectorBytes};
+    bool writes_end_with_process = true;
   };
 
   explicit SimStorage(Steps& steps) : SimStorage(steps, Options{}) {}
@@ -41,6 +42,7 @@ class SimStorage final : public Storage {
   absl::Status WriteSideBySide(std::span<const SideWrite> writes) override;
   absl::StatusOr<uint64_t> FreeBytes() const override;
   absl::StatusOr<uint64_t> TotalBytes() const override;
+  bool WritesEndWithProcess() const override { return options_.writes_end_with_process; }
 
   // ---- for tests; no steps ----
   // Once the crashed tasks have ended: what `kind` leaves.

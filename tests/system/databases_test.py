@@ -72,7 +72,8 @@ class Sqlite(DatabaseTest):
         def write():
             connection = sqlite3.connect(database)
             connection.execute(f"PRAGMA journal_mode={journal}")
-            connection.execute("PRAGMA synchronous=FULL")
+            # EXTRA: in the mode delete a commit is durable only once the directory is synced.
+            connection.execute("PRAGMA synchronous=EXTRA")
             connection.execute("CREATE TABLE log (id INTEGER PRIMARY KEY, filling BLOB)")
             connection.execute("CREATE INDEX by_filling ON log (filling)")
             while not end.is_set():

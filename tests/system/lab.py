@@ -129,6 +129,12 @@ def aligned_block(length=4 * KIB):
     return memory
 
 
+def overwrite(path, content):
+    """Puts bytes at the beginning of a volume, which cannot be truncated."""
+    with open(path, "r+b", buffering=0) as file:
+        assert file.write(content) == len(content)
+
+
 def copy_sparse(source, target):
     run("cp", "--sparse=always", source, target)
 
@@ -163,6 +169,13 @@ def children_of(pid):
         text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
         return [int(word) for word in text.split()]
     return []
+
+
+def name_of(pid):
+    """Of its program, the first 15 characters; "" when it is gone."""
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
+    return ""
 
 
 def is_alive(pid):
@@ -294,12 +307,17 @@ class Controller:
     def wait_restarted(self, pid, timeout=30):
         """Until another process than `pid` serves. Returns its status."""
         def status():
-            result = self.run("--json", "status", check=False)
-            if result.returncode not in (0, DEGRADED):
-                return None
-            answer = json.loads(result.stdout)
-            return answer if answer["pid"] not in (0, pid) else None
+            answer = self.try_status()
+            return answer if answer and answer["pid"] not in (0, pid) else None
         return wait_until(status, timeout=timeout, what="a restart")
+
+    def try_status(self, timeout=10):
+        """`status`, or None when there is nobody who answers in time."""
+        try:
+            result = self.run("--json", "status", check=False, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            return None
+        return json.loads(result.stdout) if result.returncode in (0, DEGRADED) else None
 
     def kill_keeper(self):
         """SIGKILL to the keeper alone; the controller goes on. start() makes another keeper."""

@@ -1,17 +1,15 @@
-#include "fs/log_limiter.h"
+#include "engine/base/log_limiter.h"
 
-#include "fs/settings.h"
-
-namespace baton::fs {
+namespace baton {
 
 std::optional<uint64_t> LogLimiter::Admit() {
   const absl::Duration now = runtime_.BootTime();
   absl::MutexLock lock(&mutex_);
   if (now >= period_end_) {
-    period_end_ = now + kLogPeriod;
+    period_end_ = now + period_;
     lines_ = 0;
   }
-  if (lines_ == kLogLinesPerPeriod) {
+  if (lines_ == lines_per_period_) {
     ++left_out_;
     return std::nullopt;
   }
@@ -19,4 +17,4 @@ std::optional<uint64_t> LogLimiter::Admit() {
   return std::exchange(left_out_, 0);
 }
 
-}  // namespace baton::fs
+}  // namespace baton

@@ -1,21 +1,25 @@
-// Keeps a kind of log line that applications can provoke from flooding the log.
+// Keeps a kind of log line that others can provoke from flooding the log.
 #pragma once
 
+#include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
 #include <spdlog/spdlog.h>
 
+#include <cstdint>
 #include <optional>
 #include <utility>
 
 #include "engine/base/runtime.h"
 
-namespace baton::fs {
+namespace baton {
 
-// Lets kLogLinesPerPeriod lines through in each kLogPeriod; the first line of a later period says
-// how many were left out. Thread-safe.
+// Lets `lines` lines through in each `period`; the first line of a later period says how many were
+// left out. Thread-safe.
 class LogLimiter {
  public:
-  explicit LogLimiter(Runtime& runtime) : runtime_(runtime) {}
+  LogLimiter(Runtime& runtime, int lines, absl::Duration period)
+      : runtime_(runtime), lines_per_period_(lines), period_(period) {}
 
   template <typename... Args>
   void Warn(fmt::format_string<Args...> format, Args&&... args) {
@@ -34,10 +38,12 @@ class LogLimiter {
 
  private:
   Runtime& runtime_;
+  const int lines_per_period_;
+  const absl::Duration period_;
   absl::Mutex mutex_;
   absl::Duration period_end_ ABSL_GUARDED_BY(mutex_);
   int lines_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t left_out_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-}  // namespace baton::fs
+}  // namespace baton

@@ -1,12 +1,14 @@
-#include "fs/log_limiter.h"
+#include "engine/base/log_limiter.h"
 
 #include <gtest/gtest.h>
 
 #include "engine/base/system_runtime.h"
-#include "fs/settings.h"
 
-namespace baton::fs {
+namespace baton {
 namespace {
+
+constexpr int kLines = 10;
+constexpr absl::Duration kPeriod = absl::Seconds(10);
 
 class ManualClock final : public Runtime {
  public:
@@ -23,14 +25,14 @@ class ManualClock final : public Runtime {
 
 TEST(LogLimiterTest, LetsSomeLinesThroughAndCountsTheRest) {
   ManualClock clock;
-  LogLimiter limiter(clock);
-  for (int i = 0; i < kLogLinesPerPeriod; ++i) EXPECT_EQ(limiter.Admit(), 0u);
+  LogLimiter limiter(clock, kLines, kPeriod);
+  for (int i = 0; i < kLines; ++i) EXPECT_EQ(limiter.Admit(), 0u);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(limiter.Admit(), std::nullopt);
 
-  clock.now += kLogPeriod;
+  clock.now += kPeriod;
   EXPECT_EQ(limiter.Admit(), 3u) << "the first line of the next period says what is missing";
   EXPECT_EQ(limiter.Admit(), 0u);
 }
 
 }  // namespace
-}  // namespace baton::fs
+}  // namespace baton

@@ -1,0 +1,228 @@
+#include "cli/node/pair.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "cli/node/pair_codec.h"
+#include "engine/base/status.h"
+
+namespace baton {
+namespace {
+
+constexpr size_t kMaxNotes = 200;
+constexpr absl::Duration kStopLimit = absl::Seconds(15);
+// An epoch that began less than this ago: its owner before may have met the same error.
+constexpr absl::Duration kYoung = absl::Seconds(2);
+constexpr absl::Duration kHeardLately = absl::Milliseconds(500);
+// How long a command waits for an owner where there is none.
+constexpr absl::Duration kOwnerPatience = absl::Seconds(10);
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Pair>> Pair::Make(Options options, Hooks hooks) {
+  BATON_RETURN_IF_ERROR(ha::CheckCoordinatorOptions(options.coordinator));
+  return std::unique_ptr<Pair>(new Pair(std::move(options), std::move(hooks)));
+}
+
+absl::Status Pair::Start() {
+  BATON_RETURN_IF_ERROR(StartNetwork());
+  StartThreads();
+  return absl::OkStatus();
+}
+
+Pair::Pair(Options options, Hooks hooks)
+    : options_(std::move(options)),
+      hooks_(std::move(hooks)),
+      runtime_(options_.runtime),
+      served_(options_.local),
+      coordinator_(
+          std::make_unique<ha::Coordinator>(options_.coordinator, options_.runtime.BootTime())) {}
+
+absl::Status Pair::StartNetwork() {
+  BATON_ASSIGN_OR_RETURN(
+      network_,
+      ha::PeerNetwork::Start(
+          runtime_, options_.network,
+          {.on_call = [this](const std::string& peer,
+                             const std::string& request) { return OnCall(peer, request); },
+           .on_heartbeat = [this](const ha::Heartbeat& heartbeat) { OnHeartbeat(heartbeat); },
+           .on_connection = {},
+           .on_forward_connection = {},
+           .forward_target = &served_}));
+  for (const auto& [peer, address] : options_.network.peers) {
+    remotes_[peer] = std::make_unique<RemoteVolumes>(*network_, peer);
+  }
+  return absl::OkStatus();
+}
+
+void Pair::StartThreads() {
+  watch_ = std::make_unique<StorageWatch>(
+      StorageWatch::Options{.runtime = runtime_,
+                            .pool = options_.pool,
+                            .pool_id = options_.pool_id,
+                            .node = options_.identity.node,
+                            .every = options_.lease_times.poll},
+      StorageWatch::Handlers{.on_lease = [this](const std::optional<LeaseRecord>& record,
+                                                absl::Duration began) { OnLease(record, began); },
+                             .on_certificate =
+                                 [this](const DeathCertificate& certificate) {
+                                   Post(ha::event::Certificate{.node = certificate.node(),
+                                                               .epoch = certificate.epoch()});
+                                 }});
+  tenures_ = std::make_unique<Worker>(runtime_, "tenure");
+  orders_ = std::make_unique<Worker>(runtime_, "peer-orders");
+  fences_ = std::make_unique<Worker>(runtime_, "fence");
+  watch_->Start();
+  follower_ = runtime_.StartThread("standby-view", [this] { FollowOwner(); });
+  thread_ = runtime_.StartThread("pair", [this] { Run(); });
+}
+
+Pair::~Pair() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+    changed_.SignalAll();
+  }
+  thread_.reset();
+  follower_.reset();
+  fences_.reset();
+  orders_.reset();
+  tenures_.reset();
+  watch_.reset();
+  network_.reset();
+}
+
+absl::Status Pair::Stop() {
+  Post(ha::event::Shutdown{});
+  absl::MutexLock lock(&mutex_);
+  const absl::Duration deadline = runtime_.BootTime() + kStopLimit;
+  while (!ended_ && runtime_.BootTime() < deadline) {
+    runtime_.WaitUntil(changed_, mutex_, deadline);
+  }
+  return ended_ ? *ended_ : absl::AbortedError("the pool was not sealed in time");
+}
+
+PairStatus Pair::Describe() const {
+  const absl::Duration now = runtime_.BootTime();
+  PairStatus status;
+  std::shared_ptr<StandbyView> known;
+  {
+    absl::MutexLock lock(&mutex_);
+    status = status_;
+    known = view_;
+    for (const auto& [alarm, text] : alarms_) {
+      status.alarms.push_back(fmt::format("{}: {}", ha::Name(alarm), text));
+    }
+    for (const auto& [name, volumes] : remotes_) {
+      PeerStatus& peer = status.peers.emplace_back();
+      peer.name = name;
+      const auto seen = peers_.find(name);
+      if (seen == peers_.end()) continue;
+      peer.heard = now - seen->second.heard;
+      peer.state = seen->second.last.state();
+      peer.epoch = seen->second.last.epoch();
+      peer.health = seen->second.last.health();
+      peer.owner = seen->second.last.owner();
+    }
+  }
+  for (PeerStatus& peer : status.peers) peer.connected = network_->connected(peer.name);
+  status.takeover = ha::Name(options_.coordinator.takeover);
+  status.storage = watch_->Health();
+  status.total_bytes = watch_->total_bytes();
+  status.free_bytes = watch_->free_bytes();
+  status.counters = network_->counters();
+  if (known != nullptr && !status.is_owner) {
+    status.lag = known->Lag();
+    status.warm = known->ListWarm();
+  }
+  return status;
+}
+
+void Pair::Note(const std::string& kind, const std::string& text) {
+  spdlog::info("{}: {}", kind, text);
+  {
+    absl::MutexLock lock(&mutex_);
+    if (notes_.size() == kMaxNotes) notes_.pop_front();
+    notes_.emplace_back(kind, text);
+    if (!status_.is_owner) return;
+  }
+  tenures_->Do([this] { RecordNotes(); });
+}
+
+bool Pair::WaitForOwner(absl::Duration deadline, std::string& owner) {
+  absl::MutexLock lock(&mutex_);
+  while (!status_.serves && !stopping_ && runtime_.BootTime() < deadline) {
+    runtime_.WaitUntil(changed_, mutex_, deadline);
+  }
+  owner = status_.owner;
+  return status_.serves;
+}
+
+absl::StatusOr<std::string> Pair::AskOwner(const std::string& request, absl::Duration timeout) {
+  pair::Call call;
+  call.set_control(request);
+  const absl::Duration deadline = runtime_.BootTime() + std::min(timeout, kOwnerPatience);
+  std::string owner;
+  while (WaitForOwner(deadline, owner)) {
+    if (owner == options_.identity.node) break;
+    const absl::StatusOr<pair::Answer> answer = Call(owner, call, timeout);
+    if (answer.ok()) return answer->control();
+    // It has just given the epoch back, and nothing was done.
+    if (!absl::IsAborted(answer.status()) || runtime_.BootTime() >= deadline) {
+      return answer.status();
+    }
+  }
+  return absl::UnavailableError("no controller owns the pool at the moment: try again");
+}
+
+absl::StatusOr<PairStatus> Pair::HandOver(const std::string& to, absl::Duration timeout) {
+  const PairStatus before = Describe();
+  const absl::Duration deadline = runtime_.BootTime() + timeout;
+  {
+    absl::MutexLock lock(&mutex_);
+    refusal_.clear();
+  }
+  Post(ha::event::Handover{to});
+  absl::MutexLock lock(&mutex_);
+  while (runtime_.BootTime() < deadline && !stopping_) {
+    if (!refusal_.empty()) return absl::FailedPreconditionError(refusal_);
+    if (status_.serves && status_.epoch > before.epoch) {
+      if (!status_.is_owner) return status_;
+      return absl::FailedPreconditionError(
+          "no other controller claimed the pool, so this one owns it again; see `baton status`");
+    }
+    runtime_.WaitUntil(changed_, mutex_, deadline);
+  }
+  return absl::DeadlineExceededError("no other controller owns the pool yet; see `baton status`");
+}
+
+absl::StatusOr<PairStatus> Pair::TakeOver(bool owner_is_dead, absl::Duration timeout) {
+  const absl::Duration deadline = runtime_.BootTime() + timeout;
+  Post(ha::event::OperatorTakeover{owner_is_dead});
+  absl::MutexLock lock(&mutex_);
+  while (!status_.is_owner && !stopping_ && runtime_.BootTime() < deadline) {
+    runtime_.WaitUntil(changed_, mutex_, deadline);
+  }
+  if (status_.is_owner) return status_;
+  return absl::DeadlineExceededError(
+      "this controller does not own the pool yet; see `baton status`");
+}
+
+bool Pair::StorageFailed(const absl::Status& status) {
+  bool is_other_fit = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    const absl::Duration now = runtime_.BootTime();
+    if (now - served_since_ < kYoung) return false;
+    for (const auto& [name, peer] : peers_) {
+      is_other_fit |= now - peer.heard < kHeardLately && peer.last.eligible();
+    }
+  }
+  if (!is_other_fit) return false;
+  hooks_.fault(Annotate(absl::AbortedError(Message(status)), "the storage of this node fails"));
+  return true;
+}
+
+}  // namespace baton

@@ -1,0 +1,236 @@
+// This controller's part in the pair: who owns the pool, and what follows from that.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/node/pair.pb.h"
+#include "cli/node/pair_status.h"
+#include "cli/node/remote_volumes.h"
+#include "cli/node/router.h"
+#include "cli/node/served_volumes.h"
+#include "cli/node/storage_watch.h"
+#include "cli/node/tenure.h"
+#include "cli/node/worker.h"
+#include "engine/standby_view.h"
+#include "ha/core/coordinator.h"
+#include "ha/io/peer_network.h"
+
+namespace baton {
+
+// The shell around the coordinator: tells it what happens and does what it asks for. One thread
+// decides; what may take long is done by others.
+//
+//   storage-watch  looks at the lease; storage may hang, this thread alone waits for it
+//   pair           takes events to the coordinator, beats, routes the mount's requests
+//   tenure         claims, recovers, seals
+//   peer-orders    asks an owner to stop, offers a handover
+//   fence          runs the fence command
+//   standby-view   follows the owner's metadata
+//
+// Thread-safe.
+class Pair {
+ public:
+  struct Options {
+    Runtime& runtime;
+    Router& router;
+    fs::VolumeDirectory& local;  // the mount's volumes while this controller owns the pool
+    std::string pool;            // the directory
+    std::string pool_id;
+    Durability durability = DURABILITY_NODE;
+    NodeIdentity identity;
+    LeaseTimes lease_times;
+    ha::CoordinatorOptions coordinator;
+    ha::PeerNetwork::Options network;
+    absl::Duration heartbeat = absl::Milliseconds(100);
+    // Turns a node off; OK: it is confirmed to be off.
+    std::function<absl::Status(const std::string& node)> fence;
+  };
+
+  struct Hooks {
+    // This controller serves the tenure's epoch from now on: called before any request is let
+    // through. By the pair's thread.
+    std::function<void(Tenure&)> begin;
+    // The engine is sealed: returns when nobody uses it any more.
+    std::function<void()> end;
+    // A request of `baton` that a peer has passed on to the owner, and its answer. Aborted: this
+    // controller owns nothing, and nothing was done.
+    std::function<absl::StatusOr<std::string>(const std::string& request)> control;
+    // The owner has changed the content of a volume by a command.
+    std::function<void(uint64_t volume_id)> content_changed;
+    // This process must end without waiting for anything.
+    std::function<void(const absl::Status& why)> fault;
+  };
+
+  // InvalidArgument: the coordinator's times contradict each other.
+  static absl::StatusOr<std::unique_ptr<Pair>> Make(Options options, Hooks hooks);
+  // Returns when the network listens; everything else follows. Errors: PeerNetwork::Start.
+  absl::Status Start();
+  ~Pair();
+  Pair(const Pair&) = delete;
+  Pair& operator=(const Pair&) = delete;
+
+  // The orderly end: an owner seals and gives the epoch back. What waits for an owner goes on
+  // waiting. Aborted: sealing failed, or took too long.
+  absl::Status Stop();
+
+  PairStatus Describe() const;
+
+  // Something for the events of the pool; kept until this node is owner.
+  void Note(const std::string& kind, const std::string& text);
+
+  // Asks the owner, for a `baton` of this node. Waits a while for an owner where there is none.
+  // Unavailable: nobody owns the pool, or the owner did not answer.
+  absl::StatusOr<std::string> AskOwner(const std::string& request, absl::Duration timeout);
+  // What this node knows of a pool that another one owns; null: nothing yet.
+  std::shared_ptr<StandbyView> view() const;
+
+  // A planned change of owner, asked of the owner: returns when `to` (empty: whoever is fit) owns
+  // the pool. Refusals are FailedPrecondition; DeadlineExceeded: not in time.
+  absl::StatusOr<PairStatus> HandOver(const std::string& to, absl::Duration timeout);
+  // Asked of a standby in an emergency: this node is to take over by an operator's word.
+  absl::StatusOr<PairStatus> TakeOver(bool owner_is_dead, absl::Duration timeout);
+
+  // ---- the owner's commands reach every controller ----
+  // Every peer checks the volumes of a clone that is about to be created. Unavailable: a peer is
+  // down (it is named), which is no error if `degraded`.
+  absl::Status Prepare(const std::string& source, const std::string& target, uint64_t size_bytes,
+                       bool degraded);
+  // The peers register their plugins. One that is down does so when it is back.
+  void TellActivated(const std::vector<uint64_t>& clones);
+  void TellContentChanged(uint64_t volume_id);
+
+  // The storage has failed under a request of a host. True: the process ends and another
+  // controller takes over; the request waits for that. False where no other one could, and for an
+  // epoch that has just begun: then the next owner has met the same error.
+  bool StorageFailed(const absl::Status& status);
+
+ private:
+  Pair(Options options, Hooks hooks);
+  absl::Status StartNetwork();
+  void StartThreads();
+
+  // ---- pair_loop.cc: the pair's thread ----
+  void Run();
+  void Post(ha::Event event);
+  std::vector<ha::Event> TakeEvents(absl::Duration until);
+  void StepOn(const ha::Event& event);
+  void CheckStorage();
+  void Beat();
+  void Route();
+  void Publish();
+  void Do(const ha::action::AskOwnerToStop& action);
+  void Do(const ha::action::RunFence& action);
+  void Do(const ha::action::Claim& action);
+  void Do(const ha::action::Recover& action);
+  void Do(const ha::action::Serve& action);
+  void Do(const ha::action::Seal& action);
+  void Do(const ha::action::OfferHandover& action);
+  void Do(const ha::action::AnswerStop& action);
+  void Do(const ha::action::RefuseHandover& action);
+  void Do(const ha::action::BecomeStandby& action);
+  void Do(const ha::action::PublishCertificate& action);
+  void Do(const ha::action::RaiseAlarm& action);
+  void Do(const ha::action::ClearAlarm& action);
+  void Do(const ha::action::RecordNote& action);
+  void Do(const ha::action::EndProcess& action);
+
+  // ---- pair_tenure.cc: the tenure's thread ----
+  void Claim(const ha::action::Claim& action);
+  void Recover();
+  absl::Status CheckFeedback(Engine& engine);
+  void Seal();
+  absl::Status SealTenure();
+  void TidyUp();
+  void RecordNotes();
+  void WriteCertificate(const LeaseRecord& record);
+
+  // ---- pair_calls.cc ----
+  void OnLease(const std::optional<LeaseRecord>& record, absl::Duration began);
+  void OnHeartbeat(const ha::Heartbeat& heartbeat);
+  std::string OnCall(const std::string& peer, const std::string& request);
+  absl::StatusOr<pair::Answer> Answer(const std::string& peer, const pair::Call& call);
+  absl::StatusOr<pair::Answer> AnswerControl(const std::string& request);
+  absl::StatusOr<pair::Answer> AnswerPrepare(const pair::Prepare& prepare);
+  absl::StatusOr<pair::Answer> AnswerActivated(const pair::Clones& clones);
+  absl::StatusOr<pair::Answer> AnswerStop(const std::string& peer, uint64_t epoch);
+  absl::StatusOr<pair::Answer> AnswerOffer(const std::string& peer, const pair::Offer& offer);
+  absl::StatusOr<pair::Answer> Call(const std::string& peer, const pair::Call& call,
+                                    absl::Duration timeout);
+  void AskToStop(const std::string& owner, uint64_t epoch);
+  void Offer(const std::string& to, uint64_t epoch);
+  void KeepFeedback(const pair::Feedback& feedback);
+
+  // ---- pair_view.cc: the standby's view ----
+  void FollowOwner();
+  void FollowOnce();
+  absl::Status PollView(PosixStorage& storage);
+
+  bool WaitForOwner(absl::Duration deadline, std::string& owner);
+
+  const Options options_;
+  const Hooks hooks_;
+  Runtime& runtime_;
+  ServedVolumes served_;
+  std::unique_ptr<ha::PeerNetwork> network_;
+  std::map<std::string, std::unique_ptr<RemoteVolumes>> remotes_;  // by peer; never changed
+
+  // Of the pair's thread.
+  std::unique_ptr<ha::Coordinator> coordinator_;
+  absl::Duration next_beat_;
+  absl::Status told_storage_ = absl::UnavailableError("");
+  bool told_storage_once_ = false;
+  const RemoteVolumes* routed_to_ = nullptr;
+  uint64_t routed_epoch_ = 0;
+  bool routed_here_ = false;
+
+  // Of the tenure's thread, while the coordinator says that there is one; read by the pair's thread
+  // between RecoveryEnded and Seal.
+  std::unique_ptr<Tenure> tenure_;
+
+  struct PeerSeen {
+    ha::Heartbeat last;
+    absl::Duration heard;
+  };
+
+  mutable absl::Mutex mutex_;
+  mutable absl::CondVar changed_;  // the status, an answer, the queue
+  std::deque<ha::Event> events_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  PairStatus status_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, PeerSeen> peers_ ABSL_GUARDED_BY(mutex_);
+  std::optional<LeaseRecord> lease_ ABSL_GUARDED_BY(mutex_);
+  std::map<ha::Alarm, std::string> alarms_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::pair<std::string, std::string>> notes_ ABSL_GUARDED_BY(mutex_);
+  std::string refusal_ ABSL_GUARDED_BY(mutex_);  // of a handover that was asked for
+  std::map<std::string, bool> stop_answers_ ABSL_GUARDED_BY(mutex_);  // by who asked
+  pair::Feedback given_ ABSL_GUARDED_BY(mutex_);                      // by our last seal
+  pair::Feedback said_ ABSL_GUARDED_BY(mutex_);  // by the owner before, as it told us
+  uint64_t certificate_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Duration served_since_ ABSL_GUARDED_BY(mutex_);
+  std::optional<absl::Status> ended_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<StandbyView> view_ ABSL_GUARDED_BY(mutex_);
+
+  // Last made, first to go.
+  std::unique_ptr<StorageWatch> watch_;
+  std::unique_ptr<Worker> tenures_;
+  std::unique_ptr<Worker> orders_;
+  std::unique_ptr<Worker> fences_;
+  std::unique_ptr<Thread> follower_;
+  std::unique_ptr<Thread> thread_;
+};
+
+}  // namespace baton

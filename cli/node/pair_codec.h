@@ -1,0 +1,29 @@
+// Calls between controllers as bytes, and errors in them.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <string>
+
+#include "cli/node/pair.pb.h"
+#include "engine/base/status.h"
+
+namespace baton {
+
+inline pair::Answer RefusalOf(const absl::Status& status) {
+  pair::Answer answer;
+  answer.set_code(static_cast<uint32_t>(status.code()));
+  answer.set_message(Message(status));
+  return answer;
+}
+
+inline absl::StatusOr<pair::Answer> ParseAnswer(const std::string& bytes) {
+  pair::Answer answer;
+  if (!answer.ParseFromString(bytes))
+    return absl::InternalError("a garbled answer of a controller");
+  if (answer.code() == 0) return answer;
+  return absl::Status(static_cast<absl::StatusCode>(answer.code()), answer.message());
+}
+
+}  // namespace baton

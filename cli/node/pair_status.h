@@ -1,0 +1,47 @@
+// What a controller knows of the pair: for `status`.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/standby_view.h"
+#include "ha/io/peer_network.h"
+
+namespace baton {
+
+struct PeerStatus {
+  std::string name;
+  bool connected = false;  // calls to it are possible
+  absl::Duration heard =
+      absl::InfiniteDuration();  // since its last heartbeat; InfiniteDuration: never
+  bool owner = false;
+  std::string state;  // of its coordinator
+  uint64_t epoch = 0;
+  std::string health;  // empty: healthy
+};
+
+struct PairStatus {
+  bool is_owner = false;     // this node serves the pool
+  bool serves = false;       // `owner` serves `epoch`, and this node can tell
+  std::string state;         // of the coordinator
+  std::string owner;         // by the lease; empty: nobody
+  uint64_t epoch = 0;        // of the owner
+  std::string proof;         // by which that epoch was claimed, where it is known
+  absl::Duration lease_age;  // since the record was seen to change
+  std::string takeover;      // auto, fenced-only, manual
+  std::vector<std::string> alarms;
+  std::vector<PeerStatus> peers;
+  absl::Status storage;
+  uint64_t total_bytes = 0;  // of the storage, when it was looked at last
+  uint64_t free_bytes = 0;
+  ha::PeerCounters counters;
+  std::optional<ViewLag> lag;  // of a standby
+  std::vector<WarmStatus> warm;
+};
+
+}  // namespace baton

@@ -1,0 +1,65 @@
+// What a standby does between changes of owner: it follows the pool's metadata.
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "cli/node/pair.h"
+#include "engine/base/status.h"
+
+namespace baton {
+namespace {
+
+constexpr absl::Duration kPollPeriod = absl::Milliseconds(100);
+
+}  // namespace
+
+void Pair::FollowOwner() {
+  absl::MutexLock lock(&mutex_);
+  while (!stopping_) {
+    mutex_.Unlock();
+    FollowOnce();
+    mutex_.Lock();
+    const absl::Duration next = runtime_.BootTime() + kPollPeriod;
+    while (!stopping_ && runtime_.BootTime() < next) runtime_.WaitUntil(changed_, mutex_, next);
+  }
+}
+
+void Pair::FollowOnce() {
+  options_.router.Reopen();
+  bool is_owner = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    is_owner = status_.is_owner;
+    if (is_owner) view_ = nullptr;
+  }
+  PosixStorage* const storage = watch_->storage();
+  if (is_owner || storage == nullptr || !watch_->Health().ok()) return;
+  const absl::Status polled = PollView(*storage);
+  if (!polled.ok()) spdlog::debug("following the owner: {}", Message(polled));
+}
+
+absl::Status Pair::PollView(PosixStorage& storage) {
+  std::shared_ptr<StandbyView> known = view();
+  if (known == nullptr) {
+    BATON_ASSIGN_OR_RETURN(known, StandbyView::Open({.storage = storage,
+                                                     .pool_directory = storage.directory(),
+                                                     .runtime = runtime_}));
+    absl::MutexLock lock(&mutex_);
+    view_ = known;
+    return absl::OkStatus();
+  }
+  std::optional<LeaseRecord> record;
+  {
+    absl::MutexLock lock(&mutex_);
+    record = lease_;
+  }
+  if (record) known->NoteOwner(record->epoch, record->meta_sequence);
+  return known->Poll();
+}
+
+std::shared_ptr<StandbyView> Pair::view() const {
+  absl::MutexLock lock(&mutex_);
+  return view_;
+}
+
+}  // namespace baton

@@ -1,0 +1,49 @@
+// The volumes of a pool that a peer owns: what the mount of a standby shows.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/node/pair.pb.h"
+#include "fs/volume_directory.h"
+#include "ha/io/peer_network.h"
+
+namespace baton {
+
+// Asks one peer. Whatever the peer cannot answer, because it is not there or not the owner (any
+// more), is Aborted. Thread-safe.
+class RemoteVolumes final : public fs::VolumeDirectory {
+ public:
+  // `network` outlives this and every handle.
+  RemoteVolumes(ha::PeerNetwork& network, std::string peer)
+      : network_(network), peer_(std::move(peer)) {}
+
+  // The epoch that the peer owns. Handles that were opened before do not follow.
+  void SetEpoch(uint64_t epoch) { epoch_ = epoch; }
+  uint64_t epoch() const { return epoch_; }
+  const std::string& peer() const { return peer_; }
+
+  absl::StatusOr<std::vector<fs::VolumeEntry>> List() const override;
+  absl::StatusOr<fs::VolumeEntry> Lookup(const std::string& name) const override;
+  absl::StatusOr<fs::VolumeEntry> Get(uint64_t id) const override;
+  absl::StatusOr<std::shared_ptr<VolumeIo>> Open(uint64_t id) override;
+  absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const override;
+  absl::StatusOr<fs::Capacity> GetCapacity() const override;
+
+  // Tells the owner that the volume is not open here any more.
+  void Close(uint64_t id) const;
+
+ private:
+  absl::StatusOr<pair::Answer> Ask(const pair::Call& call) const;
+
+  ha::PeerNetwork& network_;
+  const std::string peer_;
+  std::atomic<uint64_t> epoch_ = 0;
+};
+
+}  // namespace baton

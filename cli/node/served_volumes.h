@@ -1,0 +1,61 @@
+// The owner's side of the mounts of its peers: what they have open here, and their requests.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/container/flat_hash_map.h>
+#include <absl/synchronization/mutex.h>
+
+#include <memory>
+#include <string>
+
+#include "cli/node/pair.pb.h"
+#include "fs/volume_directory.h"
+#include "ha/io/forward.h"
+
+namespace baton {
+
+// Thread-safe. A request allocates nothing once its volume is open.
+class ServedVolumes final : public ha::ForwardTarget {
+ public:
+  // `local` outlives this.
+  explicit ServedVolumes(fs::VolumeDirectory& local) : local_(local) {}
+
+  // This controller owns `epoch`, and serves requests for it.
+  void Begin(uint64_t epoch);
+  // Everything is Aborted from now on and nothing is open any more. Calls that are under way end
+  // with the engine's.
+  void End();
+
+  // A call about volumes, of a peer; Aborted while this controller owns nothing.
+  absl::StatusOr<pair::Answer> Answer(const std::string& peer, const pair::Call& call);
+  // What the peer had open is closed: it is gone, or another process.
+  void Forget(const std::string& peer);
+
+  absl::Status Read(const std::string& peer, const ha::ForwardScope& scope, uint64_t offset,
+                    MutableBytes out) override;
+  absl::Status Write(const std::string& peer, const ha::ForwardScope& scope, uint64_t offset,
+                     Bytes data) override;
+  absl::Status Flush(const std::string& peer, const ha::ForwardScope& scope) override;
+  absl::Status Discard(const std::string& peer, const ha::ForwardScope& scope, uint64_t offset,
+                       uint64_t length_bytes) override;
+
+ private:
+  using Io = std::shared_ptr<VolumeIo>;
+  using Volumes = absl::flat_hash_map<uint64_t, Io>;
+
+  // The volume as `peer` has it open, opened now if it is not. Aborted: another epoch.
+  absl::StatusOr<Io> Find(const std::string& peer, const ha::ForwardScope& scope);
+  absl::StatusOr<Io> Open(const std::string& peer, uint64_t epoch, uint64_t id);
+  absl::StatusOr<pair::Answer> ListVolumes() const;
+  absl::StatusOr<pair::Answer> OpenFor(const std::string& peer, uint64_t id);
+  absl::StatusOr<pair::Answer> CloseFor(const std::string& peer, uint64_t id);
+  absl::StatusOr<pair::Answer> NextData(const pair::Place& place) const;
+  absl::StatusOr<pair::Answer> GetCapacity() const;
+
+  fs::VolumeDirectory& local_;
+  mutable absl::Mutex mutex_;
+  uint64_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;  // 0: none
+  absl::flat_hash_map<std::string, Volumes> open_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace baton

@@ -1,0 +1,62 @@
+// A thread that does one thing after another.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "engine/base/runtime.h"
+
+namespace baton {
+
+// Thread-safe.
+class Worker {
+ public:
+  Worker(Runtime& runtime, const std::string& name) : runtime_(runtime) {
+    thread_ = runtime.StartThread(name, [this] { Run(); });
+  }
+  // Waits for what is being done; what has not begun is dropped.
+  ~Worker() {
+    {
+      absl::MutexLock lock(&mutex_);
+      stopping_ = true;
+      changed_.Signal();
+    }
+    thread_.reset();
+  }
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  void Do(std::function<void()> job) {
+    absl::MutexLock lock(&mutex_);
+    jobs_.push_back(std::move(job));
+    changed_.Signal();
+  }
+
+ private:
+  void Run() {
+    while (std::function<void()> job = Next()) job();
+  }
+  std::function<void()> Next() {
+    absl::MutexLock lock(&mutex_);
+    while (jobs_.empty() && !stopping_) runtime_.Wait(changed_, mutex_);
+    if (stopping_) return nullptr;
+    std::function<void()> job = std::move(jobs_.front());
+    jobs_.pop_front();
+    return job;
+  }
+
+  Runtime& runtime_;
+  absl::Mutex mutex_;
+  absl::CondVar changed_;
+  std::deque<std::function<void()>> jobs_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::unique_ptr<Thread> thread_;
+};
+
+}  // namespace baton

@@ -1,0 +1,56 @@
+#include "cli/pair_setup.h"
+
+#include <utility>
+
+#include "cli/coordinator_options.h"
+#include "engine/base/status.h"
+
+namespace baton {
+namespace {
+
+absl::StatusOr<ha::PeerSecurity> SecurityOf(const PairOptions& pair) {
+  ha::PeerSecurity security;
+  security.insecure = pair.insecure;
+  if (pair.insecure) return security;
+  BATON_ASSIGN_OR_RETURN(security.keys, ha::ReadKeyFile(pair.key));
+  BATON_ASSIGN_OR_RETURN(security.allowed, ha::AllowedKeys::Read(pair.allowed_keys));
+  return security;
+}
+
+absl::StatusOr<ha::PeerNetwork::Options> NetworkOptionsOf(const DaemonOptions& options,
+                                                          const PairParts& parts) {
+  ha::PeerNetwork::Options network;
+  network.node = options.node;
+  network.pool_id = parts.pool.pool_id();
+  network.listen = options.pair.listen;
+  for (const PeerAddress& peer : options.pair.peers) network.peers[peer.node] = peer.address;
+  BATON_ASSIGN_OR_RETURN(network.security, SecurityOf(options.pair));
+  return network;
+}
+
+}  // namespace
+
+absl::StatusOr<Pair::Options> PairOptionsOf(const DaemonOptions& options, PairParts parts) {
+  if (parts.pool.durability() == DURABILITY_NONE) {
+    return absl::FailedPreconditionError(
+        "the pool has durability none: its writes stay in this node's memory, so that no other "
+        "controller can take over; use it without peers, or make one with durability node");
+  }
+  BATON_ASSIGN_OR_RETURN(ha::PeerNetwork::Options network, NetworkOptionsOf(options, parts));
+  return Pair::Options{.runtime = parts.runtime,
+                       .router = parts.router,
+                       .local = parts.local,
+                       .pool = options.pool,
+                       .pool_id = parts.pool.pool_id(),
+                       .durability = parts.pool.durability(),
+                       .identity = parts.identity,
+                       .lease_times = options.lease,
+                       .coordinator = MakeCoordinatorOptions(options, parts.certificate_counts),
+                       .network = std::move(network),
+                       .heartbeat = options.pair.heartbeat,
+                       .fence = [command = options.pair.fence](const std::string& node) {
+                         return RunFenceCommand(command, node).status();
+                       }};
+}
+
+}  // namespace baton

@@ -1,0 +1,24 @@
+// A pair as the command line and the configuration describe it.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include "cli/daemon_options.h"
+#include "cli/node/pair.h"
+#include "engine/base/model.pb.h"
+
+namespace baton {
+
+struct PairParts {
+  Runtime& runtime;
+  Router& router;
+  fs::VolumeDirectory& local;
+  const PoolRecord& pool;
+  const NodeIdentity& identity;
+  bool certificate_counts = false;
+};
+
+// Reads the key files. REQUIRES: options.pair is not alone.
+absl::StatusOr<Pair::Options> PairOptionsOf(const DaemonOptions& options, PairParts parts);
+
+}  // namespace baton

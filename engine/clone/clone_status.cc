@@ -1,0 +1,80 @@
+#include "engine/clone/clone_status.h"
+
+#include <algorithm>
+
+#include "engine/base/limits.h"
+#include "engine/base/status.h"
+#include "engine/clone/state.h"
+
+namespace baton {
+
+CloneStatus MakeCloneStatus(const RelationRecord& record, const Residual& residual,
+                            uint64_t copies_total) {
+  CloneStatus view;
+  view.set_id(record.id());
+  view.set_source(record.source());
+  view.set_target(record.target());
+  view.set_state(Name(record.state()));
+  view.set_extent_bytes(record.extent_bytes());
+  view.set_size_bytes(record.size_bytes());
+  const uint64_t total = GeometryOf(record).extents();
+  view.set_extents_total(total);
+  view.set_extents_copied(total - residual.extents_residual());
+  view.set_extents_pending(residual.extents_pending());
+  view.set_extents_copying(residual.extents_copying());
+  view.set_extents_landing(residual.extents_landing());
+  view.set_copies_total(copies_total);
+  view.set_certificate(record.certificate());
+  view.set_error(record.error());
+  view.set_rate_bytes_per_second(record.rate_bytes_per_second());
+  view.set_on_error(record.on_error() == FAIL_WRITE ? "fail-write" : "fail-clone");
+  view.set_created_unix_us(record.created_unix_us());
+  view.set_started_unix_us(record.started_unix_us());
+  view.set_completed_unix_us(record.completed_unix_us());
+  return view;
+}
+
+void AddRun(ExtentSpan span, ExtentRuns& runs) {
+  if (span.count == 0 || static_cast<size_t>(runs.size()) >= limits::kMaxRunsShown) return;
+  ExtentRun& run = *runs.Add();
+  run.set_first(span.first);
+  run.set_count(span.count);
+}
+
+void AddPendingRuns(const Bitmap& copied, const std::vector<ExtentSpan>& taken, ExtentRuns& runs) {
+  auto other = taken.begin();
+  for (uint64_t first = 0; (first = copied.NextClear(first, copied.bits())) < copied.bits();) {
+    while (other != taken.end() && other->end() <= first) ++other;
+    if (other != taken.end() && other->first <= first) {
+      first = other->end();
+      continue;
+    }
+    uint64_t end = copied.NextSet(first, copied.bits());
+    if (other != taken.end()) end = std::min(end, other->first);
+    AddRun({first, end - first}, runs);
+    first = end;
+  }
+}
+
+void SetResidualSum(const RelationRecord& record, uint64_t left, Residual& residual) {
+  residual.set_extents_residual(left);
+  residual.set_bytes_residual(std::min(record.size_bytes(), left * record.extent_bytes()));
+}
+
+absl::Status NoSuchClone(uint64_t id) {
+  return Error(absl::StatusCode::kNotFound, "there is no clone {}; `baton clone list` shows all",
+               id);
+}
+
+absl::Status NoSuchClone(const std::string& id_or_target) {
+  return Error(absl::StatusCode::kNotFound,
+               "there is no clone with the id or the target {}; `baton clone list` shows all",
+               id_or_target);
+}
+
+absl::Status NoSuchVolume(const std::string& name) {
+  return Error(absl::StatusCode::kNotFound, "there is no volume {}; `baton volume list` shows all",
+               name);
+}
+
+}  // namespace baton

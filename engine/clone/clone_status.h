@@ -1,0 +1,36 @@
+// What is shown of a clone: the same words on an owner and on a standby.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <string>
+#include <vector>
+
+#include "engine/base/model.pb.h"
+#include "engine/clone/bitmap.h"
+#include "engine/clone/extents.h"
+
+namespace baton {
+
+using ExtentRuns = google::protobuf::RepeatedPtrField<ExtentRun>;
+
+inline Geometry GeometryOf(const RelationRecord& record) {
+  return {record.size_bytes(), record.extent_bytes()};
+}
+
+CloneStatus MakeCloneStatus(const RelationRecord& record, const Residual& residual,
+                            uint64_t copies_total);
+
+// Appends `span`, unless it is empty or there are limits::kMaxRunsShown already.
+void AddRun(ExtentSpan span, ExtentRuns& runs);
+// The clear bits of `copied` that no span of `taken` (ascending) covers.
+void AddPendingRuns(const Bitmap& copied, const std::vector<ExtentSpan>& taken, ExtentRuns& runs);
+// Sets the sum: `left` extents.
+void SetResidualSum(const RelationRecord& record, uint64_t left, Residual& residual);
+
+// NotFound, in the words that every controller uses.
+absl::Status NoSuchClone(uint64_t id);
+absl::Status NoSuchClone(const std::string& id_or_target);
+absl::Status NoSuchVolume(const std::string& name);
+
+}  // namespace baton

@@ -1,0 +1,60 @@
+// What the ring of a pool proves when the pool is opened.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "engine/clone/clone_run.h"
+#include "engine/clone/intent_log.h"
+#include "engine/meta/catalog.h"
+
+namespace baton {
+
+// For each extent that a slot names, whose run goes on and whose bit is clear: where its T0 content
+// is in the ring or in the target, whole, the target gets it and the bit is set. Where it is not,
+// the source was never overwritten: slot and data had to be durable first.
+//
+// Running it again after a crash finds and does the same: entries are not touched.
+class SlotRecovery {
+ public:
+  // `buffer`: for data, not smaller than that of an entry.
+  SlotRecovery(IntentLog& log, Catalog& catalog, MutableBytes buffer);
+
+  void AddRun(std::shared_ptr<CloneRun> run);
+
+  // Reads all slots, brings data from the ring to the targets, flushes the targets, sets the bits
+  // in memory and adds them to `batch`, which the caller makes durable before anything else goes
+  // on. DataLoss: a slot is garbled, or newer than the metadata.
+  absl::Status Run(MetaBatch& batch);
+
+  // Runs whose target did not take its data: they have failed, and the caller makes that durable,
+  // together with the batch.
+  const std::map<uint64_t, absl::Status>& failures() const { return failures_; }
+
+ private:
+  // One extent whose bit is clear and whose T0 content a slot vouches for.
+  struct Candidate {
+    std::shared_ptr<CloneRun> run;
+    uint64_t extent = 0;
+    Digest digest;
+    bool in_ring = false;
+    uint64_t entry = 0;
+    uint64_t entry_offset = 0;  // of its data
+  };
+
+  absl::Status CheckNotNewer(const IntentSlot& slot) const;
+  void AddCandidates(uint64_t entry, const IntentSlot& slot);
+  absl::StatusOr<bool> IsProven(const Candidate& candidate);
+  absl::StatusOr<bool> BringFromRing(const Candidate& candidate);
+  void Restore(const Candidate& candidate, MetaBatch& batch);
+
+  IntentLog& log_;
+  Catalog& catalog_;
+  const MutableBytes buffer_;
+  std::map<uint64_t, std::shared_ptr<CloneRun>> runs_;
+  std::vector<Candidate> candidates_;
+  std::map<uint64_t, absl::Status> failures_;
+};
+
+}  // namespace baton

@@ -1,0 +1,164 @@
+#include "ha/io/keys.h"
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/str_split.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <vector>
+
+#include "engine/base/errno_status.h"
+#include "engine/base/limits.h"
+#include "engine/base/names.h"
+#include "engine/base/status.h"
+#include "engine/base/unique_fd.h"
+#include "ha/io/zmq_socket.h"
+
+namespace baton::ha {
+namespace {
+
+constexpr size_t kMaxKeysFileBytes = 64 * limits::kKiB;
+
+absl::Status NewFile(const std::string& path, const std::string& text, mode_t mode) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  if (!fd.valid() && errno == EEXIST) {
+    return Error(absl::StatusCode::kAlreadyExists, "{} is there already; keys are not overwritten",
+                 path);
+  }
+  if (!fd.valid()) return ErrnoStatus(errno, "make", path);
+  const bool written =
+      ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+      ::fchmod(fd.get(), mode) == 0 && ::fsync(fd.get()) == 0;
+  if (written) return absl::OkStatus();
+  const int error = errno;
+  ::unlink(path.c_str());
+  return ErrnoStatus(error, "write", path);
+}
+
+absl::Status SyncFolderOf(const std::string& path) {
+  const std::string folder = (std::filesystem::path(path).parent_path() / ".").string();
+  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid() || ::fsync(fd.get()) != 0) return ErrnoStatus(errno, "sync", folder);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ReadSmallFile(int fd, const std::string& path) {
+  std::string text(kMaxKeysFileBytes + 1, '\0');
+  size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t count = ::read(fd, text.data() + size, text.size() - size);
+    if (count < 0) return ErrnoStatus(errno, "read", path);
+    if (count == 0) break;
+    size += static_cast<size_t>(count);
+  }
+  if (size > kMaxKeysFileBytes) {
+    return Error(absl::StatusCode::kInvalidArgument, "{} is too long for a file of keys", path);
+  }
+  text.resize(size);
+  return text;
+}
+
+// A secret that others can read is none, and one that others can write may be theirs.
+absl::Status CheckPrivate(int fd, const std::string& path) {
+  struct stat file = {};
+  if (::fstat(fd, &file) != 0) return ErrnoStatus(errno, "look at", path);
+  if ((file.st_mode & 077) == 0) return absl::OkStatus();
+  return Error(absl::StatusCode::kPermissionDenied,
+               "{} may be used by others than its owner; make it private with chmod 600", path);
+}
+
+absl::Status CheckPublicKey(const std::string& key) {
+  // Every 40 characters of Z85 are a key; the check is the same for both kinds.
+  return ZmqPublicKey(key).status();
+}
+
+}  // namespace
+
+absl::StatusOr<KeyPair> MakeKeyPair() {
+  BATON_ASSIGN_OR_RETURN(ZmqKeys keys, ZmqMakeKeys());
+  return KeyPair{std::move(keys.public_key), std::move(keys.secret_key)};
+}
+
+absl::Status WriteKeyFiles(const KeyPair& keys, const std::string& path) {
+  const std::string public_path = path + ".pub";
+  BATON_RETURN_IF_ERROR(NewFile(path, keys.secret_key + "\n", 0600));
+  absl::Status status = NewFile(public_path, keys.public_key + "\n", 0644);
+  if (status.ok()) {
+    status = SyncFolderOf(path);
+    if (!status.ok()) ::unlink(public_path.c_str());
+  }
+  if (!status.ok()) ::unlink(path.c_str());
+  return status;
+}
+
+absl::StatusOr<KeyPair> ReadKeyFile(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoStatus(errno, "open", path);
+  BATON_RETURN_IF_ERROR(CheckPrivate(fd.get(), path));
+  BATON_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(fd.get(), path));
+  KeyPair keys;
+  keys.secret_key = std::string(absl::StripAsciiWhitespace(text));
+  absl::StatusOr<std::string> public_key = ZmqPublicKey(keys.secret_key);
+  if (!public_key.ok()) return Annotate(public_key.status(), path);
+  keys.public_key = *std::move(public_key);
+  return keys;
+}
+
+absl::StatusOr<AllowedKeys> AllowedKeys::Read(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoStatus(errno, "open", path);
+  BATON_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(fd.get(), path));
+  absl::StatusOr<AllowedKeys> keys = Parse(text);
+  if (!keys.ok()) return Annotate(keys.status(), path);
+  return keys;
+}
+
+absl::StatusOr<AllowedKeys> AllowedKeys::Parse(const std::string& text) {
+  AllowedKeys keys;
+  int number = 0;
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    ++number;
+    const std::string content(absl::StripAsciiWhitespace(line));
+    if (content.empty() || content.front() == '#') continue;
+    const std::vector<std::string> words =
+        absl::StrSplit(content, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+    const absl::Status added = words.size() == 2
+                                   ? keys.Add(words[0], words[1])
+                                   : absl::InvalidArgumentError("must be a name and a public key");
+    if (!added.ok()) return Annotate(added, fmt::format("line {}", number));
+  }
+  return keys;
+}
+
+absl::Status AllowedKeys::Add(const std::string& name, const std::string& public_key) {
+  BATON_RETURN_IF_ERROR(CheckName(name));
+  BATON_RETURN_IF_ERROR(CheckPublicKey(public_key));
+  if (key_by_name_.contains(name) || name_by_key_.contains(public_key)) {
+    return Error(absl::StatusCode::kAlreadyExists, "{}: the name or its key is there already",
+                 name);
+  }
+  name_by_key_[public_key] = name;
+  key_by_name_[name] = public_key;
+  return absl::OkStatus();
+}
+
+std::optional<std::string> AllowedKeys::NameOf(const std::string& public_key) const {
+  const auto found = name_by_key_.find(public_key);
+  if (found == name_by_key_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::optional<std::string> AllowedKeys::KeyOf(const std::string& name) const {
+  const auto found = key_by_name_.find(name);
+  if (found == key_by_name_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::string AllowedKeysLine(const std::string& name, const KeyPair& keys) {
+  return name + " " + keys.public_key;
+}
+
+}  // namespace baton::ha

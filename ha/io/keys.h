@@ -1,0 +1,56 @@
+// The keys by which controllers know each other, and the files that they are kept in.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <optional>
+#include <string>
+
+namespace baton::ha {
+
+// A key as people write it: 40 characters of Z85.
+constexpr size_t kKeyCharacters = 40;
+
+struct KeyPair {
+  std::string public_key;
+  std::string secret_key;
+};
+
+// A new key pair (Curve25519).
+absl::StatusOr<KeyPair> MakeKeyPair();
+
+// Writes the secret key to `path` (mode 0600) and the public key to `path`.pub (mode 0644), a line
+// each, both durable. AlreadyExists when one of the two is there: nothing is ever overwritten.
+// After another failure neither is left behind.
+absl::Status WriteKeyFiles(const KeyPair& keys, const std::string& path);
+
+// The pair of a secret key file; the public key is computed. PermissionDenied: the file may be
+// read or written by others than its owner. InvalidArgument: it holds no key.
+absl::StatusOr<KeyPair> ReadKeyFile(const std::string& path);
+
+// The controllers that may connect, and their public keys: one NAME PUBLICKEY a line; empty lines
+// and lines that begin with # are comments. A name and a key stand there once each.
+class AllowedKeys {
+ public:
+  AllowedKeys() = default;
+
+  static absl::StatusOr<AllowedKeys> Read(const std::string& path);
+  static absl::StatusOr<AllowedKeys> Parse(const std::string& text);
+  // AlreadyExists: the name or the key is there. InvalidArgument: it is no name, or no key.
+  absl::Status Add(const std::string& name, const std::string& public_key);
+
+  // nullopt: not allowed.
+  std::optional<std::string> NameOf(const std::string& public_key) const;
+  std::optional<std::string> KeyOf(const std::string& name) const;
+
+ private:
+  absl::flat_hash_map<std::string, std::string> name_by_key_;
+  absl::flat_hash_map<std::string, std::string> key_by_name_;
+};
+
+// "NAME PUBLICKEY": the line of `keys` for the files of allowed keys of the other controllers.
+std::string AllowedKeysLine(const std::string& name, const KeyPair& keys);
+
+}  // namespace baton::ha

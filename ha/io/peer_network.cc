@@ -1,0 +1,314 @@
+#include "ha/io/peer_network.h"
+
+#include <algorithm>
+#include <random>
+#include <set>
+#include <utility>
+
+#include "engine/base/limits.h"
+#include "engine/base/names.h"
+#include "engine/base/status.h"
+#include "ha/io/forward_requests.h"
+#include "ha/io/heartbeats.h"
+#include "ha/io/peer_address.h"
+#include "ha/io/peer_connection.h"
+#include "ha/io/peer_refusals.h"
+#include "ha/io/peer_server.h"
+#include "ha/io/peer_socket.h"
+#include "ha/io/settings.h"
+
+namespace baton::ha {
+namespace {
+
+// Calls on the wire.
+class CallService final : public PeerService {
+ public:
+  using Handler = std::function<std::string(const std::string&, const std::string&)>;
+  explicit CallService(Handler handler) : handler_(std::move(handler)) {}
+
+  bool MakesSense(const WireHeader& request, size_t body_bytes) const override {
+    return request.kind == FrameKind::kCall && request.length_bytes == body_bytes &&
+           body_bytes <= limits::kMaxRequestBytes;
+  }
+
+  Reply Serve(const std::string& peer, const WireHeader&, Bytes body) override {
+    const std::string request(reinterpret_cast<const char*>(body.data()), body.size());
+    const std::string answer = handler_(peer, request);
+    if (answer.size() <= limits::kMaxRequestBytes) {
+      return {absl::StatusCode::kOk, ZmqMessage::Copy(answer)};
+    }
+    return {absl::StatusCode::kResourceExhausted, ZmqMessage::Copy("the answer is too long")};
+  }
+
+ private:
+  const Handler handler_;
+};
+
+struct Peer {
+  std::unique_ptr<PeerConnection> calls;
+  std::unique_ptr<PeerConnection> data;
+  std::unique_ptr<ForwardCaller> forward;
+};
+
+class Network final : public PeerNetwork {
+ public:
+  Network(Runtime& runtime, Options options, Handlers handlers);
+  ~Network() override;
+  absl::Status Run();
+
+  std::string endpoint() const override { return call_server_->endpoint(); }
+  void Publish(Heartbeat heartbeat) override { heartbeats_->Publish(std::move(heartbeat)); }
+  absl::StatusOr<std::string> Call(const std::string& peer, const std::string& request,
+                                   absl::Duration timeout) override;
+  ForwardClient* forward(const std::string& peer) override;
+  bool connected(const std::string& peer) const override;
+  std::vector<std::string> peers() const override;
+  PeerCounters counters() const override { return refusals_.counters(); }
+
+ private:
+  absl::Status Listen(const PeerAddress& address);
+  absl::StatusOr<uint16_t> ListenForData(const PeerAddress& address);
+  PeerServer::Options ServerOptions(const PeerAddress& address) const;
+  absl::Status AddPeer(const std::string& name);
+  PeerConnection::Options CallOptions(const std::string& name);
+  PeerConnection::Options DataOptions(const std::string& name) const;
+  void Follow(const std::string& name, const Welcome& welcome);
+
+  Runtime& runtime_;
+  const Options options_;
+  const Handlers handlers_;
+  const PeerIdentity identity_;
+  PeerRefusals refusals_;
+  CallService call_service_;
+  std::unique_ptr<ForwardService> forward_service_;
+
+  // Host I/O has a context, and so a ZeroMQ thread, of its own: heartbeats do not wait for it.
+  std::unique_ptr<PeerContext> context_;
+  std::unique_ptr<PeerContext> data_context_;
+  std::unique_ptr<Heartbeats> heartbeats_;
+  std::unique_ptr<PeerServer> data_server_;
+  std::unique_ptr<PeerServer> call_server_;
+  std::map<std::string, Peer> peers_;
+};
+
+uint64_t RandomInstance() {
+  std::random_device device;
+  return (uint64_t{device()} << 32) | device();
+}
+
+PeerIdentity IdentityOf(const PeerNetwork::Options& options) {
+  return {.node = options.node,
+          .pool_id = options.pool_id,
+          .instance = RandomInstance(),
+          .protocol = options.protocol == 0 ? kProtocol : options.protocol,
+          .security = options.security};
+}
+
+// What of `address` is not possible for us or for a peer.
+absl::Status CheckAddress(const PeerAddress& address, bool insecure) {
+  if (!insecure || address.IsLoopback()) return absl::OkStatus();
+  return Error(absl::StatusCode::kInvalidArgument,
+               "{} is no loopback address: without keys nothing may leave this machine",
+               address.Endpoint());
+}
+
+absl::Status CheckPeer(const std::string& name, const std::string& endpoint,
+                       const PeerNetwork::Options& options) {
+  BATON_RETURN_IF_ERROR(CheckName(name));
+  if (name == options.node) {
+    return Error(absl::StatusCode::kInvalidArgument, "{} cannot be a peer of itself", name);
+  }
+  BATON_ASSIGN_OR_RETURN(const PeerAddress address, PeerAddress::Parse(endpoint));
+  if (address.port == 0) {
+    return Error(absl::StatusCode::kInvalidArgument, "the port of {} is missing", name);
+  }
+  BATON_RETURN_IF_ERROR(CheckAddress(address, options.security.insecure));
+  if (options.security.insecure || options.security.allowed.KeyOf(name)) return absl::OkStatus();
+  return Error(absl::StatusCode::kInvalidArgument, "there is no key of {} among the allowed ones",
+               name);
+}
+
+absl::Status CheckOptions(const PeerNetwork::Options& options) {
+  BATON_RETURN_IF_ERROR(CheckName(options.node));
+  BATON_ASSIGN_OR_RETURN(const PeerAddress listen, PeerAddress::Parse(options.listen));
+  BATON_RETURN_IF_ERROR(CheckAddress(listen, options.security.insecure));
+  if (!options.security.insecure && options.security.keys.secret_key.empty()) {
+    return Error(absl::StatusCode::kInvalidArgument, "{} has no key", options.node);
+  }
+  if (options.peers.size() > kMaxPeers) {
+    return Error(absl::StatusCode::kInvalidArgument, "{} peers; at most {}", options.peers.size(),
+                 kMaxPeers);
+  }
+  for (const auto& [name, endpoint] : options.peers) {
+    BATON_RETURN_IF_ERROR(CheckPeer(name, endpoint, options));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint16_t> PortOf(const std::string& endpoint) {
+  BATON_ASSIGN_OR_RETURN(const PeerAddress address, PeerAddress::Parse(endpoint));
+  return address.port;
+}
+
+Network::Network(Runtime& runtime, Options options, Handlers handlers)
+    : runtime_(runtime),
+      options_(std::move(options)),
+      handlers_(std::move(handlers)),
+      identity_(IdentityOf(options_)),
+      refusals_(runtime),
+      call_service_(handlers_.on_call) {}
+
+// Callers first, so that handlers that call a peer themselves come to an end.
+Network::~Network() {
+  for (auto& [name, peer] : peers_) {
+    if (peer.calls != nullptr) peer.calls->Stop();
+  }
+  for (auto& [name, peer] : peers_) {
+    if (peer.data != nullptr) peer.data->Stop();
+  }
+  call_server_ = nullptr;
+  data_server_ = nullptr;
+  heartbeats_ = nullptr;
+  peers_.clear();
+}
+
+absl::Status Network::Run() {
+  BATON_ASSIGN_OR_RETURN(context_, PeerContext::Make(runtime_, identity_, refusals_));
+  BATON_ASSIGN_OR_RETURN(data_context_, PeerContext::Make(runtime_, identity_, refusals_));
+  // All are there before the first welcome tells of them.
+  for (const auto& [name, endpoint] : options_.peers) BATON_RETURN_IF_ERROR(AddPeer(name));
+  BATON_ASSIGN_OR_RETURN(const PeerAddress address, PeerAddress::Parse(options_.listen));
+  BATON_RETURN_IF_ERROR(Listen(address));
+  for (const auto& [name, endpoint] : options_.peers) peers_[name].calls->ConnectTo(endpoint);
+  return absl::OkStatus();
+}
+
+absl::Status Network::Listen(const PeerAddress& address) {
+  BATON_ASSIGN_OR_RETURN(
+      heartbeats_, Heartbeats::Start(runtime_, *context_, identity_, refusals_,
+                                     address.WithPort(options_.heartbeat_port).Endpoint(), peers(),
+                                     handlers_.on_heartbeat));
+  PeerServer::Options options = ServerOptions(address);
+  BATON_ASSIGN_OR_RETURN(options.heartbeat_port, PortOf(heartbeats_->endpoint()));
+  BATON_ASSIGN_OR_RETURN(options.data_port, ListenForData(address));
+  options.thread_name = "peer-calls";
+  options.workers = kCallWorkers;
+  BATON_ASSIGN_OR_RETURN(call_server_, PeerServer::Start(runtime_, *context_, identity_, refusals_,
+                                                         call_service_, std::move(options)));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint16_t> Network::ListenForData(const PeerAddress& address) {
+  if (handlers_.forward_target == nullptr) return 0;
+  forward_service_ = std::make_unique<ForwardService>(runtime_, *handlers_.forward_target);
+  PeerServer::Options options = ServerOptions(address.WithPort(options_.data_port));
+  options.thread_name = "peer-data";
+  options.workers = kForwardWorkers;
+  BATON_ASSIGN_OR_RETURN(data_server_,
+                         PeerServer::Start(runtime_, *data_context_, identity_, refusals_,
+                                           *forward_service_, std::move(options)));
+  return PortOf(data_server_->endpoint());
+}
+
+PeerServer::Options Network::ServerOptions(const PeerAddress& address) const {
+  PeerServer::Options options;
+  options.address = address.Endpoint();
+  for (const auto& [name, endpoint] : options_.peers) options.plaintext_names.insert(name);
+  return options;
+}
+
+absl::Status Network::AddPeer(const std::string& name) {
+  Peer& peer = peers_[name];
+  BATON_ASSIGN_OR_RETURN(peer.data, PeerConnection::Start(runtime_, *data_context_, identity_,
+                                                          refusals_, DataOptions(name)));
+  BATON_ASSIGN_OR_RETURN(peer.calls, PeerConnection::Start(runtime_, *context_, identity_,
+                                                           refusals_, CallOptions(name)));
+  peer.forward = std::make_unique<ForwardCaller>(*peer.data);
+  return absl::OkStatus();
+}
+
+PeerConnection::Options Network::CallOptions(const std::string& name) {
+  return {.peer = name,
+          .thread_name = "to-calls",
+          .on_made =
+              [this, name](const Welcome& welcome) {
+                Follow(name, welcome);
+                if (handlers_.on_connection) handlers_.on_connection(name, true);
+              },
+          .on_lost =
+              [this, name] {
+                if (handlers_.on_connection) handlers_.on_connection(name, false);
+              }};
+}
+
+PeerConnection::Options Network::DataOptions(const std::string& name) const {
+  return {.peer = name,
+          .thread_name = "to-data",
+          .on_made =
+              [this, name](const Welcome&) {
+                if (handlers_.on_forward_connection) handlers_.on_forward_connection(name, true);
+              },
+          .on_lost =
+              [this, name] {
+                if (handlers_.on_forward_connection) handlers_.on_forward_connection(name, false);
+              }};
+}
+
+// The peer's other ports are known now.
+void Network::Follow(const std::string& name, const Welcome& welcome) {
+  const absl::StatusOr<PeerAddress> address = PeerAddress::Parse(options_.peers.at(name));
+  const auto endpoint = [&address](uint32_t port) {
+    if (port == 0 || port > 65535) return std::string();
+    return address->WithPort(static_cast<uint16_t>(port)).Endpoint();
+  };
+  const std::string heartbeats = endpoint(welcome.heartbeat_port());
+  if (!heartbeats.empty()) heartbeats_->Follow(name, heartbeats);
+  peers_.at(name).data->ConnectTo(endpoint(welcome.data_port()));
+}
+
+absl::StatusOr<std::string> Network::Call(const std::string& peer, const std::string& request,
+                                          absl::Duration timeout) {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) {
+    return Error(absl::StatusCode::kNotFound, "there is no peer {}", peer);
+  }
+  if (request.size() > limits::kMaxRequestBytes) {
+    return Error(absl::StatusCode::kInvalidArgument, "a call of {} bytes; at most {} are sent",
+                 request.size(), limits::kMaxRequestBytes);
+  }
+  const WireHeader header{.kind = FrameKind::kCall, .length_bytes = request.size()};
+  absl::StatusOr<PeerMessage> answer = found->second.calls->Exchange(
+      {header, ZmqMessage::Copy(request)}, runtime_.BootTime() + timeout);
+  if (!answer.ok()) return Annotate(answer.status(), "call of " + peer);
+  const auto code = static_cast<absl::StatusCode>(answer->header.code);
+  if (code != absl::StatusCode::kOk) return absl::Status(code, answer->body.text());
+  return answer->body.text();
+}
+
+ForwardClient* Network::forward(const std::string& peer) {
+  const auto found = peers_.find(peer);
+  return found == peers_.end() ? nullptr : found->second.forward.get();
+}
+
+bool Network::connected(const std::string& peer) const {
+  const auto found = peers_.find(peer);
+  return found != peers_.end() && found->second.calls->connected();
+}
+
+std::vector<std::string> Network::peers() const {
+  std::vector<std::string> names;
+  for (const auto& [name, endpoint] : options_.peers) names.push_back(name);
+  return names;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<PeerNetwork>> PeerNetwork::Start(Runtime& runtime, Options options,
+                                                                Handlers handlers) {
+  BATON_RETURN_IF_ERROR(CheckOptions(options));
+  auto network = std::make_unique<Network>(runtime, std::move(options), std::move(handlers));
+  BATON_RETURN_IF_ERROR(network->Run());
+  return std::unique_ptr<PeerNetwork>(std::move(network));
+}
+
+}  // namespace baton::ha

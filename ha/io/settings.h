@@ -1,0 +1,55 @@
+// The fixed numbers of the talk between controllers, in one place.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/base/limits.h"
+
+namespace baton::ha {
+
+// The version of everything that controllers say to each other. A newer one is refused.
+constexpr uint32_t kProtocol = 1;
+
+constexpr size_t kMaxPeers = 15;
+
+// How soon a connection that was lost or refused is tried again, and how long a connection may
+// take to be made, keys and hello included, before it is given up and tried again.
+constexpr absl::Duration kReconnectMin = absl::Milliseconds(50);
+constexpr absl::Duration kReconnectMax = absl::Milliseconds(200);
+constexpr absl::Duration kHandshakeTimeout = absl::Seconds(2);
+
+// A peer that does not answer for so long is taken for gone and its connection is closed: a cut
+// cable, a stopped process. Probed every kProbeInterval.
+constexpr absl::Duration kProbeInterval = absl::Milliseconds(300);
+constexpr absl::Duration kSilenceTimeout = absl::Milliseconds(1200);
+
+// Requests on one connection that were sent and not answered; more wait in their callers.
+constexpr size_t kMaxInFlight = 64;
+
+// What a peer may have at the server: callers that gave up leave their requests behind.
+constexpr size_t kMaxRequestsPerPeer = 2 * kMaxInFlight;
+// Messages that ZeroMQ keeps for one connection, each way. Larger than what may be under way, so
+// that a full queue means a peer that does not play by the rules.
+constexpr int kQueuedMessages = 4 * kMaxInFlight;
+constexpr int kQueuedHeartbeats = 32;
+
+constexpr int kCallWorkers = 8;
+constexpr int kForwardWorkers = 16;
+
+// A subscription that brings nothing for so long is made anew.
+constexpr absl::Duration kHeartbeatRenewal = absl::Seconds(1);
+
+// Clones whose progress one heartbeat tells; the text of its health and state, in bytes.
+constexpr int kMaxClonesPerHeartbeat = 256;
+constexpr int kMaxHeartbeatText = 512;
+constexpr size_t kMaxCloneStateText = 32;
+constexpr size_t kMaxHeartbeatBytes = 64 * limits::kKiB;
+
+static_assert(kReconnectMin < kReconnectMax);
+static_assert(kProbeInterval < kSilenceTimeout);
+static_assert(limits::kMaxRequestBytes < limits::kMaxMessageBytes);
+
+}  // namespace baton::ha

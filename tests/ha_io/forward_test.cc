@@ -1,0 +1,246 @@
+// Host I/O that one controller forwards to the other.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <random>
+#include <thread>
+
+#include "ha/io/settings.h"
+#include "tests/base/testing.h"
+#include "tests/ha_io/pair.h"
+
+namespace baton::ha {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr uint64_t kVolumeBytes = 4 * limits::kMiB;
+constexpr ForwardScope kScope{.epoch = 1, .volume_id = 7};
+
+class ForwardTest : public testing::TestWithParam<Pair::Mode> {
+ protected:
+  void SetUp() override { ASSERT_TRUE(pair.AwaitForwarding()); }
+  ForwardClient& client() { return *pair.network().forward("b"); }
+  absl::Status Write(uint64_t offset, const std::string& text) {
+    return client().Write(kScope, offset, BytesOf(text));
+  }
+  std::string Read(uint64_t offset, size_t size) {
+    std::string text(size, '\0');
+    EXPECT_OK(client().Read(kScope, offset, std::as_writable_bytes(std::span(text))));
+    return text;
+  }
+
+  MemoryTarget target{kVolumeBytes};
+  Pair pair{GetParam(), &target};
+};
+
+INSTANTIATE_TEST_SUITE_P(, ForwardTest, testing::Values(Pair::Mode::kKeys, Pair::Mode::kPlaintext),
+                         [](const auto& info) {
+                           return info.param == Pair::Mode::kKeys ? "Keys" : "Plaintext";
+                         });
+
+TEST_P(ForwardTest, WhatIsWrittenThereIsReadThere) {
+  EXPECT_OK(Write(4095, "across the edge"));
+  EXPECT_EQ(Read(4094, 17), std::string("\0across the edge\0", 17));
+  EXPECT_OK(client().Discard(kScope, 4095, 6));
+  EXPECT_EQ(Read(4095, 15), std::string(6, '\0') + " the edge");
+  EXPECT_OK(client().Flush(kScope));
+  EXPECT_EQ(target.flushes(), 1);
+}
+
+TEST_P(ForwardTest, TheLargestRequestArrivesInAlignedBuffers) {
+  const std::vector<std::byte> data = Pattern(limits::kMaxRequestBytes, 3);
+  EXPECT_OK(client().Write(kScope, 0, data));
+  std::vector<std::byte> back(data.size());
+  EXPECT_OK(client().Read(kScope, 0, back));
+  EXPECT_EQ(back, data);
+  EXPECT_FALSE(target.saw_unaligned());
+  EXPECT_CODE(client().Write(kScope, 0, std::vector<std::byte>(data.size() + 1)), kInvalidArgument);
+}
+
+TEST_P(ForwardTest, ARequestOfAnotherEpochIsAbortedAndChangesNothing) {
+  EXPECT_OK(Write(0, "old"));
+  target.set_epoch(2);
+  EXPECT_CODE(Write(0, "new"), kAborted);
+  EXPECT_EQ(target.content()[0], std::byte{'o'});
+}
+
+TEST_P(ForwardTest, TheOwnersErrorsArriveAsTheyAre) {
+  const absl::Status status = Write(kVolumeBytes, "x");
+  EXPECT_CODE(status, kOutOfRange);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("beyond the end"));
+}
+
+TEST_P(ForwardTest, RequestsAreAnsweredInAnyOrder) {
+  absl::Notification go;
+  std::atomic<bool> first = true;
+  target.set_hook([&] {
+    if (first.exchange(false)) go.WaitForNotification();
+  });
+  std::thread slow([&] { EXPECT_OK(Write(0, "slow")); });
+  ASSERT_TRUE(Eventually([&] { return !first; }));
+  EXPECT_OK(Write(10, "quick"));
+  go.Notify();
+  slow.join();
+  EXPECT_EQ(Read(0, 4), "slow");
+}
+
+TEST_P(ForwardTest, MoreCallersThanMayBeUnderWayAllGetTheirTurn) {
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < 3 * kMaxInFlight; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 5; ++i) EXPECT_OK(Write(t * 8, "12345678"));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(target.requests(), 3 * kMaxInFlight * 5);
+}
+
+TEST_P(ForwardTest, GivingUpEndsWhatIsInFlight) {
+  absl::Notification go;
+  target.set_hook([&] { go.WaitForNotification(); });
+  std::atomic<int> ended = 0;
+  std::vector<std::thread> threads;
+  // More than may be under way: those that wait for a place end too.
+  for (size_t t = 0; t < kMaxInFlight + 8; ++t) {
+    threads.emplace_back([&] {
+      EXPECT_CODE(Write(0, "x"), kUnavailable);
+      ++ended;
+    });
+  }
+  ASSERT_TRUE(Eventually([&] { return target.requests() == kForwardWorkers; }));
+  client().Abort();
+  EXPECT_TRUE(Eventually([&] { return ended == static_cast<int>(threads.size()); }));
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(target.requests(), static_cast<uint64_t>(kForwardWorkers));
+  go.Notify();
+  ASSERT_TRUE(pair.AwaitForwarding());
+  EXPECT_OK(Write(0, "y"));
+  // Those that no worker had when they were given up have vanished.
+  EXPECT_EQ(target.requests(), static_cast<uint64_t>(kForwardWorkers) + 1);
+}
+
+TEST_P(ForwardTest, ARequestThatIsSentAgainIsNotOvertakenByItsFirstCopy) {
+  absl::Notification go;
+  std::atomic<bool> first = true;
+  target.set_hook([&] {
+    if (first.exchange(false)) go.WaitForNotification();
+  });
+  std::thread lost([&] { EXPECT_CODE(Write(0, "one"), kUnavailable); });
+  ASSERT_TRUE(Eventually([&] { return !first; }));
+  client().Abort();
+  lost.join();
+  // The first copy still runs: there is no connection over which a second one could be answered.
+  absl::SleepFor(absl::Milliseconds(300));
+  EXPECT_FALSE(client().connected());
+  EXPECT_CODE(Write(0, "two"), kUnavailable);
+  go.Notify();
+  ASSERT_TRUE(pair.AwaitForwarding());
+  EXPECT_OK(Write(0, "two"));
+  EXPECT_EQ(Read(0, 3), "two");
+}
+
+TEST_P(ForwardTest, ThePeersDeathEndsWhatIsInFlight) {
+  absl::Notification go;
+  target.set_hook([&] { go.WaitForNotification(); });
+  std::thread caller([&] { EXPECT_CODE(Write(0, "x"), kUnavailable); });
+  ASSERT_TRUE(Eventually([&] { return target.requests() == 1; }));
+  std::thread death([&] { pair.StopB(); });
+  client().Abort();
+  caller.join();
+  go.Notify();
+  death.join();
+  EXPECT_CODE(Write(0, "x"), kUnavailable);
+}
+
+// What one thread has written to its part of the volume, which no other thread touches.
+class Part {
+ public:
+  Part(ForwardClient& client, uint64_t begin, uint64_t size_bytes, uint32_t seed)
+      : client_(client), begin_(begin), model_(size_bytes), random_(seed) {}
+
+  void Step() {
+    const uint64_t offset = random_() % model_.size();
+    const uint64_t length = std::min<uint64_t>(1 + random_() % 20000, model_.size() - offset);
+    switch (random_() % 4) {
+      case 0:
+        return Compare(offset, length);
+      case 1:
+        std::fill_n(model_.begin() + static_cast<ptrdiff_t>(offset), length, std::byte{0});
+        return Insist([&] { return client_.Discard(kScope, begin_ + offset, length); });
+      default:
+        for (uint64_t i = 0; i < length; ++i) {
+          model_[offset + i] = static_cast<std::byte>(random_());
+        }
+        return Insist([&] {
+          return client_.Write(kScope, begin_ + offset, Bytes(model_).subspan(offset, length));
+        });
+    }
+  }
+  void Compare(uint64_t offset, uint64_t length) {
+    std::vector<std::byte> out(length);
+    Insist([&] { return client_.Read(kScope, begin_ + offset, out); });
+    if (!std::equal(out.begin(), out.end(), model_.begin() + static_cast<ptrdiff_t>(offset))) {
+      ADD_FAILURE() << length << " bytes at " << begin_ + offset << " differ";
+    }
+  }
+  const std::vector<std::byte>& model() const { return model_; }
+  int repeated() const { return repeated_; }
+
+ private:
+  // As a router does: what got no answer is sent again.
+  void Insist(const std::function<absl::Status()>& request) {
+    while (true) {
+      const absl::Status status = request();
+      if (!absl::IsUnavailable(status)) {
+        EXPECT_OK(status);
+        return;
+      }
+      ++repeated_;
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+  }
+
+  ForwardClient& client_;
+  const uint64_t begin_;
+  std::vector<std::byte> model_;
+  std::minstd_rand random_;
+  int repeated_ = 0;
+};
+
+TEST_P(ForwardTest, IsByteExactWhileConnectionsBreak) {
+  constexpr size_t kThreads = 16;
+  constexpr uint64_t kPartBytes = kVolumeBytes / kThreads - 3;  // edges that nothing is aligned to
+  std::vector<Part> parts;
+  for (size_t t = 0; t < kThreads; ++t) {
+    parts.emplace_back(client(), t * kPartBytes, kPartBytes, static_cast<uint32_t>(t + 1));
+  }
+  std::vector<std::thread> threads;
+  const absl::Time end = absl::Now() + absl::Seconds(3);
+  for (Part& part : parts) {
+    threads.emplace_back([&] {
+      while (absl::Now() < end) part.Step();
+    });
+  }
+  for (int round = 1; absl::Now() < end; ++round) {
+    EXPECT_TRUE(pair.AwaitForwarding());
+    absl::SleepFor(absl::Milliseconds(20));
+    if (round % 8 == 0) {
+      pair.StopB();
+      pair.StartB();
+    } else {
+      client().Abort();
+    }
+  }
+  int repeated = 0;
+  for (size_t t = 0; t < kThreads; ++t) {
+    threads[t].join();
+    repeated += parts[t].repeated();
+  }
+  EXPECT_GT(repeated, 0);
+  ASSERT_TRUE(pair.AwaitForwarding());
+  for (Part& part : parts) part.Compare(0, part.model().size());
+}
+
+}  // namespace
+}  // namespace baton::ha

@@ -1,0 +1,95 @@
+#include "ha/io/keys.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/base/temporary_directory.h"
+#include "tests/base/testing.h"
+
+namespace baton::ha {
+namespace {
+
+using ::testing::HasSubstr;
+
+mode_t ModeOf(const std::string& path) {
+  struct stat file = {};
+  EXPECT_EQ(::stat(path.c_str(), &file), 0);
+  return file.st_mode & 0777;
+}
+
+class KeysTest : public testing::Test {
+ protected:
+  std::string Path(const std::string& name) const { return directory_.path() + "/" + name; }
+  void WriteText(const std::string& name, const std::string& text) const {
+    std::ofstream(Path(name)) << text;
+  }
+
+ private:
+  TemporaryDirectory directory_;
+};
+
+TEST_F(KeysTest, AreReadBackFromTheirFile) {
+  const KeyPair keys = Must(MakeKeyPair());
+  ASSERT_OK(WriteKeyFiles(keys, Path("node.key")));
+  const KeyPair read = Must(ReadKeyFile(Path("node.key")));
+  EXPECT_EQ(read.secret_key, keys.secret_key);
+  EXPECT_EQ(read.public_key, keys.public_key);
+  EXPECT_EQ(ModeOf(Path("node.key")), 0600u);
+  EXPECT_EQ(ModeOf(Path("node.key.pub")), 0644u);
+  std::string line;
+  std::getline(std::ifstream(Path("node.key.pub")), line);
+  EXPECT_EQ(line, keys.public_key);
+}
+
+TEST_F(KeysTest, AreNeverOverwritten) {
+  const KeyPair keys = Must(MakeKeyPair());
+  ASSERT_OK(WriteKeyFiles(keys, Path("node.key")));
+  EXPECT_CODE(WriteKeyFiles(Must(MakeKeyPair()), Path("node.key")), kAlreadyExists);
+  EXPECT_EQ(Must(ReadKeyFile(Path("node.key"))).secret_key, keys.secret_key);
+
+  WriteText("other.key.pub", "here first\n");
+  EXPECT_CODE(WriteKeyFiles(keys, Path("other.key")), kAlreadyExists);
+  EXPECT_FALSE(std::filesystem::exists(Path("other.key"))) << "half a pair is left";
+}
+
+TEST_F(KeysTest, ThatOthersCanReadAreRefused) {
+  ASSERT_OK(WriteKeyFiles(Must(MakeKeyPair()), Path("node.key")));
+  ASSERT_EQ(::chmod(Path("node.key").c_str(), 0640), 0);
+  EXPECT_CODE(ReadKeyFile(Path("node.key")), kPermissionDenied);
+}
+
+TEST_F(KeysTest, ThatAreNoneAreRefused) {
+  WriteText("node.key", "not a key\n");
+  ASSERT_EQ(::chmod(Path("node.key").c_str(), 0600), 0);
+  EXPECT_CODE(ReadKeyFile(Path("node.key")), kInvalidArgument);
+  EXPECT_CODE(ReadKeyFile(Path("missing.key")), kNotFound);
+}
+
+TEST_F(KeysTest, AllowedOnesAreNamed) {
+  const KeyPair a = Must(MakeKeyPair());
+  const KeyPair b = Must(MakeKeyPair());
+  WriteText("allowed",
+            "# the pair\n\n" + AllowedKeysLine("a", a) + "\n  " + AllowedKeysLine("b", b) + "  \n");
+  const AllowedKeys allowed = Must(AllowedKeys::Read(Path("allowed")));
+  EXPECT_EQ(allowed.NameOf(a.public_key), "a");
+  EXPECT_EQ(allowed.KeyOf("b"), b.public_key);
+  EXPECT_EQ(allowed.NameOf(a.secret_key), std::nullopt);
+  EXPECT_EQ(allowed.KeyOf("c"), std::nullopt);
+}
+
+TEST_F(KeysTest, AFileOfAllowedOnesThatIsWrongIsRefusedWithItsLine) {
+  const std::string line = AllowedKeysLine("a", Must(MakeKeyPair()));
+  for (const std::string& wrong :
+       {std::string("a"), std::string("a key"), line + " more", "A" + line, line + "\n" + line,
+        line + "\nb " + line.substr(2)}) {
+    const auto keys = AllowedKeys::Parse(wrong);
+    EXPECT_FALSE(keys.ok()) << wrong;
+    EXPECT_THAT(std::string(keys.status().message()), HasSubstr("line ")) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace baton::ha

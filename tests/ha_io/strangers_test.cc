@@ -1,0 +1,229 @@
+// Whoever does not belong here: nothing changes, nothing stops, it is counted.
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <random>
+
+#include "ha/io/peer_address.h"
+#include "ha/io/settings.h"
+#include "ha/io/wire.h"
+#include "tests/base/testing.h"
+#include "tests/ha_io/pair.h"
+#include "tests/ha_io/tcp_proxy.h"
+
+namespace baton::ha {
+namespace {
+
+// b with a's connection to it, and somebody else.
+class StrangersTest : public testing::Test {
+ protected:
+  explicit StrangersTest(Pair::Mode mode = Pair::Mode::kKeys)
+      : pair(mode, &target, [this](const std::string& peer, const std::string& request) {
+          ++calls;
+          return peer + ": " + request;
+        }) {}
+  void SetUp() override { ASSERT_TRUE(pair.AwaitConnection() && pair.AwaitForwarding()); }
+  // The pair works, and nobody else got anything.
+  void TearDown() override {
+    EXPECT_TRUE(pair.AwaitConnection() && pair.AwaitForwarding());
+    EXPECT_EQ(Must(pair.network().Call("b", "still there", kPatience)), "a: still there");
+    EXPECT_EQ(calls, expected_calls + 1);
+    EXPECT_OK(pair.network().forward("b")->Write({1, 1}, 0, BytesOf("x")));
+    std::vector<std::byte> content(kBytes);
+    content[0] = std::byte{'x'};
+    EXPECT_EQ(target.content(), content);
+  }
+
+  PeerCounters Counted() { return pair.b.network->counters(); }
+  PeerNetwork::Options Stranger(const std::string& name, PeerSecurity security) {
+    PeerNetwork::Options options = OptionsOf(name, std::move(security));
+    options.peers["b"] = pair.b.network->endpoint();
+    return options;
+  }
+  // Tries until `refused`; it is never connected.
+  void ExpectRefused(PeerNetwork::Options options, const std::function<bool()>& refused) {
+    Player stranger;
+    ASSERT_OK(Start(runtime, stranger, std::move(options)));
+    EXPECT_TRUE(Eventually([&] {
+      EXPECT_CODE(stranger.network->Call("b", "let me in", absl::Milliseconds(10)), kUnavailable);
+      return refused();
+    }));
+    EXPECT_FALSE(stranger.network->connected("b"));
+  }
+
+  static constexpr uint64_t kBytes = limits::kMiB;
+  SystemRuntime runtime;
+  MemoryTarget target{kBytes};
+  std::atomic<int> calls = 0;
+  int expected_calls = 0;
+  Pair pair;
+};
+
+TEST_F(StrangersTest, WithoutAKey) {
+  ExpectRefused(Stranger("a", {.insecure = true, .keys = {}, .allowed = {}}),
+                [&] { return Counted().failed_handshakes >= 3; });
+}
+
+TEST_F(StrangersTest, WithAKeyThatIsNotAllowed) {
+  KeyRing others({"a"});
+  PeerSecurity security = others.SecurityOf("a");
+  EXPECT_OK(security.allowed.Add("b", pair.keys.keys("b").public_key));
+  ExpectRefused(Stranger("a", security), [&] { return Counted().refused_keys >= 3; });
+}
+
+TEST_F(StrangersTest, WhoTakeUsForSomebodyElse) {
+  KeyRing others({"b"});
+  PeerSecurity security = pair.keys.SecurityOf("a");
+  security.allowed = others.allowed();
+  ExpectRefused(Stranger("a", security), [&] { return Counted().failed_handshakes >= 3; });
+}
+
+TEST_F(StrangersTest, UnderANameThatIsNotTheirKeys) {
+  ExpectRefused(Stranger("c", pair.keys.SecurityOf("a")),
+                [&] { return Counted().wrong_name >= 2; });
+}
+
+TEST_F(StrangersTest, OfAnotherPool) {
+  PeerNetwork::Options options = Stranger("a", pair.keys.SecurityOf("a"));
+  options.pool_id = "another";
+  ExpectRefused(options, [&] { return Counted().wrong_pool >= 2; });
+}
+
+TEST_F(StrangersTest, OfANewerProtocol) {
+  PeerNetwork::Options options = Stranger("a", pair.keys.SecurityOf("a"));
+  options.protocol = kProtocol + 1;
+  ExpectRefused(options, [&] { return Counted().wrong_protocol >= 2; });
+}
+
+// Sends `bytes` to the port as a client would and waits until the connection is closed there.
+void SendTo(uint16_t port, const std::string& bytes) {
+  const UniqueFd fd = ConnectTcp("127.0.0.1", port);
+  if (!fd.valid()) return;
+  ::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  ::shutdown(fd.get(), SHUT_WR);
+  char answer[256];
+  while (::recv(fd.get(), answer, sizeof(answer), 0) > 0) {
+  }
+}
+
+std::string RandomBytes(std::minstd_rand& random, size_t size) {
+  std::string bytes(size, '\0');
+  for (char& byte : bytes) byte = static_cast<char>(random() >> 8);
+  return bytes;
+}
+
+// The greeting of ZMTP 3.1 with the mechanism CURVE, behind which a handshake begins.
+std::string Greeting() {
+  std::string greeting = std::string("\xff\0\0\0\0\0\0\0\1\x7f", 10) + "\3\1CURVE";
+  greeting.resize(64, '\0');
+  return greeting;
+}
+
+TEST_F(StrangersTest, WhoSendRandomBytes) {
+  std::minstd_rand random(7);
+  const uint16_t port = Must(PeerAddress::Parse(pair.b.network->endpoint())).port;
+  for (int i = 0; i < 2000; ++i) {
+    const std::string noise = RandomBytes(random, 1 + random() % 300);
+    SendTo(port, i % 2 == 0 ? noise : Greeting() + noise);
+  }
+  EXPECT_TRUE(Eventually([&] { return Counted().failed_handshakes > 0; }));
+}
+
+// A cable to b with all its ports, at 127.0.0.2.
+class CableTest : public testing::Test {
+ protected:
+  static uint16_t FreePort() { return Must(PeerAddress::Parse(FreeEndpoint())).port; }
+
+  void SetUp() override {
+    b_options.listen = PeerAddress{"127.0.0.1", ports[0]}.Endpoint();
+    b_options.heartbeat_port = ports[1];
+    b_options.data_port = ports[2];
+    ASSERT_OK(Start(runtime, b, b_options, &target, [this](const std::string&, const std::string&) {
+      ++calls;
+      return "done";
+    }));
+    PeerNetwork::Options a_options = OptionsOf("a", keys.SecurityOf("a"));
+    a_options.peers["b"] = PeerAddress{"127.0.0.2", ports[0]}.Endpoint();
+    ASSERT_OK(Start(runtime, a, a_options));
+    ASSERT_TRUE(Connected());
+  }
+  bool Connected() {
+    return Eventually(
+        [&] { return a.network->connected("b") && a.network->forward("b")->connected(); });
+  }
+
+  SystemRuntime runtime;
+  KeyRing keys{{"a", "b"}};
+  MemoryTarget target{limits::kMiB};
+  std::atomic<int> calls = 0;
+  const std::array<uint16_t, 3> ports{FreePort(), FreePort(), FreePort()};
+  std::array<TcpProxy, 3> cable{TcpProxy(ports[0]), TcpProxy(ports[1]), TcpProxy(ports[2])};
+  PeerNetwork::Options b_options = OptionsOf("b", keys.SecurityOf("b"));
+  Player b;
+  Player a;
+};
+
+TEST_F(CableTest, WhatWasRecordedHasNoEffectWhenItIsPlayedAgain) {
+  ASSERT_OK(a.network->Call("b", "once", kPatience));
+  ASSERT_OK(a.network->forward("b")->Write({1, 1}, 0, BytesOf("before")));
+  ASSERT_OK(a.network->forward("b")->Write({1, 1}, 0, BytesOf("after!")));
+  const uint64_t requests = target.requests();
+  int played = 0;
+  for (size_t i = 0; i < ports.size(); ++i) {
+    for (const std::string& record : cable[i].Recorded()) {
+      // At once, and piece by piece, as a handshake would wait for answers.
+      SendTo(ports[i], record);
+      const UniqueFd fd = ConnectTcp("127.0.0.1", ports[i]);
+      for (size_t begin = 0; begin < record.size(); begin += 64) {
+        ::send(fd.get(), record.data() + begin, std::min<size_t>(64, record.size() - begin),
+               MSG_NOSIGNAL);
+        absl::SleepFor(absl::Milliseconds(1));
+      }
+      ++played;
+    }
+  }
+  EXPECT_GE(played, 3);
+  absl::SleepFor(absl::Milliseconds(200));
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(target.requests(), requests);
+  EXPECT_EQ(target.content()[0], std::byte{'a'});
+  EXPECT_TRUE(Connected());
+}
+
+TEST_F(CableTest, ThatIsCutIsNoticedAndThatIsHealedIsUsedAgain) {
+  absl::Notification go;
+  target.set_hook([&] { go.WaitForNotification(); });
+  std::thread writer([&] {
+    EXPECT_CODE(a.network->forward("b")->Write({1, 1}, 0, BytesOf("x")), kUnavailable);
+  });
+  ASSERT_TRUE(Eventually([&] { return target.requests() == 1; }));
+  for (TcpProxy& wire : cable) wire.Hold(true);
+  const absl::Time begin = absl::Now();
+  EXPECT_CODE(a.network->Call("b", "anybody?", kPatience), kUnavailable);
+  writer.join();
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(4)) << "1.5 s on a machine that is not busy";
+  EXPECT_FALSE(a.network->connected("b"));
+
+  go.Notify();
+  for (TcpProxy& wire : cable) wire.Hold(false);
+  ASSERT_TRUE(Connected());
+  EXPECT_OK(a.network->Call("b", "again", kPatience));
+  EXPECT_OK(a.network->forward("b")->Write({1, 1}, 0, BytesOf("y")));
+}
+
+TEST_F(CableTest, ThatIsBrokenEndsWhatIsInFlightAtOnce) {
+  absl::Notification go;
+  target.set_hook([&] { go.WaitForNotification(); });
+  std::thread writer([&] {
+    EXPECT_CODE(a.network->forward("b")->Write({1, 1}, 0, BytesOf("x")), kUnavailable);
+  });
+  ASSERT_TRUE(Eventually([&] { return target.requests() == 1; }));
+  cable[2].Reset();
+  writer.join();
+  go.Notify();
+  EXPECT_TRUE(Connected());
+}
+
+}  // namespace
+}  // namespace baton::ha

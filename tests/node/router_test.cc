@@ -1,0 +1,183 @@
+// The router: requests go to whoever serves, and wait while nobody does.
+#include "cli/node/router.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "engine/base/system_runtime.h"
+#include "tests/base/testing.h"
+
+namespace baton {
+namespace {
+
+// A directory of one volume that counts, and answers with what it is told to.
+class OneVolume final : public fs::VolumeDirectory {
+ public:
+  class Io final : public VolumeIo {
+   public:
+    explicit Io(OneVolume& directory) : directory_(directory) { ++directory_.open; }
+    ~Io() override { --directory_.open; }
+    uint64_t size_bytes() const override { return 4096; }
+    absl::Status Read(uint64_t, MutableBytes) override { return directory_.Answer(); }
+    absl::Status Write(uint64_t, Bytes) override { return directory_.Answer(); }
+    absl::Status Flush() override { return directory_.Answer(); }
+    absl::Status Discard(uint64_t, uint64_t) override { return directory_.Answer(); }
+
+   private:
+    OneVolume& directory_;
+  };
+
+  absl::Status Answer() {
+    ++asked;
+    return gone ? absl::AbortedError("not the owner") : answer;
+  }
+  absl::StatusOr<std::vector<fs::VolumeEntry>> List() const override {
+    if (gone) return absl::AbortedError("not the owner");
+    return std::vector<fs::VolumeEntry>{{.id = 7, .name = name, .size_bytes = 4096}};
+  }
+  absl::StatusOr<fs::VolumeEntry> Lookup(const std::string&) const override {
+    return absl::NotFoundError("");
+  }
+  absl::StatusOr<fs::VolumeEntry> Get(uint64_t) const override { return absl::NotFoundError(""); }
+  absl::StatusOr<std::shared_ptr<VolumeIo>> Open(uint64_t) override {
+    if (gone) return absl::AbortedError("not the owner");
+    return std::make_shared<Io>(*this);
+  }
+  absl::StatusOr<std::optional<DataRange>> NextData(uint64_t, uint64_t) const override {
+    return std::nullopt;
+  }
+  absl::StatusOr<fs::Capacity> GetCapacity() const override { return fs::Capacity{}; }
+
+  std::string name = "v";
+  absl::Status answer;
+  std::atomic<bool> gone = false;
+  std::atomic<int> asked = 0;
+  std::atomic<int> open = 0;
+};
+
+class RouterTest : public testing::Test {
+ protected:
+  SystemRuntime runtime_;
+  OneVolume first_;
+  OneVolume second_;
+  Router router_{runtime_};
+};
+
+TEST_F(RouterTest, PassesAnAnswerOnAsItIs) {
+  router_.Route(&first_);
+  const auto volume = Must(router_.Open(7));
+  first_.answer = absl::ResourceExhaustedError("full");
+  EXPECT_TRUE(absl::IsResourceExhausted(volume->Flush()));
+  EXPECT_EQ(first_.asked, 1);
+}
+
+TEST_F(RouterTest, ARequestWaitsUntilSomebodyServes) {
+  std::atomic<bool> answered = false;
+  std::thread host([&] {
+    EXPECT_EQ(Must(router_.List()).front().name, "v");
+    answered = true;
+  });
+  absl::SleepFor(absl::Milliseconds(30));
+  EXPECT_FALSE(answered);
+  router_.Route(&first_);
+  host.join();
+}
+
+TEST_F(RouterTest, AHandleFollowsToTheNextOwner) {
+  router_.Route(&first_);
+  const auto volume = Must(router_.Open(7));
+  router_.Route(nullptr);
+  EXPECT_EQ(first_.open, 0) << "it must not count as open with an owner that has ended";
+  router_.Route(&second_);
+  EXPECT_OK(volume->Flush());
+  EXPECT_EQ(first_.asked, 0);
+  EXPECT_EQ(second_.asked, 1);
+  EXPECT_EQ(second_.open, 1);
+}
+
+TEST_F(RouterTest, ARequestThatHadNoAnswerIsAskedOfTheNextOwner) {
+  router_.Route(&first_);
+  const auto volume = Must(router_.Open(7));
+  first_.gone = true;
+  std::thread change([&] {
+    absl::SleepFor(absl::Milliseconds(50));
+    router_.Route(&second_);
+  });
+  EXPECT_OK(volume->Flush());
+  change.join();
+  EXPECT_GE(first_.asked, 1);
+  EXPECT_EQ(second_.asked, 1);
+}
+
+TEST_F(RouterTest, TheSameOwnerIsAskedAgain) {
+  router_.Route(&first_);
+  const auto volume = Must(router_.Open(7));
+  first_.gone = true;
+  std::thread back([&] {
+    absl::SleepFor(absl::Milliseconds(50));
+    first_.gone = false;
+  });
+  EXPECT_OK(volume->Flush());
+  back.join();
+}
+
+TEST_F(RouterTest, WhatIsOpenIsOpenedWithTheNextOwner) {
+  router_.Route(&first_);
+  const auto volume = Must(router_.Open(7));
+  router_.Route(&second_);
+  EXPECT_TRUE(router_.Reopen());
+  EXPECT_EQ(first_.open, 0);
+  EXPECT_EQ(second_.open, 1);
+}
+
+TEST_F(RouterTest, AClosedHandleIsNotOpenedAgain) {
+  router_.Route(&first_);
+  Must(router_.Open(7)).reset();
+  router_.Route(&second_);
+  EXPECT_TRUE(router_.Reopen());
+  EXPECT_EQ(second_.open, 0);
+}
+
+TEST_F(RouterTest, WhatWaitsEndsWithAbortedAtTheShutdown) {
+  std::thread host([&] { EXPECT_TRUE(absl::IsAborted(router_.List().status())); });
+  absl::SleepFor(absl::Milliseconds(20));
+  router_.Shutdown();
+  host.join();
+  EXPECT_TRUE(absl::IsAborted(router_.Open(7).status()));
+}
+
+TEST_F(RouterTest, ARequestWaitsNoLongerThanItMay) {
+  Router impatient(runtime_, absl::Milliseconds(50));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(impatient.List().status()));
+}
+
+// Requests from several threads while the owner changes all the time.
+TEST_F(RouterTest, NoRequestIsLostOverManyChanges) {
+  router_.Route(&first_);
+  const auto volume = Must(router_.Open(7));
+  constexpr int kThreads = 4;
+  constexpr int kRequests = 500;
+  std::atomic<int> answered = 0;
+  std::vector<std::thread> hosts;
+  for (int i = 0; i < kThreads; ++i) {
+    hosts.emplace_back([&] {
+      for (int n = 0; n < kRequests; ++n) answered += volume->Flush().ok() ? 1 : 0;
+    });
+  }
+  while (answered < kThreads * kRequests) {
+    for (OneVolume* next : {&second_, &first_}) {
+      (next == &first_ ? second_ : first_).gone = true;
+      router_.Route(nullptr);
+      next->gone = false;
+      router_.Route(next);
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+  }
+  for (std::thread& host : hosts) host.join();
+  EXPECT_EQ(answered, kThreads * kRequests);
+}
+
+}  // namespace
+}  // namespace baton

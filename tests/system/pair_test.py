@@ -1,0 +1,398 @@
+#!/usr/bin/python3
+"""Two controllers on one pool: what is said to one is done by both, and when one fails the other
+goes on with what is left. By hand, longer:
+
+    pair_test.py [--rounds N] [--seed N] Faults StorageFaults
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import faults
+import history
+import lab
+from lab import DEGRADED, EXTENTS_IN_FLIGHT, MIB, SystemTest
+from pair import LocalPair, NodePair
+
+options = argparse.Namespace(rounds=30, seed=1)
+
+CLONE_BYTES = 32 * MIB
+
+
+class Prepared(SystemTest):
+    """On loopback."""
+
+    def setUp(self):
+        super().setUp()
+        self.pair = LocalPair(self.lab)
+        self.pair.start()
+        self.owner = self.pair.owner()
+        self.standby = self.pair.standby()
+
+    def make_volumes(self, *names):
+        for name in names:
+            self.owner.create_volume(name, CLONE_BYTES)
+
+    def fill_source(self):
+        """Through the standby. Returns a file with the same content."""
+        image = self.lab.directory / "image"
+        lab.fill_random(image, CLONE_BYTES, seed=1)
+        lab.overwrite(self.standby.path("src"), image.read_bytes())
+        return image
+
+    def test_both_say_the_same(self):
+        left, right = self.owner.json("status"), self.standby.json("status")
+        self.assertEqual((left["role"], right["role"]), ("owner", "standby"))
+        for field in ("owner", "epoch", "pool_id"):
+            self.assertEqual(left[field], right[field])
+        self.assertEqual(sorted(node["name"] for node in left["nodes"]), ["a", "b"])
+        self.assertTrue(left["healthy"] and right["healthy"], (left, right))
+
+    def test_volume_made_on_either_is_a_file_of_both_mounts(self):
+        self.owner.create_volume("first", MIB)
+        self.standby.run("volume", "create", "second", "--size", MIB)
+        for controller in (self.owner, self.standby):
+            lab.wait_until(lambda c=controller: {path.name for path in c.mount.iterdir()} ==
+                           {"first", "second"}, what="both volumes")
+        lab.overwrite(self.standby.path("second"), b"from the standby")
+        self.assertEqual(self.owner.path("second").read_bytes()[:16], b"from the standby")
+        lab.overwrite(self.owner.path("first"), b"from the owner")
+        self.assertEqual(self.standby.path("first").read_bytes()[:14], b"from the owner")
+
+    def test_every_command_goes_to_the_owner_from_wherever_it_is_typed(self):
+        self.make_volumes("src", "dst")
+        image = self.fill_source()
+        clone = self.standby.create_clone("src", "dst")
+        self.standby.run("clone", "activate", clone)
+        self.standby.run("clone", "start", clone)
+        self.standby.run("clone", "wait", clone, "--timeout", 60)
+        self.standby.run("clone", "verify", clone)
+        self.assert_same_content(self.standby.path("dst"), image)
+        self.assert_same_content(self.owner.path("dst"), image)
+
+    def test_residual_is_the_same_from_both(self):
+        self.make_volumes("src", "dst")
+        self.fill_source()
+        clone = self.owner.start_clone("src", "dst", "--rate", "4M")
+        time.sleep(0.7)
+        self.standby.run("clone", "pause", clone)
+
+        def same():
+            left, right = (controller.json("clone", "residual", clone)
+                           for controller in (self.owner, self.standby))
+            return left == right and left
+        residual = lab.wait_until(same, timeout=10, what="the same residual")
+        self.assertGreater(residual["extents_pending"], 0)
+        fields = ("state", "extents_copied", "extents_pending", "copies_total")
+        left, right = (controller.clone(clone) for controller in (self.owner, self.standby))
+        self.assertEqual({field: left[field] for field in fields},
+                         {field: right[field] for field in fields})
+
+    def test_create_names_the_controller_that_is_down(self):
+        self.make_volumes("src", "dst")
+        self.standby.stop()
+        line = self.owner.refused("clone", "create", "src", "dst")
+        self.assertIn(self.standby.node, line.split(": ", 1)[-1].replace(",", " ").split())
+        clone = self.owner.create_clone("src", "dst", "--degraded")
+        self.owner.run("clone", "activate", clone, check=False)
+        self.assertEqual(self.owner.run("status", check=False).returncode, DEGRADED)
+        self.standby.start()
+        self.pair.wait_agreed()
+        self.owner.run("clone", "activate", clone, check=False)
+        self.standby.run("clone", "start", clone)
+        self.owner.wait_clone(clone)
+
+    def test_owner_that_is_stopped_is_followed_at_once(self):
+        epoch = self.owner.json("status")["epoch"]
+        self.owner.stop()
+        status = self.pair.wait_owner(self.standby.node, timeout=3)
+        self.assertEqual(status["epoch"], epoch + 1)
+        self.owner.start()
+        self.assertEqual(self.pair.wait_agreed()["owner"], self.standby.node)
+
+    def test_handover_and_failback_compare_the_residual(self):
+        self.make_volumes("src", "dst")
+        image = self.fill_source()
+        clone = self.owner.start_clone("src", "dst", "--rate", "4M")
+        first = self.owner.node
+        for target in (self.standby.node, first):
+            self.standby.run("failover", "--to", target)
+            status = self.pair.wait_owner(target, timeout=10)
+            self.assertEqual(status["proof"], "handover")
+        self.owner.run("clone", "set", clone, "--rate", "10G")
+        status = self.owner.wait_clone(clone)
+        self.assertEqual(status["copies_total"], status["extents_total"])
+        self.assert_same_content(self.owner.path("dst"), image)
+        kinds = [event["kind"] for event in self.owner.json("events")["events"]]
+        self.assertFalse([kind for kind in kinds if "alarm" in kind or "disagree" in kind], kinds)
+
+    def test_failover_to_nobody_is_refused(self):
+        self.owner.refused("failover", "--to", "nobody", code=(1, 2))
+        self.standby.stop()
+        self.owner.refused("failover")
+        self.assertEqual(self.owner.try_status()["role"], "owner")
+
+
+class Fio:
+    """fio on one node: writes, and verifies as it goes."""
+
+    def __init__(self, node, volume, offset, size, directory):
+        self.report = directory / f"fio-{node.name}"
+        self.process = node.start(
+            "fio", "--name=host", f"--filename={volume}", f"--offset={offset}", f"--size={size}",
+            "--direct=1", "--ioengine=libaio", "--iodepth=4", "--rw=randwrite", "--bsrange=4k-64k",
+            "--rate_iops=100", "--verify=crc32c", "--verify_fatal=1", "--verify_backlog=64",
+            "--serialize_overlap=1", "--verify_state_save=0", "--time_based", "--runtime=86400",
+            f"--output={self.report}", cwd=directory, stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT)
+
+    def check_goes_on(self):
+        if self.process.poll() is not None:
+            raise history.Damage(f"fio has ended: {self.report.read_text()[:1500]}")
+
+
+class Load:
+    """Hosts on both nodes: each block of `src` has a writer on one of them, in turns of four, and
+    all are read from both. fio has a half of `other` on each."""
+
+    WRITERS = 2  # on a node
+    PAUSE_US = 20_000
+
+    def __init__(self, lab_, pair):
+        self.lab = lab_
+        self.pair = pair
+        owner = pair.owner()
+        owner.create_volume("src", CLONE_BYTES)
+        owner.create_volume("other", CLONE_BYTES)
+        with open(owner.path("src"), "r+b", buffering=0) as file:  # no extent is a hole
+            for offset in range(0, CLONE_BYTES, MIB):
+                os.pwrite(file.fileno(), bytes(MIB), offset)
+        self.history = history.History(lab_, "src", CLONE_BYTES, self.WRITERS * len(pair.names),
+                                       options.seed)
+        self.hosts = {}
+        self.fio = {}
+        for name in pair.names:
+            self.start_on(name)
+
+    def start_on(self, name):
+        node, mount = self.pair.nodes[name], self.pair[name].mount
+        number = self.pair.names.index(name)
+        self.wait_visible(name)
+        self.hosts[name] = history.Host(node.start, mount / "src", self.history,
+                                        number * self.WRITERS, self.WRITERS, self.PAUSE_US)
+        self.fio[name] = Fio(node, mount / "other", number * CLONE_BYTES // 2, CLONE_BYTES // 2,
+                             self.lab.directory)
+
+    def wait_visible(self, name):
+        lab.wait_until(lambda: self.pair.nodes[name].run(
+            "test", "-e", self.pair[name].mount / "other", check=False).returncode == 0,
+            what="the volumes")
+
+    def died_on(self, name):
+        self.hosts[name].gone()
+        self.start_on(name)
+
+    def pause(self):
+        for host in self.hosts.values():
+            host.pause()
+
+    def resume(self):
+        for host in self.hosts.values():
+            host.resume()
+
+    def look(self):
+        """Milliseconds of the longest wait of any host since the last look; none saw an error."""
+        longest = 0
+        for name, host in self.hosts.items():
+            saw = host.look()
+            history.check_clean(saw)
+            self.fio[name].check_goes_on()
+            longest = max(longest, saw["longest_ms"])
+        return longest
+
+    def check_present(self):
+        """From both mounts."""
+        self.pause()
+        for name, node in self.pair.nodes.items():
+            self.history.check_present(self.pair[name].mount / "src", node.run)
+        self.resume()
+
+
+class Clone:
+    """A clone under way, with what its target must hold."""
+
+    def __init__(self, test, number, quiesced):
+        self.test = test
+        self.pair = test.pair
+        self.load = test.load
+        self.target = f"dst{number}"
+        self.any = self.pair[self.pair.names[number % len(self.pair.names)]]
+        self.any.run("volume", "create", self.target, "--size", CLONE_BYTES)
+        self.id = self.any.create_clone("src", self.target, "--rate", "1M")
+        self.any.run("clone", "activate", self.id)
+        self.image = self.start(quiesced)
+        self.epoch = self.pair.wait_agreed()["epoch"]
+        self.handovers = 0
+        self.copied = 0
+
+    def start(self, quiesced):
+        """At a known instant, or in the middle of the writes."""
+        if not quiesced:
+            self.before = self.load.history.snapshot()
+            self.any.run("clone", "start", self.id)
+            self.after = self.load.history.snapshot()
+            return None
+        self.load.pause()
+        image = self.test.lab.directory / "t0"
+        shutil.copyfile(self.any.path("src"), image)
+        self.before = self.after = self.load.history.snapshot()
+        self.any.run("clone", "start", self.id)
+        self.load.resume()
+        return image
+
+    def check_progress(self):
+        """It never goes back."""
+        status = self.pair.owner().clone(self.id)
+        self.test.assertGreaterEqual(status["extents_copied"], self.copied, status)
+        self.copied = status["extents_copied"]
+        return status
+
+    def is_complete(self):
+        return self.check_progress()["state"] == "completed"
+
+    def finish(self):
+        owner = self.pair.owner()
+        owner.run("clone", "set", self.id, "--rate", "10G")
+        status = owner.wait_clone(self.id)
+        # Below zero: copies whose evidence was found by the successor, but whose count was lost.
+        lost = owner.json("status")["epoch"] - self.epoch - self.handovers
+        again = status["copies_total"] - status["extents_total"]
+        self.test.assertEqual(status["extents_copied"], status["extents_total"])
+        self.test.assertLessEqual(abs(again), max(0, lost) * EXTENTS_IN_FLIGHT, status)
+        for controller in self.pair.controllers.values():
+            run = controller.machine.run
+            path = controller.mount / self.target
+            self.load.history.check_instant(path, self.before, self.after, run)
+        if self.image:
+            self.test.assert_same_content(self.any.path(self.target), self.image)
+        owner.run("clone", "verify", self.id)
+        self.any.run("clone", "delete", self.id)
+        self.any.run("volume", "delete", self.target)
+        return again
+
+
+class FaultTest(SystemTest):
+    """A pair of nodes with hosts on both."""
+
+    faulty = False  # the storage can fail
+
+    def setUp(self):
+        super().setUp()
+        self.pair = NodePair(self.lab, faulty=self.faulty)
+        try:
+            self.pair.start()
+            self.load = Load(self.lab, self.pair)
+        except BaseException:
+            print(self.pair.said(), file=sys.stderr)
+            raise
+
+    def run_round(self, seed, names, clone):
+        """Strikes, and checks that nothing is lost. Returns the longest wait of a host."""
+        self.load.look()
+        it = faults.Round(self.pair, seed, names)
+        try:
+            it.run()
+            self.pair.wait_agreed()
+            for name in it.rebooted:
+                self.load.died_on(name)
+            clone.handovers += it.handovers
+            self.load.check_present()
+            clone.check_progress()
+            return self.load.look()
+        except BaseException:
+            print(f"\nseed {options.seed}, {it.struck}:\n{self.pair.said()}", file=sys.stderr)
+            faults.wake(self.pair)
+            raise
+
+
+class Rounds:
+    """Of faults of a kind."""
+
+    ROUNDS_OF_A_CLONE = 3
+    share = 1.0  # of options.rounds
+
+    def test_lose_nothing_and_repeat_little(self):
+        rounds = round(options.rounds * self.share)
+        plan = faults.schedule(rounds, options.seed, self.weights)
+        begun = time.monotonic()
+        again, clones, clone, stalls = 0, 0, None, {}
+        for number, (seed, names) in enumerate(plan):
+            if clone is None:
+                clones += 1
+                clone = Clone(self, clones, quiesced=clones % 2 == 0)
+            time.sleep(seed % 500 / 1000)
+            stall = self.run_round(seed, names, clone)
+            stalls.setdefault("+".join(names), []).append(stall)
+            print(f"round {number + 1}: {' '.join(names)}: {stall:.0f} ms, "
+                  f"{time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+            if (number + 1) % self.ROUNDS_OF_A_CLONE == 0 or clone.is_complete():
+                again += clone.finish()
+                clone = None
+        if clone:
+            again += clone.finish()
+        print(f"\n{rounds} rounds and {clones} clones in {time.monotonic() - begun:.0f} s; "
+              f"{again} more copies than extents; longest waits in ms: " + json.dumps(
+                  {name: round(max(found)) for name, found in sorted(stalls.items())}),
+              file=sys.stderr)
+        self.load.check_present()
+
+
+class Faults(Rounds, FaultTest):
+    """Of processes, nodes and the network."""
+
+    weights = faults.WEIGHTS
+    share = 0.7
+
+
+class StorageFaults(Rounds, FaultTest):
+    weights = faults.STORAGE_WEIGHTS
+    faulty = True
+    share = 0.3
+
+
+class EachFault(FaultTest):
+    """One kind after the other, by hand: pair_test.py EachFault.test_NAME."""
+
+
+class EachStorageFault(EachFault):
+    faulty = True
+
+
+def _add_each():
+    for name in faults.FAULTS:
+        def test(self, name=name):
+            clone = Clone(self, 1, quiesced=True)
+            print(f"{name}: {self.run_round(options.seed, [name], clone):.0f} ms", file=sys.stderr)
+            clone.finish()
+        setattr(EachStorageFault if "storage" in name else EachFault, f"test_{name}", test)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=options.rounds)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    _, rest = parser.parse_known_args(namespace=options)
+    print(f"seed {options.seed}", file=sys.stderr)
+    sys.argv[1:] = rest
+    if any("Each" in word for word in rest):
+        _add_each()
+    lab.main()
+
+
+if __name__ == "__main__":
+    main()
