@@ -63,7 +63,8 @@ void Pair::StartThreads() {
                             .pool = options_.pool,
                             .pool_id = options_.pool_id,
                             .node = options_.identity.node,
-                            .every = options_.lease_times.poll},
+                            .every = options_.lease_times.poll,
+                            .patience = options_.lease_times.stop},
       StorageWatch::Handlers{.on_lease = [this](const std::optional<LeaseRecord>& record,
                                                 absl::Duration began) { OnLease(record, began); },
                              .on_certificate =

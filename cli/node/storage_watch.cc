@@ -38,7 +38,7 @@ absl::Status StorageWatch::Health() const {
   absl::MutexLock lock(&mutex_);
   if (!last_.ok()) return last_;
   const absl::Duration silent = options_.runtime.BootTime() - last_look_;
-  if (silent <= kPatience) return absl::OkStatus();
+  if (silent <= options_.patience) return absl::OkStatus();
   return Error(absl::StatusCode::kUnavailable, "the pool's storage has not answered for {} ms",
                absl::ToInt64Milliseconds(silent));
 }

@@ -30,6 +30,9 @@ class StorageWatch {
     std::string pool_id;  // another one is no pool of ours
     std::string node;
     absl::Duration every = absl::Milliseconds(100);
+    // How long a look may take before the storage counts as failed. One that answers with an error
+    // has failed at once.
+    absl::Duration patience = absl::Seconds(3);
   };
   // Called by the thread.
   struct Handlers {
@@ -38,9 +41,6 @@ class StorageWatch {
     // The owner of that epoch was reaped, says a file of the pool.
     std::function<void(const DeathCertificate& certificate)> on_certificate;
   };
-
-  // How long a look may take before the storage counts as failed.
-  static constexpr absl::Duration kPatience = absl::Seconds(1);
 
   StorageWatch(Options options, Handlers handlers);
   ~StorageWatch();  // waits for a look that is under way
