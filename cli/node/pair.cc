@@ -216,7 +216,7 @@ bool Pair::StorageFailed(const absl::Status& status) {
   {
     absl::MutexLock lock(&mutex_);
     const absl::Duration now = runtime_.BootTime();
-    if (now - served_since_ < kYoung) return false;
+    if (follows_failure_ && now - served_since_ < kYoung) return false;
     for (const auto& [name, peer] : peers_) {
       is_other_fit |= now - peer.heard < kHeardLately && peer.last.eligible();
     }

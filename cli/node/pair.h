@@ -115,7 +115,7 @@ class Pair {
 
   // The storage has failed under a request of a host. True: the process ends and another
   // controller takes over; the request waits for that. False where no other one could, and for an
-  // epoch that has just begun: then the next owner has met the same error.
+  // epoch that has just begun after a failure: the owner before may have met the same error.
   bool StorageFailed(const absl::Status& status);
 
  private:
@@ -221,6 +221,7 @@ class Pair {
   pair::Feedback said_ ABSL_GUARDED_BY(mutex_);  // by the owner before, as it told us
   uint64_t certificate_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Duration served_since_ ABSL_GUARDED_BY(mutex_);
+  bool follows_failure_ ABSL_GUARDED_BY(mutex_) = false;  // the owner before did not end in order
   std::optional<absl::Status> ended_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<StandbyView> view_ ABSL_GUARDED_BY(mutex_);
 

@@ -180,6 +180,8 @@ void Pair::Do(const ha::action::Serve&) {
   {
     absl::MutexLock lock(&mutex_);
     served_since_ = runtime_.BootTime();
+    follows_failure_ = tenure_->proof() != ha::Name(ha::Proof::kNoneNeeded) &&
+                       tenure_->proof() != ha::Name(ha::Proof::kHandover);
     certificate_ = 0;
   }
   spdlog::info("serving epoch {}", tenure_->epoch());
