@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <memory>
 #include <thread>
 
 #include "tests/base/testing.h"
@@ -62,29 +63,30 @@ TEST_P(CallsTest, AnAnswerThatIsTooLongIsAnErrorOfThatCallAlone) {
 }
 
 TEST_P(CallsTest, ASlowOneDoesNotHoldUpTheOthers) {
-  absl::Notification go;
+  const auto go = std::make_shared<absl::Notification>();  // a handler may be in it for longer
   Pair pair(GetParam(), nullptr, [&go](const std::string&, const std::string& request) {
-    if (request == "slow") go.WaitForNotification();
+    if (request == "slow") go->WaitForNotification();
     return request;
   });
   ASSERT_TRUE(pair.AwaitConnection());
-  std::thread slow([&] { EXPECT_EQ(Must(pair.network().Call("b", "slow", kPatience)), "slow"); });
+  std::thread slow(
+      [&, go] { EXPECT_EQ(Must(pair.network().Call("b", "slow", kPatience)), "slow"); });
   EXPECT_EQ(Must(pair.network().Call("b", "quick", kPatience)), "quick");
-  go.Notify();
+  go->Notify();
   slow.join();
 }
 
 TEST_P(CallsTest, EndAtTheirDeadlineAndTheLateAnswerIsNobodys) {
-  absl::Notification go;
+  const auto go = std::make_shared<absl::Notification>();  // a handler may be in it for longer
   Pair pair(GetParam(), nullptr, [&go](const std::string&, const std::string& request) {
-    if (request == "slow") go.WaitForNotification();
+    if (request == "slow") go->WaitForNotification();
     return request;
   });
   ASSERT_TRUE(pair.AwaitConnection());
   const absl::Time begin = absl::Now();
   EXPECT_CODE(pair.network().Call("b", "slow", absl::Milliseconds(50)), kDeadlineExceeded);
   EXPECT_LT(absl::Now() - begin, absl::Seconds(5));
-  go.Notify();
+  go->Notify();
   for (int i = 0; i < 200; ++i) {
     EXPECT_EQ(Must(pair.network().Call("b", fmt::format("{}", i), kPatience)),
               fmt::format("{}", i));

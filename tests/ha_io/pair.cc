@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <random>
 
 #include "engine/base/unique_fd.h"
 #include "tests/base/testing.h"
@@ -128,14 +129,19 @@ absl::Status Start(Runtime& runtime, Player& player, PeerNetwork::Options option
 }
 
 std::string FreeEndpoint() {
-  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM, 0));
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-  return fmt::format("tcp://127.0.0.1:{}", ntohs(address.sin_port));
+  static std::random_device random;
+  while (true) {
+    std::uniform_int_distribution<uint16_t> below_those_of_clients(10'000, 32'000);
+    const uint16_t port = below_those_of_clients(random);
+    const UniqueFd fd(::socket(AF_INET, SOCK_STREAM, 0));
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) {
+      return fmt::format("tcp://127.0.0.1:{}", port);
+    }
+  }
 }
 
 Pair::Pair(Mode mode, ForwardTarget* target,

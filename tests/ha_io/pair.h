@@ -96,7 +96,8 @@ absl::Status Start(Runtime& runtime, Player& player, PeerNetwork::Options option
                    ForwardTarget* target = nullptr,
                    std::function<std::string(const std::string&, const std::string&)> on_call = {});
 
-// A free port of loopback: a network that is started again comes back to it.
+// A free port of loopback that the kernel gives to no client: a network that is started again comes
+// back to it.
 std::string FreeEndpoint();
 
 // "a" and "b", each the other's peer, with keys unless `insecure`; b serves `target`.

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <memory>
 #include <random>
 
 #include "ha/io/peer_address.h"
@@ -192,8 +193,8 @@ TEST_F(CableTest, WhatWasRecordedHasNoEffectWhenItIsPlayedAgain) {
 }
 
 TEST_F(CableTest, ThatIsCutIsNoticedAndThatIsHealedIsUsedAgain) {
-  absl::Notification go;
-  target.set_hook([&] { go.WaitForNotification(); });
+  const auto go = std::make_shared<absl::Notification>();  // a handler may be in it for longer
+  target.set_hook([go] { go->WaitForNotification(); });
   std::thread writer([&] {
     EXPECT_CODE(a.network->forward("b")->Write({1, 1}, 0, BytesOf("x")), kUnavailable);
   });
@@ -205,7 +206,7 @@ TEST_F(CableTest, ThatIsCutIsNoticedAndThatIsHealedIsUsedAgain) {
   EXPECT_LT(absl::Now() - begin, absl::Seconds(4)) << "1.5 s on a machine that is not busy";
   EXPECT_FALSE(a.network->connected("b"));
 
-  go.Notify();
+  go->Notify();
   for (TcpProxy& wire : cable) wire.Hold(false);
   ASSERT_TRUE(Connected());
   EXPECT_OK(a.network->Call("b", "again", kPatience));
@@ -213,15 +214,15 @@ TEST_F(CableTest, ThatIsCutIsNoticedAndThatIsHealedIsUsedAgain) {
 }
 
 TEST_F(CableTest, ThatIsBrokenEndsWhatIsInFlightAtOnce) {
-  absl::Notification go;
-  target.set_hook([&] { go.WaitForNotification(); });
+  const auto go = std::make_shared<absl::Notification>();  // a handler may be in it for longer
+  target.set_hook([go] { go->WaitForNotification(); });
   std::thread writer([&] {
     EXPECT_CODE(a.network->forward("b")->Write({1, 1}, 0, BytesOf("x")), kUnavailable);
   });
   ASSERT_TRUE(Eventually([&] { return target.requests() == 1; }));
   cable[2].Reset();
   writer.join();
-  go.Notify();
+  go->Notify();
   EXPECT_TRUE(Connected());
 }
 

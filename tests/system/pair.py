@@ -4,6 +4,7 @@ LocalPair: both on this machine, on loopback, without keys; cheap. NodePair: eac
 own, with keys, a cable and a storage that can fail.
 """
 
+import random
 import socket
 
 import lab
@@ -11,9 +12,15 @@ import nodes
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Of loopback; none that the kernel gives to clients, so that it is free after a restart, too."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 class Keys:
