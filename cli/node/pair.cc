@@ -212,18 +212,24 @@ absl::StatusOr<PairStatus> Pair::TakeOver(bool owner_is_dead, absl::Duration tim
 }
 
 bool Pair::StorageFailed(const absl::Status& status) {
-  bool is_other_fit = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    const absl::Duration now = runtime_.BootTime();
-    if (follows_failure_ && now - served_since_ < kYoung) return false;
-    for (const auto& [name, peer] : peers_) {
-      is_other_fit |= now - peer.heard < kHeardLately && peer.last.eligible();
-    }
-  }
-  if (!is_other_fit) return false;
+  const bool fails_as_a_whole = !watch_->Probe().ok();
+  if (!fails_as_a_whole && MayHaveFailedBefore()) return false;
+  if (!HearsFitPeer()) return fails_as_a_whole;
   hooks_.fault(Annotate(absl::AbortedError(Message(status)), "the storage of this node fails"));
   return true;
+}
+
+bool Pair::MayHaveFailedBefore() const {
+  absl::MutexLock lock(&mutex_);
+  return follows_failure_ && runtime_.BootTime() - served_since_ < kYoung;
+}
+
+bool Pair::HearsFitPeer() const {
+  absl::MutexLock lock(&mutex_);
+  const absl::Duration now = runtime_.BootTime();
+  return std::any_of(peers_.begin(), peers_.end(), [now](const auto& peer) {
+    return now - peer.second.heard < kHeardLately && peer.second.last.eligible();
+  });
 }
 
 }  // namespace baton

@@ -113,9 +113,12 @@ class Pair {
   void TellActivated(const std::vector<uint64_t>& clones);
   void TellContentChanged(uint64_t volume_id);
 
-  // The storage has failed under a request of a host. True: the process ends and another
-  // controller takes over; the request waits for that. False where no other one could, and for an
-  // epoch that has just begun after a failure: the owner before may have met the same error.
+  // The storage has failed under a request of a host. True: the request is to wait for another
+  // owner, or for this storage. That is so while this node's storage takes no writes at all: it
+  // loses the pool then, to a peer as soon as one can claim it. Where it is only this request that
+  // fails, a peer that is fit takes over. False: nobody else would fare better as far as is known:
+  // there is no such peer, or this epoch has just begun after a failure, so that the owner before
+  // may have met the same error.
   bool StorageFailed(const absl::Status& status);
 
  private:
@@ -179,6 +182,8 @@ class Pair {
   void FollowOnce();
   absl::Status PollView(PosixStorage& storage);
 
+  bool MayHaveFailedBefore() const;
+  bool HearsFitPeer() const;
   bool WaitForOwner(absl::Duration deadline, std::string& owner);
 
   const Options options_;

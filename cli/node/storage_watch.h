@@ -52,6 +52,8 @@ class StorageWatch {
   PosixStorage* storage() const { return ready_.load(std::memory_order_acquire); }
   // OK when the last look was good and not too long ago.
   absl::Status Health() const;
+  // Whether the storage takes writes now; as slow as it is. REQUIRES: storage() is not null.
+  absl::Status Probe() const { return node_lock_->Probe(); }
   // As of a look that is not long ago; never waits for storage.
   uint64_t total_bytes() const { return total_bytes_; }
   uint64_t free_bytes() const { return free_bytes_; }

@@ -38,6 +38,14 @@ NodeLock::~NodeLock() {
   if (file_.valid() && ::ftruncate(file_.get(), 0) != 0) return;
 }
 
+absl::Status NodeLock::Probe() const {
+  const std::string pid = std::to_string(::getpid());
+  const bool written =
+      ::pwrite(file_.get(), pid.data(), pid.size(), 0) == static_cast<ssize_t>(pid.size());
+  if (written && ::fdatasync(file_.get()) == 0) return absl::OkStatus();
+  return ErrnoStatus(errno, "write", "the node's lock");
+}
+
 absl::StatusOr<NodeLock> NodeLock::Take(const std::string& pool_directory,
                                         const std::string& node) {
   BATON_RETURN_IF_ERROR(CheckName(node));

@@ -19,6 +19,9 @@ class NodeLock {
   // FailedPrecondition: another process has it; the message has its process id.
   static absl::StatusOr<NodeLock> Take(const std::string& pool_directory, const std::string& node);
   ~NodeLock();
+  // Writes the process id once more, durably: whether the pool's storage takes writes of this node.
+  // As slow as the storage is.
+  absl::Status Probe() const;
   NodeLock(NodeLock&&) = default;
 
  private:
