@@ -10,7 +10,6 @@
 #include <sys/vfs.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -191,22 +190,17 @@ absl::Status PosixStorage::SyncDirectory(const std::string& path) {
 }
 
 absl::Status PosixStorage::WriteSideBySide(std::span<const SideWrite> writes) {
-  std::array<AioContexts::Piece, AioContexts::kMaxWrites> pieces;
-  while (!writes.empty()) {
-    const size_t count = std::min(writes.size(), pieces.size());
-    for (size_t i = 0; i < count; ++i) {
-      auto* file = dynamic_cast<PosixFile*>(writes[i].file);
-      if (file == nullptr) {
-        return Error(absl::StatusCode::kInvalidArgument,
-                     "write side by side in {}: the file is not one of it", directory_);
-      }
-      BATON_RETURN_IF_ERROR(file->CheckAligned(writes[i].offset, writes[i].data));
-      pieces[i] = {file, writes[i].offset, writes[i].data};
+  std::vector<SideWriters::Piece> pieces;
+  for (const SideWrite& write : writes) {
+    auto* file = dynamic_cast<PosixFile*>(write.file);
+    if (file == nullptr) {
+      return Error(absl::StatusCode::kInvalidArgument,
+                   "write side by side in {}: the file is not one of it", directory_);
     }
-    BATON_RETURN_IF_ERROR(aio_.WriteAll(std::span(pieces).first(count)));
-    writes = writes.subspan(count);
+    BATON_RETURN_IF_ERROR(file->CheckAligned(write.offset, write.data));
+    pieces.push_back({file, write.offset, write.data});
   }
-  return absl::OkStatus();
+  return side_writers_.WriteAll(pieces);
 }
 
 absl::StatusOr<uint64_t> PosixStorage::FreeBytes() const {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/base/aio_contexts.h"
+#include "engine/base/side_writers.h"
 #include "engine/base/storage.h"
 #include "engine/base/unique_fd.h"
 
@@ -54,7 +54,7 @@ class PosixStorage final : public Storage {
 
   const UniqueFd root_;
   const std::string directory_;
-  AioContexts aio_;
+  SideWriters side_writers_;
 };
 
 }  // namespace baton
