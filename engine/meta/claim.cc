@@ -3,6 +3,8 @@
 #include <absl/synchronization/mutex.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -138,15 +140,21 @@ absl::StatusOr<std::unique_ptr<MetaStore>> OpenClaimedStore(Storage& storage,
                                                             const std::string& pool_directory,
                                                             const ClaimedEpoch& claimed) {
   Lease& lease = *claimed.lease;
+  const auto proven = std::make_shared<std::atomic<bool>>(false);
   BATON_ASSIGN_OR_RETURN(
       std::unique_ptr<MetaStore> store,
       OpenRocksStore({.directory = pool_directory + "/" + EpochDirectory(claimed.epoch),
                       .fence = lease,
                       .create = claimed.create,
-                      .on_synced = [&lease](uint64_t sequence) { lease.NoteSynced(sequence); }}));
+                      .unproven = true,
+                      .on_synced = [&lease, proven](uint64_t sequence) {
+                        if (*proven) lease.NoteSynced(sequence);
+                      }}));
   BATON_RETURN_IF_ERROR(CheckNothingLost(*store, claimed));
   BATON_RETURN_IF_ERROR(lease.Check());
   BATON_RETURN_IF_ERROR(ProveEpoch(storage, claimed.epoch));
+  *proven = true;
+  lease.NoteSynced(store->SyncedSequence());
   return store;
 }
 

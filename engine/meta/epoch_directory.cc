@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,7 @@ constexpr char kTemporary[] = ".tmp";
 constexpr char kCurrent[] = "CURRENT";
 constexpr char kLog[] = ".log";
 constexpr char kTable[] = ".sst";
+constexpr char kManifest[] = "MANIFEST-";
 constexpr char kUnproven[] = "/UNPROVEN";
 
 std::string InMeta(const std::string& name) { return std::string(kMeta) + "/" + name; }
@@ -93,14 +95,26 @@ absl::Status RemoveLeftovers(Storage& storage) {
 absl::Status Seal(Storage& storage, uint64_t epoch) {
   const std::string sealed = EpochDirectory(epoch) + kSealed;
   BATON_ASSIGN_OR_RETURN(const bool done, storage.Exists(sealed));
-  if (!done) BATON_RETURN_IF_ERROR(storage.Rename(EpochDirectory(epoch), sealed));
-  return storage.SyncDirectory(kMeta);
+  return done ? absl::OkStatus() : storage.Rename(EpochDirectory(epoch), sealed);
 }
 
+// UNPROVEN is durable before the directory gets the name by which it could be believed.
 absl::Status MakeEmptyDirectory(Storage& storage, const std::string& directory) {
   BATON_RETURN_IF_ERROR(storage.MakeDirectory(directory));
-  BATON_RETURN_IF_ERROR(WriteNewFile(storage, directory + kUnproven, ""));
+  BATON_RETURN_IF_ERROR(
+      storage.Open(directory + kUnproven, {.create = true, .exclusive = true}).status());
   return storage.SyncDirectory(directory);
+}
+
+absl::Status SyncFile(Storage& storage, const std::string& path) {
+  BATON_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, storage.Open(path, {}));
+  return file->Sync();
+}
+
+// Tables are durable once they are there. What RocksDB keeps beside those and these (LOCK,
+// OPTIONS) it can do without; to open and close LOCK would also take its lock away.
+bool MustBeMadeDurable(const std::string& name) {
+  return name == kCurrent || name.starts_with(kManifest) || name.ends_with(kLog);
 }
 
 // One attempt at the copy of a sealed directory into one that does not exist.
@@ -113,8 +127,7 @@ class DirectoryCopy {
   absl::Status Run() {
     BATON_RETURN_IF_ERROR(MakeEmptyDirectory(storage_, to_));
     BATON_RETURN_IF_ERROR(CopyLogs());
-    BATON_RETURN_IF_ERROR(CopyTables());
-    return storage_.SyncDirectory(to_);
+    return CopyTables();
   }
 
  private:
@@ -132,13 +145,20 @@ class DirectoryCopy {
   absl::Status CopyTables() {
     BATON_ASSIGN_OR_RETURN(const std::string current, ReadCurrent());
     const std::string manifest = current.substr(0, current.find('\n'));
-    if (!manifest.starts_with("MANIFEST-") || manifest.find('/') != std::string::npos) {
+    if (!manifest.starts_with(kManifest) || manifest.find('/') != std::string::npos) {
       return Error(absl::StatusCode::kDataLoss, "{}/{} is garbled: it names no MANIFEST", from_,
                    kCurrent);
     }
     BATON_RETURN_IF_ERROR(Copy(manifest));
     BATON_RETURN_IF_ERROR(LinkTables());
-    return WriteNewFile(storage_, to_ + "/" + kCurrent, current);
+    return WriteCurrent(current);
+  }
+
+  absl::Status WriteCurrent(const std::string& current) {
+    BATON_ASSIGN_OR_RETURN(
+        const std::unique_ptr<File> file,
+        storage_.Open(to_ + "/" + kCurrent, {.create = true, .exclusive = true}));
+    return file->Write(0, std::as_bytes(std::span(current)), WriteMode::kCached);
   }
 
   // It is replaced by a rename: a store that was proven has it at every moment.
@@ -164,7 +184,8 @@ class DirectoryCopy {
     if (!absl::IsUnimplemented(linked) && !absl::IsPermissionDenied(linked)) return linked;
     const absl::Status removed = storage_.Remove(to_ + "/" + name);
     if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
-    return Copy(name);
+    BATON_RETURN_IF_ERROR(Copy(name));
+    return SyncFile(storage_, to_ + "/" + name);
   }
 
   Storage& storage_;
@@ -236,13 +257,20 @@ absl::Status SealAndCopy(Storage& storage, uint64_t from_epoch, uint64_t to_epoc
     BATON_RETURN_IF_ERROR(
         CopyWithRetries(storage, EpochDirectory(from_epoch) + kSealed, temporary));
   }
-  BATON_RETURN_IF_ERROR(storage.Rename(temporary, final));
-  return storage.SyncDirectory(kMeta);
+  return storage.Rename(temporary, final);
 }
 
 absl::Status ProveEpoch(Storage& storage, uint64_t epoch) {
-  BATON_RETURN_IF_ERROR(storage.Remove(EpochDirectory(epoch) + kUnproven));
-  return storage.SyncDirectory(EpochDirectory(epoch));
+  const std::string directory = EpochDirectory(epoch);
+  BATON_ASSIGN_OR_RETURN(const std::vector<std::string> names, storage.List(directory));
+  for (const std::string& name : names) {
+    if (!MustBeMadeDurable(name)) continue;
+    BATON_RETURN_IF_ERROR(SyncFile(storage, directory + "/" + name));
+  }
+  BATON_RETURN_IF_ERROR(storage.SyncDirectory(directory));
+  BATON_RETURN_IF_ERROR(storage.Remove(directory + kUnproven));
+  BATON_RETURN_IF_ERROR(storage.SyncDirectory(directory));
+  return storage.SyncDirectory(kMeta);
 }
 
 absl::Status RemoveOldEpochs(Storage& storage, uint64_t epoch) {

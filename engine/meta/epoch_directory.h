@@ -17,9 +17,12 @@
 //      a flush in between is seen twice (log and table) instead of not at all, and a log that
 //      grows in between loses a suffix only: what is copied is a consistent prefix, and has every
 //      write that was acknowledged before step 1;
-//   3. syncs the files and the directory, renames epoch-M.tmp to epoch-M, syncs meta/;
-//   4. opens the store, compares it with what was known to be durable, removes UNPROVEN.
-// A crash anywhere in it leaves what the next claim continues from.
+//   3. renames epoch-M.tmp, whose UNPROVEN has been durable since before the copy, to epoch-M;
+//   4. opens the store, compares it with what was known to be durable, syncs files and directory,
+//      removes UNPROVEN, syncs the directory and meta/.
+// Nothing else is synced on the way: until the end nobody believes what is there, and one sync
+// after all that was written costs what the first of many would. A crash anywhere in it leaves
+// what the next claim continues from.
 #pragma once
 
 #include <absl/status/status.h>
@@ -53,7 +56,8 @@ absl::StatusOr<std::optional<LatestMetadata>> FindLatestMetadata(const Storage& 
 // DataLoss: `from_epoch` has no store, or a garbled one.
 absl::Status SealAndCopy(Storage& storage, uint64_t from_epoch, uint64_t to_epoch);
 
-// The end of step 4. What is stored in the directory counts from now on.
+// The end of step 4: makes what the directory holds durable, tables excepted, which whoever wrote
+// them has made durable. What is stored in it counts from now on. A store may be open there.
 absl::Status ProveEpoch(Storage& storage, uint64_t epoch);
 
 // Removes all but the two newest directories of epochs before `epoch`. REQUIRES: `epoch` is

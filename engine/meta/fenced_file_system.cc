@@ -1,20 +1,27 @@
 #include "engine/meta/fenced_file_system.h"
 
+#include <future>
 #include <utility>
+#include <vector>
 
+#include "engine/base/signals_blocked.h"
 #include "engine/base/status.h"
 
 namespace baton {
 namespace {
 
 using rocksdb::DataVerificationInfo;
+using rocksdb::DirFsyncOptions;
 using rocksdb::FileOptions;
+using rocksdb::FSDirectory;
 using rocksdb::FSRandomRWFile;
 using rocksdb::FSWritableFile;
 using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
+
+constexpr char kTableSuffix[] = ".sst";
 
 IOStatus Ask(const Fence& fence) {
   const absl::Status status = fence.Check();
@@ -27,10 +34,15 @@ IOStatus IfOpen(const Fence& fence, Operation operation) {
   return status.ok() ? operation() : status;
 }
 
+}  // namespace
+
 class FencedFile final : public rocksdb::FSWritableFileOwnerWrapper {
  public:
-  FencedFile(std::unique_ptr<FSWritableFile> file, const Fence& fence)
-      : FSWritableFileOwnerWrapper(std::move(file)), fence_(fence) {}
+  FencedFile(std::unique_ptr<FSWritableFile> file, FencedFileSystem& owner, std::string path)
+      : FSWritableFileOwnerWrapper(std::move(file)),
+        owner_(owner),
+        fence_(owner.fence_),
+        path_(std::move(path)) {}
 
   IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
     return IfOpen(fence_, [&] { return target()->Append(data, options, debug); });
@@ -59,33 +71,104 @@ class FencedFile final : public rocksdb::FSWritableFileOwnerWrapper {
     return IfOpen(fence_, [&] { return target()->Flush(options, debug); });
   }
   IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
-    return AndStillOpen(IfOpen(fence_, [&] { return target()->Sync(options, debug); }));
+    return SyncBy([&] { return target()->Sync(options, debug); });
   }
   IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
-    return AndStillOpen(IfOpen(fence_, [&] { return target()->Fsync(options, debug); }));
+    return SyncBy([&] { return target()->Fsync(options, debug); });
   }
 
  private:
-  IOStatus AndStillOpen(IOStatus status) const { return status.ok() ? Ask(fence_) : status; }
+  template <typename Operation>
+  IOStatus SyncBy(Operation sync) {
+    IOStatus status =
+        IfOpen(fence_, [&] { return owner_.PutsOff(path_) ? IOStatus::OK() : sync(); });
+    return status.ok() ? Ask(fence_) : status;
+  }
 
+  FencedFileSystem& owner_;
   const Fence& fence_;
+  const std::string path_;
 };
+
+class FencedDirectory final : public rocksdb::FSDirectoryWrapper {
+ public:
+  FencedDirectory(std::unique_ptr<FSDirectory> directory, FencedFileSystem& owner, std::string path)
+      : FSDirectoryWrapper(std::move(directory)), owner_(owner), path_(std::move(path)) {}
+
+  IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
+    return owner_.PutsOff(path_) ? IOStatus::OK() : FSDirectoryWrapper::Fsync(options, debug);
+  }
+  IOStatus FsyncWithDirOptions(const IOOptions& options, IODebugContext* debug,
+                               const DirFsyncOptions& why) override {
+    return owner_.PutsOff(path_) ? IOStatus::OK()
+                                 : FSDirectoryWrapper::FsyncWithDirOptions(options, debug, why);
+  }
+
+ private:
+  FencedFileSystem& owner_;
+  const std::string path_;
+};
+
+// ---- syncs that are put off ----
+
+void FencedFileSystem::PutOffSyncs() {
+  const absl::MutexLock lock(&mutex_);
+  putting_off_ = true;
+}
+
+bool FencedFileSystem::PutsOff(const std::string& path) {
+  const absl::MutexLock lock(&mutex_);
+  if (putting_off_ && path.ends_with(kTableSuffix)) tables_.insert(path);
+  return putting_off_;
+}
+
+IOStatus FencedFileSystem::CatchUpWithTables() {
+  Paths tables;
+  {
+    const absl::MutexLock lock(&mutex_);
+    putting_off_ = false;
+    tables.swap(tables_);
+  }
+  // Each in a thread, where there can be one.
+  constexpr auto kBesideOthers = std::launch::async | std::launch::deferred;
+  const SignalsBlocked blocked;
+  std::vector<std::future<IOStatus>> results;
+  for (const std::string& path : tables) {
+    results.push_back(std::async(kBesideOthers, [this, path] { return SyncTable(path); }));
+  }
+  IOStatus status;
+  for (std::future<IOStatus>& result : results) {
+    IOStatus synced = result.get();
+    if (status.ok()) status = synced;
+  }
+  return status.ok() ? Ask(fence_) : status;
+}
+
+// One that was compacted away meanwhile need not be synced.
+IOStatus FencedFileSystem::SyncTable(const std::string& path) {
+  std::unique_ptr<FSRandomRWFile> file;
+  const IOStatus status = target()->NewRandomRWFile(path, FileOptions(), &file, nullptr);
+  if (status.IsPathNotFound()) return IOStatus::OK();
+  if (!status.ok()) return status;
+  return IfOpen(fence_, [&] { return file->Sync(IOOptions(), nullptr); });
+}
+
+// ---- what RocksDB calls ----
 
 // Opens a file by `open` and puts the fence in front of it.
 template <typename Open>
-IOStatus OpenFenced(const Fence& fence, std::unique_ptr<FSWritableFile>* file, Open open) {
+IOStatus FencedFileSystem::OpenFenced(const std::string& path,
+                                      std::unique_ptr<FSWritableFile>* file, Open open) {
   std::unique_ptr<FSWritableFile> plain;
-  const IOStatus status = IfOpen(fence, [&] { return open(&plain); });
-  if (status.ok()) *file = std::make_unique<FencedFile>(std::move(plain), fence);
+  IOStatus status = IfOpen(fence_, [&] { return open(&plain); });
+  if (status.ok()) *file = std::make_unique<FencedFile>(std::move(plain), *this, path);
   return status;
 }
-
-}  // namespace
 
 IOStatus FencedFileSystem::NewWritableFile(const std::string& path, const FileOptions& options,
                                            std::unique_ptr<FSWritableFile>* file,
                                            IODebugContext* debug) {
-  return OpenFenced(fence_, file, [&](std::unique_ptr<FSWritableFile>* plain) {
+  return OpenFenced(path, file, [&](std::unique_ptr<FSWritableFile>* plain) {
     return target()->NewWritableFile(path, options, plain, debug);
   });
 }
@@ -93,7 +176,7 @@ IOStatus FencedFileSystem::NewWritableFile(const std::string& path, const FileOp
 IOStatus FencedFileSystem::ReopenWritableFile(const std::string& path, const FileOptions& options,
                                               std::unique_ptr<FSWritableFile>* file,
                                               IODebugContext* debug) {
-  return OpenFenced(fence_, file, [&](std::unique_ptr<FSWritableFile>* plain) {
+  return OpenFenced(path, file, [&](std::unique_ptr<FSWritableFile>* plain) {
     return target()->ReopenWritableFile(path, options, plain, debug);
   });
 }
@@ -102,7 +185,7 @@ IOStatus FencedFileSystem::ReuseWritableFile(const std::string& path, const std:
                                              const FileOptions& options,
                                              std::unique_ptr<FSWritableFile>* file,
                                              IODebugContext* debug) {
-  return OpenFenced(fence_, file, [&](std::unique_ptr<FSWritableFile>* plain) {
+  return OpenFenced(path, file, [&](std::unique_ptr<FSWritableFile>* plain) {
     return target()->ReuseWritableFile(path, old_path, options, plain, debug);
   });
 }
@@ -141,6 +224,15 @@ IOStatus FencedFileSystem::DeleteDir(const std::string& path, const IOOptions& o
 IOStatus FencedFileSystem::RenameFile(const std::string& from, const std::string& to,
                                       const IOOptions& options, IODebugContext* debug) {
   return IfOpen(fence_, [&] { return target()->RenameFile(from, to, options, debug); });
+}
+
+IOStatus FencedFileSystem::NewDirectory(const std::string& path, const IOOptions& options,
+                                        std::unique_ptr<FSDirectory>* directory,
+                                        IODebugContext* debug) {
+  std::unique_ptr<FSDirectory> plain;
+  IOStatus status = target()->NewDirectory(path, options, &plain, debug);
+  if (status.ok()) *directory = std::make_unique<FencedDirectory>(std::move(plain), *this, path);
+  return status;
 }
 
 IOStatus FencedFileSystem::LinkFile(const std::string& from, const std::string& to,

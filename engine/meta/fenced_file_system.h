@@ -1,10 +1,13 @@
 // A file system of RocksDB that changes nothing once the fence refuses. Included by rocks_store.cc
-// alone.
+// alone, and by its test.
 #pragma once
 
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
 #include <rocksdb/file_system.h>
 
 #include <memory>
+#include <set>
 #include <string>
 
 #include "engine/base/fence.h"
@@ -23,6 +26,14 @@ class FencedFileSystem final : public rocksdb::FileSystemWrapper {
       : FileSystemWrapper(target), fence_(fence) {}
 
   const char* Name() const override { return "baton.fenced"; }
+
+  // From here on nothing is synced when RocksDB wants it: for a store that nobody believes yet,
+  // whatever a crash leaves of it.
+  void PutOffSyncs();
+  // Syncs the tables that were made since and are still there, several at a time: each is a wait.
+  // All else, and the directory, is left to whoever makes it count. From here on syncs are what
+  // they say.
+  rocksdb::IOStatus CatchUpWithTables();
 
   rocksdb::IOStatus NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
@@ -54,9 +65,27 @@ class FencedFileSystem final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus LinkFile(const std::string& from, const std::string& to,
                              const rocksdb::IOOptions& options,
                              rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus NewDirectory(const std::string& path, const rocksdb::IOOptions& options,
+                                 std::unique_ptr<rocksdb::FSDirectory>* directory,
+                                 rocksdb::IODebugContext* debug) override;
 
  private:
+  friend class FencedFile;
+  friend class FencedDirectory;
+
+  using Paths = std::set<std::string>;
+
+  template <typename Open>
+  rocksdb::IOStatus OpenFenced(const std::string& path,
+                               std::unique_ptr<rocksdb::FSWritableFile>* file, Open open);
+  // True: do not sync now.
+  bool PutsOff(const std::string& path);
+  rocksdb::IOStatus SyncTable(const std::string& path);
+
   const Fence& fence_;
+  absl::Mutex mutex_;
+  bool putting_off_ ABSL_GUARDED_BY(mutex_) = false;
+  Paths tables_ ABSL_GUARDED_BY(mutex_);  // to be synced
 };
 
 }  // namespace baton

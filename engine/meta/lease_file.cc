@@ -23,10 +23,10 @@ struct alignas(limits::kBlockBytes) RecordBuffer {
 
 std::string InLease(const std::string& name) { return std::string(kLease) + "/" + name; }
 
-absl::Status WriteRecord(File& file, const LeaseRecord& record) {
+absl::Status WriteRecord(File& file, const LeaseRecord& record, WriteMode mode) {
   RecordBuffer buffer;
   BATON_RETURN_IF_ERROR(EncodeLeaseRecord(record, buffer.bytes));
-  return file.Write(0, buffer.bytes, WriteMode::kDurable);
+  return file.Write(0, buffer.bytes, mode);
 }
 
 // Opened anew each time: network file systems then ask the server.
@@ -69,8 +69,8 @@ absl::Status WriteTemporary(Storage& storage, const LeaseRecord& record) {
   BATON_RETURN_IF_ERROR(RemoveIfThere(storage, path));
   BATON_ASSIGN_OR_RETURN(const std::unique_ptr<File> file,
                          storage.Open(path, {.create = true, .exclusive = true, .direct = true}));
-  BATON_RETURN_IF_ERROR(WriteRecord(*file, record));
-  return file->Sync();  // its size as well
+  BATON_RETURN_IF_ERROR(WriteRecord(*file, record, WriteMode::kCached));
+  return file->Sync();
 }
 
 // A server that made the link and lost its answer says AlreadyExists to the repetition; the winner
@@ -133,6 +133,8 @@ absl::StatusOr<LeaseFile> LeaseFile::Open(Storage& storage, uint64_t epoch) {
   return LeaseFile(std::move(file));
 }
 
-absl::Status LeaseFile::Write(const LeaseRecord& record) { return WriteRecord(*file_, record); }
+absl::Status LeaseFile::Write(const LeaseRecord& record) {
+  return WriteRecord(*file_, record, WriteMode::kDurable);
+}
 
 }  // namespace baton

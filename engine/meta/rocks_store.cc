@@ -136,8 +136,8 @@ class Database {
  public:
   Database(std::string directory, const Fence& fence)
       : directory_(std::move(directory)),
-        env_(rocksdb::NewCompositeEnv(
-            std::make_shared<FencedFileSystem>(rocksdb::FileSystem::Default(), fence))) {}
+        files_(std::make_shared<FencedFileSystem>(rocksdb::FileSystem::Default(), fence)),
+        env_(rocksdb::NewCompositeEnv(files_)) {}
   ~Database();
 
   absl::Status Open(bool create);
@@ -151,12 +151,14 @@ class Database {
   rocksdb::ColumnFamilyHandle* Family(Column column) const {
     return families_[static_cast<size_t>(column)];
   }
+  FencedFileSystem& files() { return *files_; }
   absl::Status Translated(const rocksdb::Status& status) const {
     return Translate(status, directory_);
   }
 
  private:
   const std::string directory_;
+  const std::shared_ptr<FencedFileSystem> files_;
   const std::unique_ptr<rocksdb::Env> env_;
   std::unique_ptr<rocksdb::DB> database_;
   std::vector<rocksdb::ColumnFamilyHandle*> families_;  // by Column
@@ -250,10 +252,12 @@ class RocksStore final : public MetaStore {
 };
 
 absl::Status RocksStore::Open() {
+  if (options_.unproven) database_.files().PutOffSyncs();
   const absl::Status opened = database_.Open(options_.create);
   BATON_RETURN_IF_ERROR(options_.fence.Check());
   BATON_RETURN_IF_ERROR(opened);
   BATON_RETURN_IF_ERROR(VerifyTables());
+  BATON_RETURN_IF_ERROR(database_.Translated(database_.files().CatchUpWithTables()));
   // What was recovered from the log has been flushed to tables.
   NoteSynced(LatestSequence());
   return absl::OkStatus();

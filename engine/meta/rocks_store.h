@@ -21,6 +21,10 @@ struct RocksOptions {
   // Only for the first epoch of a pool: make an empty store where there is none. Otherwise a
   // directory without a store is an error, never an empty answer.
   bool create = false;
+  // Nobody believes what the directory holds before the caller has proven it (epoch_directory.h).
+  // Opening then syncs its tables at its end, and leaves the rest of what it writes to ProveEpoch;
+  // SyncedSequence() is what it says once that is done.
+  bool unproven = false;
   // Told the new SyncedSequence() after each durable write, from the writer's thread. May be empty.
   std::function<void(uint64_t sequence)> on_synced;
 };
