@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -78,8 +79,16 @@ absl::Duration Monotonic() { return Clock(CLOCK_MONOTONIC); }
 
 int64_t BootNanoseconds() { return absl::ToInt64Nanoseconds(Clock(CLOCK_BOOTTIME)); }
 
+std::string IdentifyProgram(const std::string& path) {
+  struct stat file = {};
+  if (::stat(path.c_str(), &file) != 0) return "";
+  return fmt::format("{}/{}/{}/{}.{}", file.st_dev, file.st_ino, file.st_size, file.st_mtim.tv_sec,
+                     file.st_mtim.tv_nsec);
+}
+
 absl::StatusOr<std::unique_ptr<Child>> Child::Spawn(const std::string& program,
                                                     const std::vector<std::string>& arguments) {
+  std::string identity = IdentifyProgram(program);
   BATON_ASSIGN_OR_RETURN(auto ends, Channel::Pair());
   pid_t pid = 0;
   if (const int error = SpawnProcess(program, arguments, ends.second.get(), pid)) {
@@ -91,8 +100,10 @@ absl::StatusOr<std::unique_ptr<Child>> Child::Spawn(const std::string& program,
     ::waitpid(pid, nullptr, 0);
     return pidfd.status();
   }
-  return std::unique_ptr<Child>(
+  std::unique_ptr<Child> child(
       new Child(pid, /*ours=*/true, *std::move(pidfd), std::move(ends.first)));
+  child->program_ = std::move(identity);
+  return child;
 }
 
 absl::StatusOr<std::unique_ptr<Child>> Child::Attach(pid_t pid, UniqueFd socket) {

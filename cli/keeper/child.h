@@ -23,6 +23,9 @@ absl::Duration Monotonic();
 // CLOCK_BOOTTIME, in nanoseconds: the same in every process.
 int64_t BootNanoseconds();
 
+// Tells one file at `path` from another that has been put in its place; empty: there is none.
+std::string IdentifyProgram(const std::string& path);
+
 struct Ending {
   std::string text;              // "was killed by signal 9", "exited with 1: why"
   std::optional<int> exit_code;  // where it exited
@@ -46,6 +49,8 @@ class Child {
   pid_t pid() const { return pid_; }
   int pidfd() const { return pidfd_.get(); }
   const Channel& channel() const { return channel_; }
+  // IdentifyProgram of what it was started from; empty where that is not known.
+  const std::string& program() const { return program_; }
 
   // The process is dead with all its threads and has let go of all its descriptors when pidfd() is
   // readable; this collects it. Call it once, then.
@@ -68,6 +73,7 @@ class Child {
 
   Ending Describe(int wait_status) const;
 
+  std::string program_;
   const pid_t pid_;
   const bool ours_;
   bool reaped_ = false;

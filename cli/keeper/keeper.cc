@@ -63,7 +63,10 @@ Keeper::Keeper(KeeperOptions options, Held held, UniqueFd signals)
       held_(std::move(held)),
       signals_(std::move(signals)),
       controller_(std::move(held_.child)) {
-  if (controller_ != nullptr) controller_->serving_since = controller_->started;
+  if (controller_ != nullptr) {
+    controller_->serving_since = controller_->started;
+    spares_.NoteServing(controller_->started);
+  }
   if (held_.init_answer.empty() || controller_ != nullptr) return;
   // The mount is older than this process: requests may wait already.
   predecessor_.set_ended("ended together with its keeper");
@@ -81,10 +84,8 @@ int Keeper::Run() {
   while (!exit_code_) {
     AwaitSomething();
     TakeSignals();
-    TakeMessages(candidate_);
-    TakeMessages(controller_);
-    LookForEnd(candidate_);
-    LookForEnd(controller_);
+    for (auto* child : {&candidate_, &spare_, &controller_}) TakeMessages(*child);
+    for (auto* child : {&candidate_, &spare_, &controller_}) LookForEnd(*child);
     LookAtClock();
   }
   ForgetStoredMount();
@@ -96,6 +97,7 @@ int Keeper::Run() {
 void Keeper::StartNext() {
   next_start_ = absl::InfiniteDuration();
   answering_.reset();  // whoever asks from here on waits for the controller
+  if (auto spare = TakeSpare()) return HandOver(std::move(spare));
   absl::StatusOr<std::unique_ptr<Child>> child = Child::Spawn(options_.program, options_.arguments);
   if (child.ok()) {
     controller_ = *std::move(child);
@@ -134,10 +136,10 @@ void Keeper::Begin(Child& child, bool warm) {
 // ---- the loop ----
 
 void Keeper::AwaitSomething() {
-  std::array<pollfd, 5> watched;
+  std::array<pollfd, 7> watched;
   size_t count = 0;
   watched[count++] = {signals_.get(), POLLIN, 0};
-  for (const Child* child : {controller_.get(), candidate_.get()}) {
+  for (const Child* child : {controller_.get(), candidate_.get(), spare_.get()}) {
     if (child == nullptr) continue;
     watched[count++] = {child->pidfd(), POLLIN, 0};
     watched[count++] = {child->channel().fd(), POLLIN, 0};
@@ -163,9 +165,10 @@ absl::Duration Keeper::NextDeadline() const {
       next = std::min(next, *controller_->drain_began + kDrainLimit);
     }
   }
-  if (candidate_ != nullptr && !candidate_->warm) {
-    next = std::min(next, candidate_->started + kWarmLimit);
+  for (const Child* child : {candidate_.get(), spare_.get()}) {
+    if (child != nullptr && !child->warm) next = std::min(next, child->started + kWarmLimit);
   }
+  if (WantsSpare()) next = std::min(next, spares_.next());
   if (outage_began_) next = std::min(next, *outage_began_ + options_.give_up_after);
   return next;
 }
@@ -208,7 +211,7 @@ void Keeper::TakeMessage(Child& child, const Packet& message) {
       break;
     case Packet::kWarm:
       child.version = message.warm().version();
-      NoteWarm();
+      NoteWarm(child);
       break;
     case Packet::kUpgrade:
       StartUpgrade(/*asked_by_command=*/true);
@@ -235,6 +238,7 @@ void Keeper::LookForEnd(std::unique_ptr<Child>& child) {
   if (child == nullptr || !HasEnded(*child)) return;
   TakeMessages(child);
   if (child == candidate_) return NoteCandidateEnded();
+  if (child == spare_) return NoteSpareEnded();
   NoteControllerEnded();
 }
 
@@ -257,17 +261,22 @@ void Keeper::LookAtClock() {
     candidate_.reset();
     RefuseUpgrade("the new process was not warm in time");
   }
+  if (spare_ != nullptr && !spare_->warm && now >= spare_->started + kWarmLimit) {
+    DropSpare("it was not warm in time");
+  }
   if (outage_began_ && now >= *outage_began_ + options_.give_up_after) {
     spdlog::critical("giving up: the controller {}", last_ending_);
     return End(kFailed);
   }
   if (controller_ == nullptr && now >= next_start_) StartNext();
+  if (WantsSpare() && now >= spares_.next()) StartSpare();
 }
 
 // ---- what messages and ends mean ----
 
 void Keeper::NoteServing(Child& child, const Serving& serving) {
   child.serving_since = Monotonic();
+  spares_.NoteServing(*child.serving_since);
   child.version = serving.version();
   if (held_.init_answer.empty()) held_.init_answer = serving.init_answer();
   SayReady();
@@ -284,6 +293,7 @@ void Keeper::OrderStop() {
   stop_ordered_ = Monotonic();
   ::sd_notify(0, "STOPPING=1");
   candidate_.reset();
+  spare_.reset();
   if (controller_ == nullptr) {
     spdlog::error("stopping while there is no controller: the pool was not sealed");
     return End(kFailed);
@@ -316,7 +326,7 @@ void Keeper::NoteControllerEnded() {
   if (child->waiting_since_boot_ns == 0) child->waiting_since_boot_ns = noticed;
   predecessor_ = Describe(*child, ending);
   ++held_.restarts;
-  if (candidate_ != nullptr && candidate_->warm) return HandOver();
+  if (candidate_ != nullptr && candidate_->warm) return HandOver(std::move(candidate_));
   candidate_.reset();
   PlanRestart(*child, ending);
 }
@@ -330,7 +340,7 @@ void Keeper::PlanRestart(const Child& child, const Ending& ending) {
                                                  .served_for = served_for,
                                                  .killed = ending.killed});
   if (!ending.killed && !outage_began_) outage_began_ = now;
-  spdlog::error("controller process {} {}; starting another one{}", child.pid(), ending.text,
+  spdlog::error("controller process {} {}; another one goes on{}", child.pid(), ending.text,
                 wait == absl::ZeroDuration() ? "" : " in " + absl::FormatDuration(wait));
   next_start_ = now + wait;
   if (policy_.looping()) return AnswerForController();

@@ -15,6 +15,7 @@
 #include "cli/keeper/held.h"
 #include "cli/keeper/restart_policy.h"
 #include "cli/keeper/settings.h"
+#include "cli/keeper/spare_policy.h"
 #include "engine/base/unique_fd.h"
 #include "fs/mount.h"
 #include "ha/io/request_server.h"
@@ -33,7 +34,8 @@ struct KeeperOptions {
       answer;
 };
 
-// Starts a controller, reaps it when it has ended, starts the next one; no more. It never uses the
+// Starts a controller, reaps it when it has ended, lets the spare go on or starts the next one; no
+// more. It never uses the
 // mount (that would wait for the controller that it has to start) and never does I/O on the pool.
 // One thread; others only while `baton` is answered for a controller that ends again and again.
 //
@@ -66,15 +68,23 @@ class Keeper {
   // What a message or an end means.
   void NoteServing(Child& child, const Serving& serving);
   void SayReady();
-  void NoteWarm();
+  void NoteWarm(Child& child);
+  void Drain();
   void OrderStop();
   void StartUpgrade(bool asked_by_command);
   void RefuseUpgrade(const std::string& why);
   void NoteCandidateEnded();
   void NoteControllerEnded();
-  void HandOver();
+  void HandOver(std::unique_ptr<Child> successor);
   void PlanRestart(const Child& child, const Ending& ending);
   void End(int exit_code) { exit_code_ = exit_code; }
+
+  // The spare.
+  bool WantsSpare() const;
+  void StartSpare();
+  void NoteSpareEnded();
+  void DropSpare(const std::string& why);
+  std::unique_ptr<Child> TakeSpare();  // null: there is none that could go on
 
   void AnswerForController();
   std::string Problem() const;
@@ -85,6 +95,8 @@ class Keeper {
 
   std::unique_ptr<Child> controller_;  // null: between two of them
   std::unique_ptr<Child> candidate_;   // of an upgrade
+  std::unique_ptr<Child> spare_;       // waits for the controller's end
+  SparePolicy spares_;
   bool upgrade_asked_by_command_ = false;
   std::optional<absl::Duration> stop_ordered_;
   absl::Duration next_start_ = absl::InfiniteDuration();

@@ -26,6 +26,38 @@ namespace baton::keeper {
 namespace {
 
 constexpr size_t kDescriptorsOfBegin = 4;
+constexpr size_t kNameBytes = 16;  // of a thread, and by its first one of a process
+
+// How this process is called in lists of processes, while this lives.
+class OtherName {
+ public:
+  explicit OtherName(const char* name) {
+    ::pthread_getname_np(::pthread_self(), before_.data(), before_.size());
+    ::pthread_setname_np(::pthread_self(), name);
+  }
+  ~OtherName() { ::pthread_setname_np(::pthread_self(), before_.data()); }
+  OtherName(const OtherName&) = delete;
+  OtherName& operator=(const OtherName&) = delete;
+
+ private:
+  std::array<char, kNameBytes> before_ = {};
+};
+
+// The first thread of a process that queues for a mutex behind another one measures the processor's
+// clock, which takes some milliseconds; rather now than while hosts wait.
+void QueueForAMutexOnce() {
+  constexpr absl::Duration kBoth = absl::Milliseconds(20);
+  absl::Mutex mutex;
+  bool never = false;
+  const auto wait = [&] {
+    const absl::MutexLock lock(&mutex);
+    mutex.AwaitWithTimeout(absl::Condition(&never), kBoth);
+  };
+  const SignalsBlocked blocked;  // the thread inherits that
+  std::thread other(wait);
+  wait();
+  other.join();
+}
 
 absl::Status NoKeeper() {
   return Error(absl::StatusCode::kFailedPrecondition,
@@ -155,14 +187,16 @@ void Link::TakeMessage(const Packet& message) {
 }
 
 void Link::NoteKeeperGone() {
-  spdlog::warn("the keeper (process {}) is gone; going on without one: start batond again",
-               keeper_pid_.load());
-  keeper_pid_ = 0;
+  const uint32_t pid = keeper_pid_.exchange(0);
   {
     absl::MutexLock lock(&mutex_);
     channel_ = nullptr;
     changed_.SignalAll();
+    // Another one serves, and waits at the door.
+    if (begin_.warm() && !go_) ending_ = true;
   }
+  if (ending_) return;
+  spdlog::warn("the keeper (process {}) is gone; going on without one: start batond again", pid);
   handlers_.orphaned();
 }
 
@@ -221,6 +255,8 @@ void Link::Send(const Packet& message) {
 }
 
 absl::StatusOr<Go> Link::AwaitGo(const std::string& version) {
+  QueueForAMutexOnce();
+  const OtherName waiting(kWarmName);
   Packet message;
   message.mutable_warm()->set_version(version);
   Send(message);

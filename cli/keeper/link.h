@@ -21,6 +21,9 @@
 
 namespace baton::keeper {
 
+// The name, in lists of processes, of one that is warm and waits for its turn.
+inline constexpr char kWarmName[] = "batond-warm";
+
 // A thread of its own beats, and tells of what the keeper wants. When the keeper dies the
 // controller goes on: it then waits at CONTROL.keeper for another one, and gives it all that the
 // first one held.
@@ -53,7 +56,8 @@ class Link {
   // its locks. Empty: the process alone is alive. Waits for a call that is under way.
   void SetProof(std::function<void()> proof);
 
-  // Says that all is prepared, and waits for the order to go on. Unavailable: it will not come.
+  // Says that all is prepared, and waits for the order to go on, as kWarmName. The main thread's.
+  // Unavailable: it will not come.
   absl::StatusOr<Go> AwaitGo(const std::string& version);
   void SayServing(const std::string& init_answer, const std::string& version);
   void SayDraining();

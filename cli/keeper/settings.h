@@ -32,10 +32,18 @@ constexpr absl::Duration kMaxKilledBackoff = absl::Milliseconds(50);
 constexpr absl::Duration kWarmLimit = absl::Seconds(10);
 constexpr absl::Duration kDrainLimit = absl::Seconds(10);
 
+// The spare: started when a controller has served for so long, so that one which ends again and
+// again costs no more for it. After a failure twice as long each time.
+constexpr absl::Duration kSpareDelay = absl::Seconds(1);
+constexpr absl::Duration kMaxSpareDelay = absl::Minutes(1);
+// A spare that has not beaten for so long is of no use.
+constexpr absl::Duration kSpareSilence = absl::Seconds(1);
+
 // `timeout` and terminals send the same signal several times within moments.
 constexpr absl::Duration kSameSignal = absl::Seconds(1);
 
 static_assert(kBeatPeriod < kMinWatchdog);
+static_assert(kBeatPeriod < kSpareSilence);
 static_assert(kMaxKilledBackoff < kFirstBackoff);
 static_assert(kMaxBackoff < kLoopPause);
 

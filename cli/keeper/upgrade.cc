@@ -14,6 +14,7 @@ void Keeper::StartUpgrade(bool asked_by_command) {
     return RefuseUpgrade("no controller serves now");
   }
   spdlog::info("upgrade: starting {}", options_.program);
+  DropSpare("an upgrade begins");
   absl::StatusOr<std::unique_ptr<Child>> child = Child::Spawn(options_.program, options_.arguments);
   if (!child.ok()) return RefuseUpgrade(Message(child.status()));
   candidate_ = *std::move(child);
@@ -33,8 +34,17 @@ void Keeper::NoteCandidateEnded() {
   RefuseUpgrade(fmt::format("the new process {}", child->Reap().text));
 }
 
-void Keeper::NoteWarm() {
-  candidate_->warm = true;
+// The spare, or one that was the spare until now, has nothing to do then.
+void Keeper::NoteWarm(Child& child) {
+  child.warm = true;
+  if (&child == spare_.get()) {
+    spares_.NoteWarm();
+    spdlog::info("process {} (version {}) is the spare", child.pid(), child.version);
+  }
+  if (&child == candidate_.get()) Drain();
+}
+
+void Keeper::Drain() {
   spdlog::info("upgrade: process {} (version {}) is warm, process {} drains", candidate_->pid(),
                candidate_->version, controller_->pid());
   Packet answer;
@@ -45,16 +55,6 @@ void Keeper::NoteWarm() {
   drain.mutable_drain();
   controller_->channel().Send(drain).IgnoreError();
   controller_->drain_began = Monotonic();
-}
-
-// The one before has ended and was reaped.
-void Keeper::HandOver() {
-  controller_ = std::move(candidate_);
-  controller_->last_beat = Monotonic();
-  Packet message;
-  *message.mutable_go()->mutable_predecessor() = predecessor_;
-  message.mutable_go()->set_restarts(held_.restarts);
-  controller_->channel().Send(message).IgnoreError();
 }
 
 }  // namespace baton::keeper

@@ -222,6 +222,6 @@ def wake(pair):
             node.heal()
             if pair.storages:
                 pair.storages[name].fence()
-            for pid in pair[name].controller_pids():
+            for pid in pair[name].child_pids():
                 if is_stopped(pid):
                     os.kill(pid, signal.SIGCONT)

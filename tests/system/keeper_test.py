@@ -193,6 +193,23 @@ class Open(KeeperTest):
         os.close(other)
         self.wait_closed()
 
+    def test_target_is_not_emptied_under_whoever_has_it_open(self):
+        self.controller.create_volume("dst", VOLUME_BYTES)
+        clone = self.controller.create_clone("vol", "dst")
+        fd = os.open(self.controller.path("dst"), os.O_RDWR)
+        os.pwrite(fd, b"in use", 0)
+        self.controller.wait_restarted(self.controller.kill_controller())
+        self.assertIn("open", self.controller.refused("clone", "activate", clone))
+        self.assertEqual(os.pread(fd, 6, 0), b"in use")
+        self.controller.upgrade()
+        self.assertIn("open", self.controller.refused("clone", "activate", clone))
+        self.assertEqual(os.pread(fd, 6, 0), b"in use")
+        os.close(fd)
+        lab.wait_until(lambda: self.controller.run("clone", "activate", clone,
+                                                   check=False).returncode == 0, timeout=10,
+                       what="that the target is not open any more")
+        self.assertEqual(self.controller.clone(clone)["state"], "activated")
+
     def test_counts_are_exact_whatever_is_killed(self):
         stop = threading.Event()
 
@@ -215,6 +232,100 @@ class Open(KeeperTest):
         lab.wait_until(lambda: self.controller.run("volume", "delete", "vol",
                                                    check=False).returncode == 0, timeout=10,
                        what="that the volume is not open any more")
+
+
+class Spare(KeeperTest):
+    """A second process waits for the end of the one that serves."""
+
+    def kill(self, pid):
+        process = lab.Process(pid)
+        process.signal(signal.SIGKILL)
+        self.assertTrue(process.ended(30))
+        process.close()
+
+    def test_takes_over_and_is_followed_by_another_one(self):
+        self.start_hosts()
+        for _ in range(3):
+            spare = self.controller.spare_pid()
+            self.controller.wait_restarted(self.controller.kill_controller())
+            self.assertEqual(self.pid(), spare)
+            self.assertEqual(self.controller.controller_pid(), spare)
+        self.assertIn(f"process {spare} serves", self.event("controller-restarted"))
+        self.assertEqual(self.controller.json("status")["restarts"], 3)
+        self.stop_hosts()
+
+    def test_killed_one_is_replaced_and_nothing_else_happens(self):
+        pid = self.pid()
+        spare = self.controller.spare_pid()
+        self.kill(spare)
+        other = self.controller.spare_pid(other_than=spare)
+        self.assertEqual(self.pid(), pid)
+        self.controller.wait_restarted(self.controller.kill_controller())
+        self.assertEqual(self.pid(), other)
+
+    def test_killed_together_with_the_controller_is_not_missed(self):
+        self.start_hosts()
+        for _ in range(3):
+            pids = [self.controller.spare_pid(), self.controller.controller_pid()]
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            self.assertNotIn(self.controller.wait_restarted(pids[1])["pid"], pids)
+        self.stop_hosts()
+
+    def test_stopped_one_is_not_waited_for(self):
+        spare = self.controller.spare_pid()
+        os.kill(spare, signal.SIGSTOP)
+        time.sleep(2)  # longer than it may be silent
+        status = self.controller.wait_restarted(self.controller.kill_controller())
+        self.assertNotEqual(status["pid"], spare)
+        self.assertFalse(lab.is_alive(spare))
+
+    def test_of_an_old_program_is_not_used(self):
+        spare = self.controller.spare_pid()
+        self.install(None)
+        status = self.controller.wait_restarted(self.controller.kill_controller())
+        self.assertNotEqual(status["pid"], spare)
+        self.assertFalse(lab.is_alive(spare))
+
+    def test_upgrade_ends_it(self):
+        spare = self.controller.spare_pid()
+        answer = self.controller.upgrade()
+        self.assertNotEqual(answer["new_pid"], spare)
+        self.assertFalse(lab.is_alive(spare))
+        other = self.controller.spare_pid()
+        self.controller.wait_restarted(self.controller.kill_controller())
+        self.assertEqual(self.pid(), other)
+
+    def test_ends_when_the_keeper_dies_and_the_controller_can_be_taken_over(self):
+        spare = lab.Process(self.controller.spare_pid())
+        pid = self.pid()
+        self.controller.kill_keeper()
+        self.assertTrue(spare.ended(30))
+        spare.close()
+        self.controller.start()
+        self.assertEqual(self.pid(), pid)
+        other = self.controller.spare_pid()
+        self.controller.wait_restarted(self.controller.kill_controller())
+        self.assertEqual(self.pid(), other)
+
+    def test_does_not_keep_the_mount_when_keeper_and_controller_die(self):
+        spare = lab.Process(self.controller.spare_pid())
+        controller = lab.Process(self.controller.controller_pid())
+        self.controller.process.kill()
+        controller.signal(signal.SIGKILL)
+        self.controller.process.wait(30)
+        self.assertTrue(spare.ended(30) and controller.ended(30))
+        with self.assertRaises(OSError) as caught:
+            os.stat(self.volume)
+        self.assertEqual(caught.exception.errno, errno.ENOTCONN)
+        self.controller.start()
+
+    def test_stop_ends_it(self):
+        spare = self.controller.spare_pid()
+        self.controller.stop()
+        self.assertFalse(lab.is_alive(spare))
+        self.controller.start()
+        self.assertEqual(self.controller.json("status")["proof"], "handover")
 
 
 class Hung(KeeperTest):

@@ -29,6 +29,7 @@ KIB = 1024
 MIB = 1024 * KIB
 BLOCK_BYTES = 4 * KIB
 EXTENT_BYTES = 64 * KIB
+WAITING = "batond-warm"  # the name of a process that is not the controller yet
 EXTENTS_IN_FLIGHT = 64  # what one kill can make the controller copy again: limits.h
 
 # Exit codes of `baton`.
@@ -206,8 +207,9 @@ class Process:
 class Controller:
     """One `batond` at a time, and `baton` for it.
 
-    A batond is two processes: `process` is the keeper, which lives until stop() or kill();
-    controller_pid() is the one that serves and that may be killed and replaced meanwhile.
+    A batond is a keeper, `process`, which lives until stop() or kill(), and its children: the one
+    that serves, controller_pid(), which may be killed and replaced meanwhile, and the one that
+    waits for its turn, spare_pid().
     """
 
     def __init__(self, lab, pool, mount, node="a", options=()):
@@ -259,7 +261,7 @@ class Controller:
         """To the keeper; SIGKILL to the controller, too."""
         if self.process is None or self.process.returncode is not None:
             return
-        children = self.controller_pids() if number == signal.SIGKILL else []
+        children = self.child_pids() if number == signal.SIGKILL else []
         for pid in [self.process.pid, *children]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -271,10 +273,10 @@ class Controller:
         run("umount", "--lazy", self.mount, check=False)
 
     def kill_both(self):
-        """SIGKILL to keeper and controller; returns when both are gone."""
+        """SIGKILL to keeper and controller; returns when both, and the spare, are gone."""
         if self.process is None:
             return
-        controllers = [Process(pid) for pid in self.controller_pids()]
+        controllers = [Process(pid) for pid in self.child_pids()]
         self.process.kill()
         for controller in controllers:
             controller.signal(signal.SIGKILL)
@@ -285,12 +287,25 @@ class Controller:
         self.process = None
         deadline.controllers.discard(self)
 
-    def controller_pids(self):
-        """The controller, and during an upgrade its successor; nobody between two of them."""
+    def child_pids(self):
+        """The controller, and whoever may follow it, the oldest first."""
         self.orphans = [pid for pid in self.orphans if is_alive(pid)]
-        if self.orphans or self.process is None:
-            return self.orphans
-        return children_of(self.process.pid)
+        return self.orphans + (children_of(self.process.pid) if self.process else [])
+
+    def controller_pids(self):
+        """The one that serves or is about to; nobody between two of them.
+
+        Whoever waits for its turn has another name. One that is still getting ready for that has
+        not, but is younger than the one that serves; once that is gone its turn has come.
+        """
+        return [pid for pid in self.child_pids() if name_of(pid) != WAITING][:1]
+
+    def spare_pid(self, other_than=None):
+        """Waits until there is one that is ready."""
+        def spares():
+            return [pid for pid in self.child_pids()
+                    if name_of(pid) == WAITING and pid != other_than]
+        return wait_until(spares, what="a spare")[0]
 
     def controller_pid(self):
         """Waits while there is none."""

@@ -247,7 +247,7 @@ class NodeController(Controller):
     def keeper_pid(self):
         return lab.wait_until(lambda: lab.children_of(self.process.pid), what="a keeper")[0]
 
-    def controller_pids(self):
+    def child_pids(self):
         """As numbers of the test's own namespace."""
         keepers = lab.children_of(self.process.pid) if self.process else []
         return [pid for keeper in keepers for pid in lab.children_of(keeper)]
@@ -265,7 +265,7 @@ class NodeController(Controller):
         if self.process is None or self.process.returncode is not None:
             return
         keepers = lab.children_of(self.process.pid)
-        children = self.controller_pids() if number == signal.SIGKILL else []
+        children = self.child_pids() if number == signal.SIGKILL else []
         for pid in [*keepers, *children]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
