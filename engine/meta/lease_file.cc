@@ -13,7 +13,7 @@ namespace baton {
 namespace {
 
 constexpr char kLease[] = "lease";
-constexpr char kTemporary[] = ".tmp";
+constexpr char kLeaseTemporary[] = ".tmp";
 // A read of a record that is being rewritten may, without direct I/O, see half of each.
 constexpr int kReadAttempts = 3;
 
@@ -56,7 +56,7 @@ absl::StatusOr<LeaseRecord> ReadLease(Storage& storage, uint64_t epoch) {
 // "epoch-7.NODE.INSTANCE.tmp": nobody else's, and no name of a record.
 std::string TemporaryPath(const LeaseRecord& record) {
   return fmt::format("{}.{}.{}{}", LeasePath(record.epoch), record.node, record.instance,
-                     kTemporary);
+                     kLeaseTemporary);
 }
 
 absl::Status RemoveIfThere(Storage& storage, const std::string& path) {
@@ -87,7 +87,7 @@ absl::Status LinkOrLookWhoWon(Storage& storage, const LeaseRecord& record) {
 // The epoch of "epoch-N.…tmp".
 std::optional<uint64_t> EpochOfTemporary(const std::string& name) {
   const size_t dot = name.find('.');
-  if (dot == std::string::npos || !name.ends_with(kTemporary)) return std::nullopt;
+  if (dot == std::string::npos || !name.ends_with(kLeaseTemporary)) return std::nullopt;
   return ParseEpochName(name.substr(0, dot), "");
 }
 

@@ -61,7 +61,7 @@ int Milliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration));
 }
 
-zmq_msg_t* Message(void* handle) { return static_cast<zmq_msg_t*>(handle); }
+zmq_msg_t* Raw(void* handle) { return static_cast<zmq_msg_t*>(handle); }
 
 // Adds the next frame to `frames`; true when the message has more of them.
 bool TakeFrame(void* socket, Frames& frames) {
@@ -148,8 +148,8 @@ size_t ZmqSocket::Receive(std::span<ZmqMessage> frames) {
   while (more) {
     ZmqMessage beyond;
     ZmqMessage& frame = count < frames.size() ? frames[count] : beyond;
-    if (zmq_msg_recv(Message(frame.handle()), handle_, ZMQ_DONTWAIT) < 0) break;
-    more = zmq_msg_more(Message(frame.handle())) != 0;
+    if (zmq_msg_recv(Raw(frame.handle()), handle_, ZMQ_DONTWAIT) < 0) break;
+    more = zmq_msg_more(Raw(frame.handle())) != 0;
     ++count;
   }
   return count;
@@ -158,7 +158,7 @@ size_t ZmqSocket::Receive(std::span<ZmqMessage> frames) {
 bool ZmqSocket::Send(std::span<ZmqMessage> frames) {
   for (size_t i = 0; i < frames.size(); ++i) {
     const int more = i + 1 < frames.size() ? ZMQ_SNDMORE : 0;
-    if (zmq_msg_send(Message(frames[i].handle()), handle_, ZMQ_DONTWAIT | more) < 0) return false;
+    if (zmq_msg_send(Raw(frames[i].handle()), handle_, ZMQ_DONTWAIT | more) < 0) return false;
   }
   return true;
 }
@@ -260,12 +260,12 @@ absl::Status ZmqSocket::Dial(const std::string& address) {
 
 ZmqMessage::ZmqMessage() {
   static_assert(sizeof(zmq_msg_t) == kHandleBytes && alignof(zmq_msg_t) <= 8);
-  zmq_msg_init(Message(handle_));
+  zmq_msg_init(Raw(handle_));
 }
 
 ZmqMessage::ZmqMessage(size_t size_bytes) {
   // The only failure is that memory has run out, which ends the process everywhere else too.
-  if (zmq_msg_init_size(Message(handle_), size_bytes) != 0) std::abort();
+  if (zmq_msg_init_size(Raw(handle_), size_bytes) != 0) std::abort();
 }
 
 ZmqMessage ZmqMessage::Copy(Bytes bytes) {
@@ -278,22 +278,21 @@ ZmqMessage ZmqMessage::Copy(const std::string& text) {
   return Copy(std::as_bytes(std::span(text)));
 }
 
-ZmqMessage::~ZmqMessage() { zmq_msg_close(Message(handle_)); }
+ZmqMessage::~ZmqMessage() { zmq_msg_close(Raw(handle_)); }
 
 ZmqMessage::ZmqMessage(ZmqMessage&& other) noexcept : ZmqMessage() { *this = std::move(other); }
 
 ZmqMessage& ZmqMessage::operator=(ZmqMessage&& other) noexcept {
-  if (this != &other) zmq_msg_move(Message(handle_), Message(other.handle_));
+  if (this != &other) zmq_msg_move(Raw(handle_), Raw(other.handle_));
   return *this;
 }
 
 Bytes ZmqMessage::bytes() const {
-  return {static_cast<const std::byte*>(zmq_msg_data(Message(handle_))),
-          zmq_msg_size(Message(handle_))};
+  return {static_cast<const std::byte*>(zmq_msg_data(Raw(handle_))), zmq_msg_size(Raw(handle_))};
 }
 
 MutableBytes ZmqMessage::mutable_bytes() {
-  return {static_cast<std::byte*>(zmq_msg_data(Message(handle_))), zmq_msg_size(Message(handle_))};
+  return {static_cast<std::byte*>(zmq_msg_data(Raw(handle_))), zmq_msg_size(Raw(handle_))};
 }
 
 std::string ZmqMessage::text() const {
@@ -301,7 +300,7 @@ std::string ZmqMessage::text() const {
 }
 
 std::string ZmqMessage::sender() const {
-  const char* name = zmq_msg_gets(Message(handle_), "User-Id");
+  const char* name = zmq_msg_gets(Raw(handle_), "User-Id");
   return name == nullptr ? std::string() : std::string(name);
 }
 

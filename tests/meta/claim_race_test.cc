@@ -18,7 +18,7 @@ constexpr int kClaimers = 4;
 constexpr uint64_t kEpochs = 500;
 
 // Memory that all claimers see.
-struct Shared {
+struct Race {
   std::atomic<uint64_t> arrived = 0;
   std::array<std::array<std::atomic<absl::StatusCode>, kEpochs>, kClaimers> results = {};
 };
@@ -26,17 +26,17 @@ struct Shared {
 std::string NodeOf(int claimer) { return "node-" + std::to_string(claimer); }
 
 // In a child: claims one epoch after the other, each as soon as all others are there too.
-void ClaimAll(const std::string& pool, int claimer, Shared& shared) {
+void ClaimAll(const std::string& pool, int claimer, Race& race) {
   const auto storage = Must(PosixStorage::Open(pool));
   for (uint64_t i = 0; i < kEpochs; ++i) {
-    ++shared.arrived;
-    while (shared.arrived < (i + 1) * kClaimers) ::sched_yield();
+    ++race.arrived;
+    while (race.arrived < (i + 1) * kClaimers) ::sched_yield();
     const LeaseRecord record = {.epoch = i + 1,
                                 .counter = 1,
                                 .node = NodeOf(claimer),
                                 .boot_id = "boot",
                                 .instance = "instance"};
-    shared.results[claimer][i] = CreateLease(*storage, record).code();
+    race.results[claimer][i] = CreateLease(*storage, record).code();
   }
 }
 
@@ -44,13 +44,14 @@ TEST(ClaimRaceTest, EveryEpochIsClaimedByExactlyOne) {
   TemporaryDirectory pool;
   const auto storage = Must(PosixStorage::Open(pool.path()));
   ASSERT_OK(storage->MakeDirectory("lease"));
-  auto* shared = new (::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE,
-                             MAP_SHARED | MAP_ANONYMOUS, -1, 0)) Shared();
+  auto* race =
+      new (::mmap(nullptr, sizeof(Race), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))
+          Race();
   std::array<pid_t, kClaimers> children;
   for (int claimer = 0; claimer < kClaimers; ++claimer) {
     children[claimer] = ::fork();
     if (children[claimer] == 0) {
-      ClaimAll(pool.path(), claimer, *shared);
+      ClaimAll(pool.path(), claimer, *race);
       ::_exit(0);
     }
   }
@@ -63,7 +64,7 @@ TEST(ClaimRaceTest, EveryEpochIsClaimedByExactlyOne) {
   for (uint64_t i = 0; i < kEpochs; ++i) {
     int winners = 0;
     for (int claimer = 0; claimer < kClaimers; ++claimer) {
-      const absl::StatusCode result = shared->results[claimer][i];
+      const absl::StatusCode result = race->results[claimer][i];
       if (result == absl::StatusCode::kOk) {
         ++winners;
         ++wins[claimer];
@@ -76,7 +77,7 @@ TEST(ClaimRaceTest, EveryEpochIsClaimedByExactlyOne) {
   for (const int count : wins) EXPECT_GT(count, 0) << "there was no race";
   EXPECT_EQ(Must(ReadNewestLease(*storage))->epoch, kEpochs);
   EXPECT_EQ(Must(storage->List("lease")).size(), kEpochs) << "temporary files were left";
-  ::munmap(shared, sizeof(Shared));
+  ::munmap(race, sizeof(Race));
 }
 
 }  // namespace
