@@ -59,6 +59,7 @@ class Child {
 
   absl::Duration started = Monotonic();
   absl::Duration last_beat = started;
+  bool has_spoken = false;
   std::optional<absl::Duration> serving_since;
   std::string version;  // once it has told
   bool warm = false;

@@ -155,11 +155,15 @@ void Keeper::AwaitSomething() {
   }
 }
 
+absl::Duration Keeper::SilenceLimit(const Child& child) const {
+  return child.has_spoken ? options_.watchdog : std::max(options_.watchdog, kFirstBeatLimit);
+}
+
 absl::Duration Keeper::NextDeadline() const {
   absl::Duration next = next_start_;
   if (controller_ != nullptr && !controller_->hung) {
     if (options_.watchdog > absl::ZeroDuration()) {
-      next = std::min(next, controller_->last_beat + options_.watchdog);
+      next = std::min(next, controller_->last_beat + SilenceLimit(*controller_));
     }
     if (controller_->drain_began) {
       next = std::min(next, *controller_->drain_began + kDrainLimit);
@@ -203,6 +207,7 @@ void Keeper::TakeMessages(std::unique_ptr<Child>& child) {
 
 void Keeper::TakeMessage(Child& child, const Packet& message) {
   child.last_beat = Monotonic();
+  child.has_spoken = true;
   switch (message.body_case()) {
     case Packet::kBeat:
       break;
@@ -247,7 +252,7 @@ void Keeper::LookAtClock() {
   const absl::Duration now = Monotonic();
   if (controller_ != nullptr && !controller_->hung) {
     const bool silent = options_.watchdog > absl::ZeroDuration() &&
-                        now >= controller_->last_beat + options_.watchdog;
+                        now >= controller_->last_beat + SilenceLimit(*controller_);
     const bool drains = controller_->drain_began && now >= *controller_->drain_began + kDrainLimit;
     if (silent || drains) {
       spdlog::error("controller process {} {}: killing it", controller_->pid(),

@@ -57,6 +57,7 @@ class Keeper {
 
   // One turn of the loop.
   void AwaitSomething();
+  absl::Duration SilenceLimit(const Child& child) const;
   absl::Duration NextDeadline() const;
   void TakeSignals();
   void TakeSignal(int signal);

@@ -15,6 +15,9 @@ constexpr size_t kMaxDescriptors = 8;
 constexpr absl::Duration kBeatPeriod = absl::Milliseconds(200);
 constexpr absl::Duration kDefaultWatchdog = absl::Seconds(3);
 constexpr absl::Duration kMinWatchdog = absl::Seconds(1);
+// Until its first beat the watchdog waits at least for so long: a process that is being loaded on a
+// busy machine has done nothing yet that could hang.
+constexpr absl::Duration kFirstBeatLimit = absl::Seconds(30);
 // A keeper that was itself kept from running for so long judges nobody by it.
 constexpr absl::Duration kOwnDelay = absl::Seconds(1);
 
