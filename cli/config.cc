@@ -26,6 +26,8 @@ Config::Config()
            .takeover_seconds = SecondsOf(defaults.lease.takeover),
            .poll_seconds = SecondsOf(defaults.lease.poll)};
   pair = {.listen = "",
+          .heartbeat_port = 0,
+          .data_port = 0,
           .peers = {},
           .insecure = defaults.pair.insecure,
           .key = "",
@@ -62,6 +64,8 @@ std::vector<Setting> SettingsOf(Config& config) {
        "SECONDS that I/O may wait for a controller that ends again and again; 0: for ever",
        &config.keeper.give_up_after_seconds},
       {"pair.listen", "--listen", "tcp://ADDRESS:PORT for the other controllers", &pair.listen},
+      {"pair.heartbeat_port", "", "", &pair.heartbeat_port},
+      {"pair.data_port", "", "", &pair.data_port},
       {"pair.peers", "--peer", "NAME=tcp://ADDRESS:PORT of another controller; repeatable",
        &pair.peers},
       {"pair.insecure", "--insecure", "no keys between controllers; loopback addresses only",

@@ -31,6 +31,7 @@ struct Config {
   } lease;
   struct Pair {
     std::string listen;
+    double heartbeat_port, data_port;  // 0: any
     std::vector<std::string> peers;  // NAME=tcp://ADDRESS:PORT
     bool insecure;
     std::string key, allowed_keys, takeover;

@@ -22,6 +22,8 @@ struct PeerAddress {
 
 struct PairOptions {
   std::string listen;              // tcp://ADDRESS:PORT; empty: no other controller is listened to
+  uint16_t heartbeat_port = 0;     // of the same address; 0: any that is free
+  uint16_t data_port = 0;
   std::vector<PeerAddress> peers;  // empty: this controller is alone
   bool insecure = false;           // no keys; then all addresses are loopback ones
   std::string key;                 // the file with this node's secret key

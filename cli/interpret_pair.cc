@@ -70,6 +70,21 @@ absl::Status AddPeer(const Config& config, const std::string& text, PairOptions&
   return absl::OkStatus();
 }
 
+absl::Status TakePort(const Config& config, const std::string& path, double value,
+                      uint16_t& port) {
+  port = value >= 0 && value <= 65535 ? static_cast<uint16_t>(value) : 0;
+  if (port == value) return absl::OkStatus();
+  return RefuseSetting(config, path, "must be a port, or 0 for any that is free");
+}
+
+absl::Status InterpretPorts(const Config& config, PairOptions& pair) {
+  BATON_RETURN_IF_ERROR(
+      TakePort(config, "pair.heartbeat_port", config.pair.heartbeat_port, pair.heartbeat_port));
+  BATON_RETURN_IF_ERROR(TakePort(config, "pair.data_port", config.pair.data_port, pair.data_port));
+  if (pair.data_port == 0 || pair.data_port != pair.heartbeat_port) return absl::OkStatus();
+  return RefuseSetting(config, "pair.data_port", "must not be the port of the heartbeats");
+}
+
 absl::Status InterpretAddresses(const Config& config, PairOptions& pair) {
   pair.insecure = config.pair.insecure;
   pair.listen = config.pair.listen;
@@ -175,6 +190,7 @@ absl::Status InterpretTakeover(const Config& config, PairOptions& pair) {
 absl::Status InterpretPair(const Config& config, DaemonOptions& options) {
   PairOptions& pair = options.pair;
   BATON_RETURN_IF_ERROR(InterpretAddresses(config, pair));
+  BATON_RETURN_IF_ERROR(InterpretPorts(config, pair));
   BATON_RETURN_IF_ERROR(InterpretKeys(config, pair));
   BATON_RETURN_IF_ERROR(InterpretTimes(config, options.lease, pair));
   BATON_RETURN_IF_ERROR(InterpretWatchdog(config, options.lease, pair));

@@ -39,11 +39,24 @@ absl::Status MakeControlDirectory(const std::string& control_path) {
   return ErrnoStatus(errno, "set the mode of", directory);
 }
 
+// What stays in this node's page cache is lost with it, and not seen by the others.
+absl::Status CheckDirectIo(const DaemonOptions& options, Storage& storage) {
+  if (options.pair.alone()) return absl::OkStatus();
+  BATON_ASSIGN_OR_RETURN(const auto file,
+                         storage.Open(kIntentsPath, {.direct = true, .read_only = true}));
+  if (file->alignment().offset_bytes > 1) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "its file system does no direct I/O: what one controller writes another might not see; use "
+      "it without peers, or put the pool on one that does (ext4, XFS, NFS, CephFS, GFS2)");
+}
+
 // Only before there is a mount: a keeper does no I/O on the pool.
 absl::Status LearnPool(const DaemonOptions& options, keeper::Held& held) {
   BATON_ASSIGN_OR_RETURN(const auto storage, PosixStorage::Open(options.pool));
   const absl::StatusOr<PoolRecord> pool = ReadPool(*storage);
   if (!pool.ok()) return Annotate(pool.status(), "pool " + options.pool);
+  const absl::Status direct = CheckDirectIo(options, *storage);
+  if (!direct.ok()) return Annotate(direct, "pool " + options.pool);
   held.pool = pool->SerializeAsString();
   held.writes_end_with_process = storage->WritesEndWithProcess();
   return NodeLock::Take(storage->directory(), options.node).status();

@@ -121,6 +121,8 @@ TEST_F(ConfigTest, TheDefaultsAreThoseOfTheOptions) {
   EXPECT_EQ(parsed.lease.takeover, defaults.lease.takeover);
   EXPECT_EQ(parsed.lease.poll, defaults.lease.poll);
   EXPECT_EQ(parsed.pair.heartbeat, defaults.pair.heartbeat);
+  EXPECT_EQ(parsed.pair.heartbeat_port, defaults.pair.heartbeat_port);
+  EXPECT_EQ(parsed.pair.data_port, defaults.pair.data_port);
   EXPECT_EQ(parsed.pair.suspect_after, defaults.pair.suspect_after);
   EXPECT_EQ(parsed.pair.io_timeout, defaults.pair.io_timeout);
   EXPECT_EQ(parsed.pair.fence.timeout, defaults.pair.fence.timeout);
@@ -144,6 +146,8 @@ watchdog_seconds = 2
 give_up_after_seconds = 60
 [pair]
 listen = "tcp://10.0.0.1:7400"
+heartbeat_port = 7401
+data_port = 7402
 peers = ["right=tcp://10.0.0.2:7400", "third=tcp://[fd00::3]:7400"]
 key = "/etc/baton/left.key"
 allowed_keys = "/etc/baton/allowed"
@@ -182,6 +186,8 @@ ip = "bmc-{node}"
   EXPECT_EQ(pair.peers[0].node, "right");
   EXPECT_EQ(pair.peers[0].address, "tcp://10.0.0.2:7400");
   EXPECT_EQ(pair.peers[1].address, "tcp://[fd00::3]:7400");
+  EXPECT_EQ(pair.heartbeat_port, 7401);
+  EXPECT_EQ(pair.data_port, 7402);
   EXPECT_EQ(pair.key, "/etc/baton/left.key");
   EXPECT_EQ(pair.allowed_keys, "/etc/baton/allowed");
   EXPECT_EQ(pair.takeover, ha::Takeover::kFencedOnly);
@@ -275,6 +281,10 @@ TEST_F(ConfigTest, TimesThatContradictEachOtherAreRefused) {
   EXPECT_THAT(RefusalAfter("[lease]\nrenew_seconds = -1"), HasSubstr("renew must be positive"));
   EXPECT_THAT(RefusalAfter("[pair]\nheartbeat_seconds = 0"), HasSubstr("must be positive"));
   EXPECT_THAT(RefusalAfter("[pair]\nheartbeat_seconds = 0.4"), HasSubstr("at least 3 x heartbeat"));
+  EXPECT_THAT(RefusalAfter("[pair]\ndata_port = 65536"), HasSubstr("must be a port, or 0"));
+  EXPECT_THAT(RefusalAfter("[pair]\nheartbeat_port = 7401.5"), HasSubstr("must be a port, or 0"));
+  EXPECT_THAT(RefusalAfter("[pair]\nheartbeat_port = 7401\ndata_port = 7401"),
+              HasSubstr("must not be the port of the heartbeats"));
   EXPECT_THAT(RefusalAfter("[pair]\nsuspect_after_seconds = 5"),
               HasSubstr("less than the lease's takeover"));
   EXPECT_THAT(RefusalAfter("[pair]\nio_timeout_seconds = 5"),

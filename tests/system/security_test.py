@@ -233,6 +233,17 @@ class Refusals(SystemTest):
                             f"b=tcp://127.0.0.1:{free_port()}", *keys.options("a"))
         self.assertIn(str(keys.secret("a")), line)
 
+    def test_file_system_without_direct_io(self):
+        controller = self.lab.make_controller(options=(
+            "--insecure", "--listen", f"tcp://127.0.0.1:{free_port()}", "--peer",
+            f"b=tcp://127.0.0.1:{free_port()}"))
+        lab.run("mount", "-t", "ramfs", "none", controller.pool)
+        try:
+            lab.run(lab.BUILD / "baton", "pool", "init", controller.pool)
+            self.assertIn("direct I/O", controller.start_refused()[1])
+        finally:
+            lab.run("umount", controller.pool)
+
 
 if __name__ == "__main__":
     lab.main()
