@@ -156,15 +156,14 @@ void Keeper::AwaitSomething() {
 }
 
 absl::Duration Keeper::SilenceLimit(const Child& child) const {
+  if (options_.watchdog == absl::ZeroDuration()) return absl::InfiniteDuration();
   return child.has_spoken ? options_.watchdog : std::max(options_.watchdog, kFirstBeatLimit);
 }
 
 absl::Duration Keeper::NextDeadline() const {
   absl::Duration next = next_start_;
   if (controller_ != nullptr && !controller_->hung) {
-    if (options_.watchdog > absl::ZeroDuration()) {
-      next = std::min(next, controller_->last_beat + SilenceLimit(*controller_));
-    }
+    next = std::min(next, controller_->last_beat + SilenceLimit(*controller_));
     if (controller_->drain_began) {
       next = std::min(next, *controller_->drain_began + kDrainLimit);
     }
@@ -251,8 +250,7 @@ void Keeper::LookAtClock() {
   if (exit_code_) return;
   const absl::Duration now = Monotonic();
   if (controller_ != nullptr && !controller_->hung) {
-    const bool silent = options_.watchdog > absl::ZeroDuration() &&
-                        now >= controller_->last_beat + SilenceLimit(*controller_);
+    const bool silent = now >= controller_->last_beat + SilenceLimit(*controller_);
     const bool drains = controller_->drain_began && now >= *controller_->drain_began + kDrainLimit;
     if (silent || drains) {
       spdlog::error("controller process {} {}: killing it", controller_->pid(),

@@ -35,8 +35,8 @@ struct KeeperOptions {
 };
 
 // Starts a controller, reaps it when it has ended, lets the spare go on or starts the next one; no
-// more. It never uses the
-// mount (that would wait for the controller that it has to start) and never does I/O on the pool.
+// more. It never uses the mount (that would wait for the controller that it has to start) and never
+// does I/O on the pool.
 // One thread; others only while `baton` is answered for a controller that ends again and again.
 //
 // Signals: SIGTERM, SIGINT: the controller is told to stop in order; a second one, more than
