@@ -40,29 +40,28 @@ class GuardedVolume final : public VolumeIo {
 
   uint64_t size_bytes() const override { return io_->size_bytes(); }
   absl::Status Read(uint64_t offset, MutableBytes out) override {
-    return Do([&] { return io_->Read(offset, out); });
+    return TwiceIfNeeded([&] { return io_->Read(offset, out); });
   }
   absl::Status Write(uint64_t offset, Bytes data) override {
-    return Do([&] { return io_->Write(offset, data); });
+    return TwiceIfNeeded([&] { return io_->Write(offset, data); });
   }
-  absl::Status Flush() override {
-    return Do([&] { return io_->Flush(); });
-  }
+  // Once: an error of a sync is final.
+  absl::Status Flush() override { return Judge(io_->Flush()); }
   absl::Status Discard(uint64_t offset, uint64_t length_bytes) override {
-    return Do([&] { return io_->Discard(offset, length_bytes); });
+    return TwiceIfNeeded([&] { return io_->Discard(offset, length_bytes); });
   }
 
  private:
+  absl::Status Judge(absl::Status status) const {
+    if (!MayBeStorage(status)) return status;
+    return storage_failed_(status) ? absl::AbortedError(Message(status)) : status;
+  }
+
   // An error that is gone at once is none: the request is positional, so it is tried once more.
   template <typename Call>
-  absl::Status Do(Call call) const {
-    absl::Status status = call();
-    for (int attempt = 0; MayBeStorage(status); ++attempt) {
-      if (storage_failed_(status)) return absl::AbortedError(Message(status));
-      if (attempt > 0) break;
-      status = call();
-    }
-    return status;
+  absl::Status TwiceIfNeeded(Call call) const {
+    absl::Status status = Judge(call());
+    return MayBeStorage(status) ? Judge(call()) : status;
   }
 
   const std::unique_ptr<VolumeIo> io_;
