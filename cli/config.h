@@ -32,7 +32,7 @@ struct Config {
   struct Pair {
     std::string listen;
     double heartbeat_port, data_port;  // 0: any
-    std::vector<std::string> peers;  // NAME=tcp://ADDRESS:PORT
+    std::vector<std::string> peers;    // NAME=tcp://ADDRESS:PORT
     bool insecure;
     std::string key, allowed_keys, takeover;
     double heartbeat_seconds, suspect_after_seconds, io_timeout_seconds;  // io_timeout 0: none

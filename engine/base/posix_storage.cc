@@ -190,17 +190,15 @@ absl::Status PosixStorage::SyncDirectory(const std::string& path) {
 }
 
 absl::Status PosixStorage::WriteSideBySide(std::span<const SideWrite> writes) {
-  std::vector<SideWriters::Piece> pieces;
   for (const SideWrite& write : writes) {
-    auto* file = dynamic_cast<PosixFile*>(write.file);
+    const auto* file = dynamic_cast<const PosixFile*>(write.file);
     if (file == nullptr) {
       return Error(absl::StatusCode::kInvalidArgument,
                    "write side by side in {}: the file is not one of it", directory_);
     }
     BATON_RETURN_IF_ERROR(file->CheckAligned(write.offset, write.data));
-    pieces.push_back({file, write.offset, write.data});
   }
-  return side_writers_.WriteAll(pieces);
+  return side_writers_.WriteAll(writes);
 }
 
 absl::StatusOr<uint64_t> PosixStorage::FreeBytes() const {

@@ -11,8 +11,8 @@
 namespace baton {
 namespace {
 
-absl::Status WritePiece(const SideWriters::Piece& piece) {
-  return piece.file->Write(piece.offset, piece.data, WriteMode::kDurable);
+absl::Status CarryOut(const SideWrite& write) {
+  return write.file->Write(write.offset, write.data, WriteMode::kDurable);
 }
 
 }  // namespace
@@ -28,15 +28,17 @@ SideWriters::~SideWriters() {
   for (std::thread& helper : helpers) helper.join();
 }
 
-absl::Status SideWriters::WriteAll(std::span<const Piece> pieces) {
-  if (pieces.empty()) return absl::OkStatus();
+absl::Status SideWriters::WriteAll(std::span<const SideWrite> writes) {
+  if (writes.empty()) return absl::OkStatus();
   Call call;
   std::vector<Job> jobs;
-  for (const Piece& piece : pieces.subspan(1)) jobs.push_back({&piece, &call, absl::OkStatus()});
+  for (const SideWrite& write : writes.subspan(1)) {
+    jobs.push_back({&write, &call, absl::OkStatus()});
+  }
   call.unfinished = jobs.size();
   if (!jobs.empty()) Enqueue(jobs);
-  absl::Status status = WritePiece(pieces.front());
-  while (Job* const own = TakeOwn(call)) Finish(*own, WritePiece(*own->piece));
+  absl::Status status = CarryOut(writes.front());
+  while (Job* const own = TakeOwn(call)) Finish(*own, CarryOut(*own->write));
   {
     absl::MutexLock lock(&mutex_);
     while (call.unfinished > 0) call.done.Wait(&mutex_);
@@ -94,7 +96,7 @@ void SideWriters::Help() {
       job = waiting_.front();
       waiting_.pop_front();
     }
-    Finish(*job, WritePiece(*job->piece));
+    Finish(*job, CarryOut(*job->write));
   }
 }
 

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "engine/base/posix_file.h"
+#include "engine/base/storage.h"
 
 namespace baton {
 
@@ -22,25 +22,19 @@ class SideWriters {
  public:
   static constexpr size_t kMaxHelpers = 16;
 
-  struct Piece {
-    PosixFile* file = nullptr;
-    uint64_t offset = 0;
-    Bytes data;
-  };
-
   SideWriters() = default;
   ~SideWriters();
   SideWriters(const SideWriters&) = delete;
   SideWriters& operator=(const SideWriters&) = delete;
 
   // Durable writes, begun at once as far as there are helpers. Returns when none is in flight any
-  // more; of several errors the first one in the order of the pieces.
-  absl::Status WriteAll(std::span<const Piece> pieces);
+  // more; of several errors the first one in the order of `writes`.
+  absl::Status WriteAll(std::span<const SideWrite> writes);
 
  private:
   struct Call;
   struct Job {
-    const Piece* piece = nullptr;
+    const SideWrite* write = nullptr;
     Call* call = nullptr;
     absl::Status result;
   };
