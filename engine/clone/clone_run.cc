@@ -1,5 +1,7 @@
 #include "engine/clone/clone_run.h"
 
+#include <algorithm>
+
 #include "engine/base/mutant.h"
 #include "engine/base/status.h"
 
@@ -96,6 +98,12 @@ void CloneRun::Restore(ExtentSpan span) {
   const uint64_t before = copied_.count();
   copied_.Set(span);
   progress_.recorded += copied_.count() - before;
+  RestoreCopies(progress_.copies);
+}
+
+// What has left a bit or a slot was begun, whether that was counted in time or not.
+void CloneRun::RestoreCopies(uint64_t copies) {
+  progress_.copies = std::max<uint64_t>(copies, progress_.recorded);
 }
 
 }  // namespace baton

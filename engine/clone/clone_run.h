@@ -98,7 +98,8 @@ class CloneRun {
 
   // Recovery: `span` is recorded in the metadata already.
   void Restore(ExtentSpan span);
-  void RestoreCopies(uint64_t copies) { progress_.copies = copies; }
+  // Recovery: as many were counted. Those that are restored were begun, too.
+  void RestoreCopies(uint64_t copies);
 
  private:
   using WritePiece = absl::FunctionRef<absl::Status(uint64_t offset, Bytes piece, bool is_last)>;

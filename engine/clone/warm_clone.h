@@ -3,6 +3,7 @@
 
 #include <absl/status/status.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <optional>
@@ -40,7 +41,7 @@ class WarmClone {
   const Geometry& geometry() const { return geometry_; }
   const Bitmap& copied() const { return copied_; }
   // Copies of extents that were begun.
-  uint64_t copies() const { return copies_; }
+  uint64_t copies() const { return std::max<uint64_t>(copies_, copied_.count()); }
   // Every bit that was written up to it is in the bitmap; 0: it was not read to the end yet.
   uint64_t sequence() const { return sequence_; }
 

@@ -56,6 +56,7 @@ TEST_F(SlotRecoveryTest, DataOfTheRingIsBroughtToTheTarget) {
     ASSERT_OK(Recover(bench));
     EXPECT_TRUE(next_->copied().AllSet({1, 2}));
     EXPECT_EQ(next_->copied().count(), 2u);
+    EXPECT_EQ(next_->progress().copies, 2u);
     EXPECT_EQ(bench.Content(*bench.target), OnlyPreserved());
     EXPECT_TRUE(bench.IsRecorded(1) && bench.IsRecorded(2));
     EXPECT_TRUE(failures_.empty());
