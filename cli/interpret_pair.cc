@@ -141,6 +141,9 @@ absl::Status InterpretTimes(const Config& config, const LeaseTimes& lease, PairO
 absl::Status InterpretWatchdog(const Config& config, const LeaseTimes& lease, PairOptions& pair) {
   pair.watchdog_device = config.pair.watchdog_device;
   pair.watchdog_time = absl::Seconds(config.pair.watchdog_seconds);
+  if (pair.watchdog_time != absl::Floor(pair.watchdog_time, absl::Seconds(1))) {
+    return RefuseSetting(config, "pair.watchdog_seconds", "must be whole seconds");
+  }
   if (pair.watchdog_time >= 3 * lease.renew) return absl::OkStatus();
   return RefuseSetting(config, "pair.watchdog_seconds",
                        "must be at least 3 x the lease's renew: it is fed after each renewal");

@@ -38,6 +38,9 @@ absl::StatusOr<Pair::Options> PairOptionsOf(const DaemonOptions& options, PairPa
         "the pool has durability none: its writes stay in this node's memory, so that no other "
         "controller can take over; use it without peers, or make one with durability node");
   }
+  const Watchdog::Options watchdog{.device = options.pair.watchdog_device,
+                                   .time = options.pair.watchdog_time};
+  if (!watchdog.device.empty()) BATON_RETURN_IF_ERROR(Watchdog::CheckDevice(watchdog.device));
   BATON_ASSIGN_OR_RETURN(ha::PeerNetwork::Options network, NetworkOptionsOf(options, parts));
   return Pair::Options{.runtime = parts.runtime,
                        .router = parts.router,
@@ -50,6 +53,7 @@ absl::StatusOr<Pair::Options> PairOptionsOf(const DaemonOptions& options, PairPa
                        .coordinator = MakeCoordinatorOptions(options, parts.certificate_counts),
                        .network = std::move(network),
                        .heartbeat = options.pair.heartbeat,
+                       .watchdog = watchdog,
                        .fence = [command = options.pair.fence](const std::string& node) {
                          return RunFenceCommand(command, node).status();
                        }};

@@ -18,6 +18,8 @@ constexpr absl::Duration kYoung = absl::Seconds(2);
 constexpr absl::Duration kHeardLately = absl::Milliseconds(500);
 // How long a command waits for an owner where there is none.
 constexpr absl::Duration kOwnerPatience = absl::Seconds(10);
+// How long a handover waits for its node to be heard: connections that broke are back after that.
+constexpr absl::Duration kPeerPatience = absl::Seconds(3);
 
 }  // namespace
 
@@ -178,9 +180,24 @@ absl::StatusOr<std::string> Pair::AskOwner(const std::string& request, absl::Dur
   return absl::UnavailableError("no controller owns the pool at the moment: try again");
 }
 
+// One that is silent for a moment only is worth waiting for.
+void Pair::WaitForHealthyPeer(const std::string& node, absl::Duration deadline) {
+  if (!node.empty() && !remotes_.contains(node)) return;
+  absl::MutexLock lock(&mutex_);
+  const auto is_healthy = [&](const auto& peer) {
+    return (node.empty() || peer.first == node) && peer.second.last.health().empty() &&
+           runtime_.BootTime() - peer.second.heard < kHeardLately;
+  };
+  while (std::none_of(peers_.begin(), peers_.end(), is_healthy) && !stopping_ &&
+         runtime_.BootTime() < deadline) {
+    runtime_.WaitUntil(changed_, mutex_, deadline);
+  }
+}
+
 absl::StatusOr<PairStatus> Pair::HandOver(const std::string& to, absl::Duration timeout) {
   const PairStatus before = Describe();
   const absl::Duration deadline = runtime_.BootTime() + timeout;
+  WaitForHealthyPeer(to, runtime_.BootTime() + std::min(timeout, kPeerPatience));
   {
     absl::MutexLock lock(&mutex_);
     refusal_.clear();

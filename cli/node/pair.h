@@ -56,6 +56,7 @@ class Pair {
     ha::CoordinatorOptions coordinator;
     ha::PeerNetwork::Options network;
     absl::Duration heartbeat = absl::Milliseconds(100);
+    Watchdog::Options watchdog = {};
     // Turns a node off; OK: it is confirmed to be off.
     std::function<absl::Status(const std::string& node)> fence;
   };
@@ -99,7 +100,8 @@ class Pair {
   std::shared_ptr<StandbyView> view() const;
 
   // A planned change of owner, asked of the owner: returns when `to` (empty: whoever is fit) owns
-  // the pool. Refusals are FailedPrecondition; DeadlineExceeded: not in time.
+  // the pool. A node that is not heard gets a few seconds. Refusals are FailedPrecondition;
+  // DeadlineExceeded: not in time.
   absl::StatusOr<PairStatus> HandOver(const std::string& to, absl::Duration timeout);
   // Asked of a standby in an emergency: this node is to take over by an operator's word.
   absl::StatusOr<PairStatus> TakeOver(bool owner_is_dead, absl::Duration timeout);
@@ -153,6 +155,7 @@ class Pair {
 
   // ---- pair_tenure.cc: the tenure's thread ----
   void Claim(const ha::action::Claim& action);
+  void StopOldWatchdog();
   void Recover();
   absl::Status CheckFeedback(Engine& engine);
   void Seal();
@@ -162,6 +165,7 @@ class Pair {
   void WriteCertificate(const LeaseRecord& record);
 
   // ---- pair_calls.cc ----
+  void LookAfterOldWatchdog(bool predecessor_owns);
   void OnLease(const std::optional<LeaseRecord>& record, absl::Duration began);
   void OnHeartbeat(const ha::Heartbeat& heartbeat);
   std::string OnCall(const std::string& peer, const std::string& request);
@@ -185,6 +189,7 @@ class Pair {
   bool MayHaveFailedBefore() const;
   bool HearsFitPeer() const;
   bool WaitForOwner(absl::Duration deadline, std::string& owner);
+  void WaitForHealthyPeer(const std::string& node, absl::Duration deadline);
 
   const Options options_;
   const Hooks hooks_;
@@ -201,6 +206,8 @@ class Pair {
   const RemoteVolumes* routed_to_ = nullptr;
   uint64_t routed_epoch_ = 0;
   bool routed_here_ = false;
+
+  bool old_watchdog_is_known_ = false;  // of the storage-watch thread
 
   // Of the tenure's thread, while the coordinator says that there is one; read by the pair's thread
   // between RecoveryEnded and Seal.

@@ -28,6 +28,14 @@ std::optional<ha::State> StateOf(const std::string& name) {
 
 }  // namespace
 
+// Where the writes of a process do not end with it, they are what the watchdog is for.
+void Pair::LookAfterOldWatchdog(bool predecessor_owns) {
+  if (options_.watchdog.device.empty() || old_watchdog_is_known_) return;
+  if (predecessor_owns && !options_.coordinator.certificate_counts) return;
+  old_watchdog_is_known_ = true;
+  tenures_->Do([this] { StopOldWatchdog(); });
+}
+
 void Pair::OnLease(const std::optional<LeaseRecord>& record, absl::Duration began) {
   if (!record) return Post(ha::event::NoLease{});
   const NodeIdentity& self = options_.identity;
@@ -37,6 +45,7 @@ void Pair::OnLease(const std::optional<LeaseRecord>& record, absl::Duration bega
   } else if (record->node == self.node && record->boot_id == self.boot_id) {
     holder = ha::Holder::kPredecessor;
   }
+  LookAfterOldWatchdog(holder == ha::Holder::kPredecessor && !record->released);
   bool is_new = false;
   {
     absl::MutexLock lock(&mutex_);

@@ -41,6 +41,7 @@ void Pair::Claim(const ha::action::Claim& action) {
                      .identity = options_.identity,
                      .lease_times = options_.lease_times,
                      .durability = options_.durability,
+                     .watchdog = options_.watchdog,
                      .on_fault = hooks_.fault},
                     gone);
   if (!tenure.ok()) {
@@ -48,6 +49,13 @@ void Pair::Claim(const ha::action::Claim& action) {
   }
   tenure_ = *std::move(tenure);
   Post(ha::event::ClaimEnded{.ok = true, .epoch = tenure_->epoch(), .text = {}});
+}
+
+// A process before this one may have left it running, and would not need to have.
+void Pair::StopOldWatchdog() {
+  if (tenure_ != nullptr) return;  // it is this one's
+  const absl::Status stopped = Watchdog::StopLeftRunning(options_.watchdog);
+  if (!stopped.ok()) spdlog::warn("the watchdog may reset this node: {}", Message(stopped));
 }
 
 // The feedback of the owner before and what was found must tell the same; if not, something was

@@ -49,7 +49,7 @@ void StorageWatch::Run() {
     mutex_.Unlock();
     const absl::Status status = Look();
     mutex_.Lock();
-    if (last_.ok() && !status.ok()) spdlog::error("storage: {}", Message(status));
+    if (!status.ok() && status != last_) spdlog::error("storage: {}", Message(status));
     last_ = status;
     const absl::Duration now = options_.runtime.BootTime();
     if (status.ok()) last_look_ = now;

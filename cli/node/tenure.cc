@@ -24,13 +24,25 @@ absl::StatusOr<std::unique_ptr<Tenure>> Tenure::Claim(Options options, const Own
   std::unique_ptr<Tenure> tenure(new Tenure(std::move(options), gone));
   const Options& given = tenure->options_;
   BATON_ASSIGN_OR_RETURN(std::unique_ptr<KillTimer> kill_timer, MakeKillTimer());
-  BATON_ASSIGN_OR_RETURN(tenure->claimed_, ClaimNextEpoch({.storage = given.storage,
-                                                           .runtime = given.runtime,
-                                                           .identity = given.identity,
-                                                           .times = given.lease_times,
-                                                           .kill_timer = std::move(kill_timer),
-                                                           .on_lost = given.on_fault},
-                                                          gone));
+  BATON_RETURN_IF_ERROR(tenure->StartWatchdog());
+  absl::StatusOr<ClaimedEpoch> claimed = ClaimNextEpoch({.storage = given.storage,
+                                                         .runtime = given.runtime,
+                                                         .identity = given.identity,
+                                                         .times = given.lease_times,
+                                                         .kill_timer = std::move(kill_timer),
+                                                         .on_lost = given.on_fault,
+                                                         .on_renewed =
+                                                             [watchdog = tenure->watchdog_.get()] {
+                                                               if (watchdog != nullptr)
+                                                                 watchdog->Feed();
+                                                             }},
+                                                        gone);
+  if (!claimed.ok()) {
+    // Nothing was written in that epoch, whatever became of the claim.
+    tenure->StopWatchdog().IgnoreError();
+    return claimed.status();
+  }
+  tenure->claimed_ = *std::move(claimed);
   spdlog::info("claimed epoch {} (proof that the owner before is gone: {})", tenure->epoch(),
                gone.proof);
   return tenure;
@@ -40,6 +52,17 @@ Tenure::~Tenure() {
   if (claimed_.lease == nullptr) return;
   const absl::Status released = Release();
   if (!released.ok()) spdlog::warn("the lease was not released: {}", Message(released));
+}
+
+// Before the claim: who finds that counts on it.
+absl::Status Tenure::StartWatchdog() {
+  if (options_.watchdog.device.empty()) return absl::OkStatus();
+  BATON_ASSIGN_OR_RETURN(watchdog_, Watchdog::Start(options_.watchdog));
+  return absl::OkStatus();
+}
+
+absl::Status Tenure::StopWatchdog() {
+  return watchdog_ == nullptr ? absl::OkStatus() : watchdog_->Stop();
 }
 
 absl::Status Tenure::Open() {
@@ -88,7 +111,7 @@ absl::Status Tenure::Release() {
   const std::unique_ptr<Lease> lease = std::move(claimed_.lease);
   BATON_RETURN_IF_ERROR(lease->Release());
   spdlog::info("released epoch {}", epoch());
-  return absl::OkStatus();
+  return StopWatchdog();
 }
 
 }  // namespace baton

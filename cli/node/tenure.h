@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/node/watchdog.h"
 #include "engine/base/posix_storage.h"
 #include "engine/base/runtime.h"
 #include "engine/engine.h"
@@ -26,13 +27,15 @@ class Tenure {
     NodeIdentity identity;
     LeaseTimes lease_times;
     Durability durability = DURABILITY_NODE;
+    // Runs as long as this controller may write, and resets the node if it does not go on in time.
+    Watchdog::Options watchdog = {};
     // The epoch is lost, or the engine cannot go on. At most twice, from any thread; takes note
     // and returns.
     std::function<void(const absl::Status&)> on_fault;
   };
 
   // Claims the epoch after the one that `gone` is about. FailedPrecondition: somebody else has
-  // claimed it.
+  // claimed it. Errors: Watchdog::Start, too.
   static absl::StatusOr<std::unique_ptr<Tenure>> Claim(Options options, const OwnerGone& gone);
   // Opens what the epoch before has left: all that is found is durable when it returns OK, and
   // background copies rest until Engine::StartCopiers.
@@ -59,11 +62,15 @@ class Tenure {
   absl::Status Release();
 
  private:
+  absl::Status StartWatchdog();
+  absl::Status StopWatchdog();
+
   Tenure(Options options, const OwnerGone& gone)
       : options_(std::move(options)), proof_(gone.proof) {}
 
   const Options options_;
   const std::string proof_;
+  std::unique_ptr<Watchdog> watchdog_;  // null: there is none, or it stands
   ClaimedEpoch claimed_;
   std::unique_ptr<Engine> engine_;
 };

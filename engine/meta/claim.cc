@@ -116,7 +116,8 @@ absl::StatusOr<ClaimedEpoch> ClaimNextEpoch(ClaimOptions options, const OwnerGon
                     .runtime = options.runtime,
                     .kill_timer = std::move(options.kill_timer),
                     .times = options.times,
-                    .on_lost = std::move(options.on_lost)},
+                    .on_lost = std::move(options.on_lost),
+                    .on_renewed = std::move(options.on_renewed)},
                    FirstRecord(options, gone));
   if (absl::IsAlreadyExists(lease.status())) {
     return absl::FailedPreconditionError(Message(lease.status()));

@@ -56,6 +56,7 @@ struct ClaimOptions {
   LeaseTimes times;
   std::unique_ptr<KillTimer> kill_timer;
   std::function<void(const absl::Status&)> on_lost;  // see Lease
+  std::function<void()> on_renewed = {};
 };
 
 struct ClaimedEpoch {

@@ -29,6 +29,7 @@ Lease::Lease(Options options, LeaseRecord record, LeaseFile file, absl::Duration
     : runtime_(options.runtime),
       times_(options.times),
       on_lost_(std::move(options.on_lost)),
+      on_renewed_(std::move(options.on_renewed)),
       epoch_(record.epoch),
       kill_timer_(std::move(options.kill_timer)),
       file_(std::move(file)),
@@ -82,6 +83,7 @@ absl::Status Lease::Renew() {
   BATON_RETURN_IF_ERROR(Check());
   BATON_RETURN_IF_ERROR(kill_timer_->Arm(issued + times_.valid));
   stop_ns_ = absl::ToInt64Nanoseconds(issued + times_.stop);
+  if (on_renewed_) on_renewed_();
   return absl::OkStatus();
 }
 

@@ -36,6 +36,8 @@ class Lease final : public Fence {
     LeaseTimes times;
     // Called at most once, from the renewing thread, when the lease is lost. May be empty.
     std::function<void(const absl::Status&)> on_lost;
+    // Called after each renewal, from the renewing thread. May be empty.
+    std::function<void()> on_renewed = {};
   };
 
   // Claims record.epoch. AlreadyExists: somebody else has. REQUIRES: the owner of every earlier
@@ -73,6 +75,7 @@ class Lease final : public Fence {
   Runtime& runtime_;
   const LeaseTimes times_;
   const std::function<void(const absl::Status&)> on_lost_;
+  const std::function<void()> on_renewed_;
   const uint64_t epoch_;
   const std::unique_ptr<KillTimer> kill_timer_;
   LeaseFile file_;      // of the renewing thread; once that has ended, of Release

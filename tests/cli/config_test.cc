@@ -291,6 +291,7 @@ TEST_F(ConfigTest, TimesThatContradictEachOtherAreRefused) {
               HasSubstr("must be 0 or greater than the lease's takeover"));
   EXPECT_THAT(RefusalAfter("[pair]\nio_timeout_seconds = -1"), HasSubstr("must be 0 or greater"));
   EXPECT_THAT(RefusalAfter("[pair]\nwatchdog_seconds = 1"), HasSubstr("3 x the lease's renew"));
+  EXPECT_THAT(RefusalAfter("[pair]\nwatchdog_seconds = 5.5"), HasSubstr("whole seconds"));
   EXPECT_THAT(RefusalAfter("[pair]\nheartbeat_seconds = nan"), HasSubstr("must be positive"));
   EXPECT_THAT(RefusalAfter("[keeper]\nwatchdog_seconds = 0.5"), HasSubstr("at least 1s"));
   EXPECT_THAT(RefusalAfter("[keeper]\ngive_up_after_seconds = -1"), HasSubstr("negative"));

@@ -20,7 +20,8 @@ class LeaseTest : public testing::Test {
                          .runtime = machine_.runtime(),
                          .kill_timer = std::make_unique<RecordingKillTimer>(kill_time_),
                          .times = times_,
-                         .on_lost = [this](const absl::Status&) { ++lost_; }},
+                         .on_lost = [this](const absl::Status&) { ++lost_; },
+                         .on_renewed = [this] { ++renewed_; }},
                         RecordOf(epoch, node));
   }
   std::unique_ptr<Lease> Claim(uint64_t epoch) { return Must(TryClaim(epoch)); }
@@ -33,6 +34,7 @@ class LeaseTest : public testing::Test {
   const KillTime kill_time_ = MakeKillTime();
   LeaseTimes times_;
   int lost_ = 0;
+  int renewed_ = 0;
 };
 
 TEST_F(LeaseTest, IsRenewedTwiceASecondAsLongAsItLives) {
@@ -55,6 +57,19 @@ TEST_F(LeaseTest, OneClaimerWins) {
     EXPECT_CODE(TryClaim(1, "b"), kAlreadyExists);
     EXPECT_EQ(Newest().node, "a");
     EXPECT_OK(TryClaim(2, "b"));
+  });
+}
+
+TEST_F(LeaseTest, TellsOfRenewalsThatSucceededAndOfNoOther) {
+  Run([&] {
+    const auto lease = Claim(1);
+    EXPECT_EQ(renewed_, 0);
+    Sleep(absl::Seconds(4));
+    const int renewed = renewed_;
+    EXPECT_NEAR(renewed, 8, 1);
+    FailNow();
+    Sleep(absl::Seconds(4));
+    EXPECT_EQ(renewed_, renewed);
   });
 }
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 import faults
@@ -363,6 +364,21 @@ class StorageFaults(Rounds, FaultTest):
     weights = faults.STORAGE_WEIGHTS
     faulty = True
     share = 0.3
+
+
+class Silence(FaultTest):
+    def test_of_a_moment_does_not_refuse_a_handover(self):
+        owner, standby = self.pair.owner(), self.pair.standby()
+        node = self.pair.nodes[standby.node]
+        node.cut()
+        lab.wait_until(lambda: owner.run("status", check=False).returncode == DEGRADED,
+                       what="a silent standby")
+        healing = threading.Timer(1.0, node.heal)
+        healing.start()
+        owner.run("failover", "--to", standby.node)
+        healing.join()
+        self.assertEqual(self.pair.wait_agreed()["owner"], standby.node)
+        self.load.check_present()
 
 
 class EachFault(FaultTest):

@@ -10,6 +10,7 @@ HERE = lab.SOURCE / "packaging" / "demos" / "vm"
 IMAGE = lab.BUILD / "vm-image"
 PROGRAMS = ("batond", "baton", "verifying_host")
 START_SECONDS = 120
+GONE = 125  # vm-exec: there is no such guest
 # A guest is emulated: a program that is read for the first time takes seconds to start.
 WATCHDOG_SECONDS = 60
 
@@ -46,6 +47,9 @@ class Guests:
     def up(self, *names):
         self._vms("up", *(self.numbers[name] for name in names))
 
+    def is_off(self, name):
+        return self._vms("exec", self.numbers[name], "true", 10, check=False).returncode == GONE
+
     def power_off(self, name):
         self._vms("kill", self.numbers[name])
 
@@ -67,7 +71,9 @@ class Guests:
             lines.append(f"{name} {(self.work / f'key-{name}.pub').read_text().strip()}\n")
         (self.work / "allowed").write_text("".join(lines))
 
-    def start_controllers(self, *names):
+    def start_controllers(self, *names, settings=""):
+        """`settings` are a configuration file's, beside what is typed."""
+        (self.work / "settings.toml").write_text(settings)
         for name in names:
             other = next(other for other in self.numbers if other != name)
             address = {key: f"tcp://10.77.0.{number}:7400" for key, number in self.numbers.items()}
@@ -76,6 +82,7 @@ class Guests:
                      f"(batond --pool /pool/pool --node {name} --mount /run/mount "
                      f"--control /run/control --listen {address[name]} "
                      f"--peer {other}={address[other]} --key /run/key --allowed-keys allowed "
+                     "--config settings.toml "
                      f"--watchdog {WATCHDOG_SECONDS} >log-{name} 2>&1 &)")
         for name in names:
             lab.wait_until(lambda n=name: "\nready\n" in self.log(n), timeout=START_SECONDS,
