@@ -1,5 +1,6 @@
 #include "engine/base/side_writers.h"
 
+#include <absl/container/inlined_vector.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -31,12 +32,12 @@ SideWriters::~SideWriters() {
 absl::Status SideWriters::WriteAll(std::span<const SideWrite> writes) {
   if (writes.empty()) return absl::OkStatus();
   Call call;
-  std::vector<Job> jobs;
+  absl::InlinedVector<Job, 4> jobs;
   for (const SideWrite& write : writes.subspan(1)) {
     jobs.push_back({&write, &call, absl::OkStatus()});
   }
   call.unfinished = jobs.size();
-  if (!jobs.empty()) Enqueue(jobs);
+  if (!jobs.empty()) Enqueue({jobs.data(), jobs.size()});
   absl::Status status = CarryOut(writes.front());
   while (Job* const own = TakeOwn(call)) Finish(*own, CarryOut(*own->write));
   {
