@@ -107,6 +107,7 @@ class Node:
         self._process.wait(30)
         self.pid = None
         self._wait("populated 0")
+        self.thaw()  # whatever boots next runs
 
     def freeze(self):
         """As the pause of a virtual machine: nothing runs until thaw(). A process that waits for an
