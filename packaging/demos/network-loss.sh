@@ -28,7 +28,7 @@ epoch=$(field a epoch status)
 ip -n "$name-a" link set eth0 down
 say "the cable is cut"
 sleep 3
-say "a says: owner $(field a owner status) of epoch $(field a epoch status), $(field a healthy status) healthy"
+say "a says: owner $(field a owner status) of epoch $(field a epoch status), healthy: $(field a healthy status)"
 progress a
 ip -n "$name-a" link set eth0 up
 say "the cable is back"

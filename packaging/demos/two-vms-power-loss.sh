@@ -33,6 +33,7 @@ for node in a b; do
     --allowed-keys allowed --listen tcp://10.77.0.${guest[$node]}:7400 \
     --peer $other=tcp://10.77.0.${guest[$other]}:7400 >log-$node 2>&1 &)"
   await "controller $node" grep --quiet '^ready$' "$VM_DIR/work/log-$node"
+  [[ $node == b ]] || await "a as the owner" owns a
 done
 say "two controllers; the owner is $(owner)"
 
