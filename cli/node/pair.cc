@@ -185,8 +185,8 @@ void Pair::WaitForHealthyPeer(const std::string& node, absl::Duration deadline) 
   if (!node.empty() && !remotes_.contains(node)) return;
   absl::MutexLock lock(&mutex_);
   const auto is_healthy = [&](const auto& peer) {
-    return (node.empty() || peer.first == node) && peer.second.last.health().empty() &&
-           runtime_.BootTime() - peer.second.heard < kHeardLately;
+    return (node.empty() || peer.first == node) && HeardLately(peer.second) &&
+           peer.second.last.health().empty();
   };
   while (std::none_of(peers_.begin(), peers_.end(), is_healthy) && !stopping_ &&
          runtime_.BootTime() < deadline) {
@@ -243,10 +243,13 @@ bool Pair::MayHaveFailedBefore() const {
 
 bool Pair::HearsFitPeer() const {
   absl::MutexLock lock(&mutex_);
-  const absl::Duration now = runtime_.BootTime();
-  return std::any_of(peers_.begin(), peers_.end(), [now](const auto& peer) {
-    return now - peer.second.heard < kHeardLately && peer.second.last.eligible();
+  return std::any_of(peers_.begin(), peers_.end(), [this](const auto& peer) {
+    return HeardLately(peer.second) && peer.second.last.eligible();
   });
+}
+
+bool Pair::HeardLately(const PeerSeen& peer) const {
+  return runtime_.BootTime() - peer.heard < kHeardLately;
 }
 
 }  // namespace baton

@@ -186,8 +186,14 @@ class Pair {
   void FollowOnce();
   absl::Status PollView(PosixStorage& storage);
 
+  struct PeerSeen {
+    ha::Heartbeat last;
+    absl::Duration heard;
+  };
+
   bool MayHaveFailedBefore() const;
   bool HearsFitPeer() const;
+  bool HeardLately(const PeerSeen& peer) const;
   bool WaitForOwner(absl::Duration deadline, std::string& owner);
   void WaitForHealthyPeer(const std::string& node, absl::Duration deadline);
 
@@ -212,11 +218,6 @@ class Pair {
   // Of the tenure's thread, while the coordinator says that there is one; read by the pair's thread
   // between RecoveryEnded and Seal.
   std::unique_ptr<Tenure> tenure_;
-
-  struct PeerSeen {
-    ha::Heartbeat last;
-    absl::Duration heard;
-  };
 
   mutable absl::Mutex mutex_;
   mutable absl::CondVar changed_;  // the status, an answer, the queue

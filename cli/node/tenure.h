@@ -70,7 +70,7 @@ class Tenure {
 
   const Options options_;
   const std::string proof_;
-  std::unique_ptr<Watchdog> watchdog_;  // null: there is none, or it stands
+  std::unique_ptr<Watchdog> watchdog_;  // null: there is none
   ClaimedEpoch claimed_;
   std::unique_ptr<Engine> engine_;
 };

@@ -17,8 +17,6 @@ from lab import EXTENTS_IN_FLIGHT, MIB, SystemTest
 VOLUME_BYTES = 16 * MIB
 TIME_TO_COPY_SECONDS = 5
 PAUSE_US = 80_000
-
-
 WATCHDOG_SECONDS = 5
 PATIENT_SECONDS = 30  # starting anew takes less, in an emulated guest, too
 WATCHDOG = """[pair]
@@ -50,7 +48,7 @@ class GuestTest(SystemTest):
         self.guests.up("a", "b")
         self.step("two guests are up")
         self.guests.start_controllers("a", settings=self.settings)
-        self.wait_owner("a")
+        self.wait_role("a", "owner")
         self.guests.start_controllers("b", settings=self.settings)
         self.step("two controllers serve")
         self.run_test(test)
@@ -64,12 +62,15 @@ class GuestTest(SystemTest):
                 print(f"---- {path.name}\n{log[-3000:]}", file=sys.stderr)
             raise
 
-    def wait_owner(self, name):
-        def owner():
-            status = self.guests.json(name, "status")
-            return status if status["role"] == "owner" else None
+    def status_of(self, name):
+        return self.guests.json(name, "status")
 
-        return lab.wait_until(owner, timeout=60, every=0.2, what=f"{name} as the owner")
+    def wait_role(self, name, role):
+        def in_role():
+            status = self.status_of(name)
+            return status if status["role"] == role else None
+
+        return lab.wait_until(in_role, timeout=60, every=0.2, what=f"{name} as {role}")
 
     def make_history(self, writers):
         """Both guests see it."""
@@ -100,7 +101,7 @@ class LossOfPower(GuestTest):
         self.guests.power_off("a")
         self.step(f"guest a has lost its power, with {before['extents_copied']} of "
                   f"{before['extents_total']} extents copied")
-        status = self.wait_owner("b")
+        status = self.wait_role("b", "owner")
         self.step(f"b is the owner of epoch {status['epoch']}, proof {status['proof']}")
         self.check_clone(clone, before)
         self.check_host()
@@ -140,13 +141,9 @@ class LossOfPower(GuestTest):
     def check_rejoin(self):
         self.guests.up("a")
         self.guests.start_controllers("a")
-        status = lab.wait_until(self.standby_a, timeout=60, every=0.2, what="a as a standby")
+        status = self.wait_role("a", "standby")
         self.assertEqual(status["owner"], "b")
         self.step("a is back, as the standby")
-
-    def standby_a(self):
-        status = self.guests.json("a", "status")
-        return status if status["role"] == "standby" else None
 
 
 class Watchdog(GuestTest):
@@ -163,7 +160,7 @@ class Watchdog(GuestTest):
         self.guests.start_host("b", "src", self.history, 0, PAUSE_US)
         self.check_handover()
         self.guests.baton("b", "failover", "--to", "a")
-        self.wait_owner("a")
+        self.wait_role("a", "owner")
         self.guests.run("a", "kill -KILL $(pidof batond)")
         begun = time.monotonic()
         self.step("a owns the pool again, and all processes of its batond are killed")
@@ -172,12 +169,23 @@ class Watchdog(GuestTest):
         self.assertLess(after, WATCHDOG_SECONDS + RESET_SECONDS)
         self.assertEqual(self.guests.json("b", "status")["role"], "standby")
         self.step(f"the guest of a was reset after {after:.1f} s, and nobody has claimed before")
-        status = self.wait_owner("b")
+        status = self.wait_role("b", "owner")
         self.step(f"b is the owner of epoch {status['epoch']}, proof {status['proof']}")
         self.assertEqual(status["proof"], "watchdog", status)
         self.check_host()
 
-    # Where a process takes its writes with it: two controllers of one guest, on ext4.
+    def check_handover(self):
+        """An orderly end stops the watchdog of the node."""
+        self.guests.baton("a", "failover", "--to", "b")
+        self.wait_role("b", "owner")
+        time.sleep(2 * WATCHDOG_SECONDS)
+        self.assertEqual(self.guests.json("a", "status")["role"], "standby")
+        self.step("a was the owner, and its guest goes on")
+
+
+class WatchdogOfOneGuest(GuestTest):
+    """Where a process takes its writes with it: two controllers of one guest, on ext4."""
+
     def test_is_stopped_by_the_successor_of_an_owner_that_was_killed(self):
         self.guests.up("a")
         self.guests.run("a", "truncate -s 1G /tmp/disk && mkfs.ext4 -q /tmp/disk && mkdir -p /srv && "
@@ -205,26 +213,12 @@ class Watchdog(GuestTest):
                         f"--mount /run/{name} --control /run/control-{name} --insecure "
                         f"--listen tcp://127.0.0.1:{ports[name]} "
                         f"--peer {peer}=tcp://127.0.0.1:{ports[peer]} --config {name}.toml "
-                        f"--watchdog 60 >log-{name} 2>&1 &)")
+                        f"--watchdog {vms.WATCHDOG_SECONDS} >log-{name} 2>&1 &)")
 
     def status_of(self, name):
+        """What there is in the place of a status until the controller answers is no role."""
         text = self.guests.run("a", f"baton --control /run/control-{name} --json status", check=False)
         return json.loads(text) if text.startswith("{") else {"role": text}
-
-    def wait_role(self, name, role):
-        def in_role():
-            status = self.status_of(name)
-            return status if status["role"] == role else None
-
-        return lab.wait_until(in_role, timeout=60, every=0.2, what=f"{name} as {role}")
-
-    def check_handover(self):
-        """An orderly end stops the watchdog of the node."""
-        self.guests.baton("a", "failover", "--to", "b")
-        self.wait_owner("b")
-        time.sleep(2 * WATCHDOG_SECONDS)
-        self.assertEqual(self.guests.json("a", "status")["role"], "standby")
-        self.step("a was the owner, and its guest goes on")
 
 
 if __name__ == "__main__":
