@@ -19,10 +19,12 @@ namespace {
 
 // A fixed list, not libfuse's defaults: what is on is what was tested. Left out on purpose:
 // splicing (answers come from resident buffers), the write-back cache (a write that is
-// acknowledged has left the node), truncating at open (volumes have a fixed size), invalidating by
-// time stamps (Session::DropPages does it).
+// acknowledged has left the node), truncating by OPEN itself (the kernel would take the volume for
+// empty, and asynchronous reads of it would end at once), invalidating by time stamps
+// (Session::DropPages does it), names with attributes in one answer (neither may be kept, so the
+// kernel would ask for each again). Nodes are the same for ever, so they may be found by number.
 constexpr unsigned kFeatures =
-    FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO;
+    FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_EXPORT_SUPPORT;
 
 void ChooseFeatures(void*, fuse_conn_info* connection) {
   connection->want = connection->capable & kFeatures;

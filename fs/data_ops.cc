@@ -128,7 +128,7 @@ void Allocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t
   if (WouldGrow(*volume, mode, offset, length)) {
     mounted.refusals.Warn("refused to make {} larger through the mount: volumes have a fixed size",
                           mounted.Describe(node));
-    fuse_reply_err(request, EPERM);
+    fuse_reply_err(request, ENOSPC);
     return;
   }
   absl::Status status;

@@ -1,7 +1,10 @@
 // Names and attributes: lookup, getattr, setattr, readdir, statfs.
 #include <algorithm>
 #include <cerrno>
+#include <optional>
+#include <string>
 
+#include "engine/base/limits.h"
 #include "engine/base/status.h"
 #include "fs/settings.h"
 #include "fs/volume_ops.h"
@@ -28,18 +31,34 @@ fuse_entry_param EntryOf(const struct stat& attributes) {
   return result;
 }
 
+// "." and ".." are asked for by who finds a node by its number, without a path (an NFS server): "."
+// of a volume is the volume.
+absl::StatusOr<struct stat> AttributesOf(Mounted& mounted, fuse_ino_t parent,
+                                         const std::string& name) {
+  if (name == ".") return AttributesOf(mounted, parent);
+  if (name == "..") return RootAttributes(mounted.ownership);
+  BATON_ASSIGN_OR_RETURN(const VolumeEntry entry, mounted.directory.Lookup(name));
+  return AttributesOf(mounted, entry);
+}
+
+// What no volume can be called; 0: one could.
+int ErrorOfName(fuse_ino_t parent, const std::string& name) {
+  if (name == "." || name == "..") return 0;
+  if (parent != kRootNode) return ENOTDIR;
+  return name.size() > limits::kMaxNameBytes ? ENAMETOOLONG : 0;
+}
+
 void Lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
-  Mounted& mounted = MountedOf(request);
-  if (parent != kRootNode) {
-    fuse_reply_err(request, ENOTDIR);
+  if (const int error = ErrorOfName(parent, name); error != 0) {
+    fuse_reply_err(request, error);
     return;
   }
-  const absl::StatusOr<VolumeEntry> entry = mounted.directory.Lookup(name);
-  if (!entry.ok()) {
-    ReplyError(request, entry.status(), "looking up a name in", kRootNode);
+  const absl::StatusOr<struct stat> attributes = AttributesOf(MountedOf(request), parent, name);
+  if (!attributes.ok()) {
+    ReplyError(request, attributes.status(), "looking up a name in", kRootNode);
     return;
   }
-  const fuse_entry_param answer = EntryOf(AttributesOf(mounted, *entry));
+  const fuse_entry_param answer = EntryOf(*attributes);
   fuse_reply_entry(request, &answer);
 }
 
@@ -52,31 +71,59 @@ void GetAttributes(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
   fuse_reply_attr(request, &*attributes, kAttributeTimeoutSeconds);
 }
 
-// Why the change is refused; null when it may pass. Times may be set and are not kept: tools that
-// copy files set them last and would report a failure of a copy that is complete.
-const char* RefusalOf(const struct stat& now, const struct stat& wanted, int what) {
-  if ((what & FUSE_SET_ATTR_SIZE) && wanted.st_size != now.st_size) {
-    return "volumes have a fixed size (write without truncating: dd conv=notrunc)";
+// Why a change is refused.
+struct Refusal {
+  int error = 0;  // 0: it may pass
+  const char* why = "";
+};
+
+// Truncating never changes anything. What is accepted is what a program cannot mistake: emptying a
+// volume when it is opened (O_TRUNC, which a disk accepts, too; the kernel sends it without a
+// handle), and cutting off what is a hole.
+absl::StatusOr<Refusal> RefusalOfSize(const Mounted& mounted, fuse_ino_t node, uint64_t size_bytes,
+                                      uint64_t wanted_bytes, bool has_handle) {
+  if (wanted_bytes > size_bytes) return Refusal{ENOSPC, "volumes have a fixed size"};
+  if (wanted_bytes == size_bytes || (wanted_bytes == 0 && !has_handle)) return Refusal();
+  BATON_ASSIGN_OR_RETURN(const std::optional<DataRange> data,
+                         mounted.directory.NextData(VolumeOf(node), wanted_bytes));
+  if (!data) return Refusal();
+  return Refusal{EPERM, "volumes have a fixed size, and data would be cut off (write without "
+                        "truncating: dd conv=notrunc, qemu-img convert -n)"};
+}
+
+// Times may be set and are not kept: tools that copy files set them last and would report a failure
+// of a copy that is complete.
+absl::StatusOr<Refusal> RefusalOf(const Mounted& mounted, fuse_ino_t node, const struct stat& now,
+                                  const struct stat& wanted, int what, bool has_handle) {
+  if (what & FUSE_SET_ATTR_MODE) {
+    return Refusal{EPERM, "the mode of volumes is set by the controller"};
   }
-  if (what & FUSE_SET_ATTR_MODE) return "the mode of volumes is set by the controller";
   if (what & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) {
-    return "the owner of volumes is set by the controller";
+    return Refusal{EPERM, "the owner of volumes is set by the controller"};
   }
-  return nullptr;
+  if ((what & FUSE_SET_ATTR_SIZE) == 0) return Refusal();
+  return RefusalOfSize(mounted, node, static_cast<uint64_t>(now.st_size),
+                       static_cast<uint64_t>(wanted.st_size), has_handle);
 }
 
 void SetAttributes(fuse_req_t request, fuse_ino_t node, struct stat* wanted, int what,
-                   fuse_file_info*) {
+                   fuse_file_info* file) {
   Mounted& mounted = MountedOf(request);
   const absl::StatusOr<struct stat> now = AttributesOf(mounted, node);
   if (!now.ok()) {
     ReplyError(request, now.status(), "looking at", node);
     return;
   }
-  if (const char* refusal = RefusalOf(*now, *wanted, what)) {
+  const absl::StatusOr<Refusal> refusal =
+      RefusalOf(mounted, node, *now, *wanted, what, file != nullptr);
+  if (!refusal.ok()) {
+    ReplyError(request, refusal.status(), "finding data in", node);
+    return;
+  }
+  if (refusal->error != 0) {
     mounted.refusals.Warn("refused to change {} through the mount: {}", mounted.Describe(node),
-                          refusal);
-    fuse_reply_err(request, EPERM);
+                          refusal->why);
+    fuse_reply_err(request, refusal->error);
     return;
   }
   fuse_reply_attr(request, &*now, kAttributeTimeoutSeconds);
@@ -116,15 +163,7 @@ size_t AddName(fuse_req_t request, const DirectoryName& name, char* to, size_t r
   return fuse_add_direntry(request, to, room_bytes, name.name.c_str(), &name.attributes, name.next);
 }
 
-size_t AddNamePlus(fuse_req_t request, const DirectoryName& name, char* to, size_t room_bytes) {
-  fuse_entry_param entry = EntryOf(name.attributes);
-  // The kernel looks these two up by itself.
-  if (name.next <= kDotDotPosition) entry.ino = 0;
-  return fuse_add_direntry_plus(request, to, room_bytes, name.name.c_str(), &entry, name.next);
-}
-
-template <typename Add>
-void ReplyNames(fuse_req_t request, size_t size, off_t position, Add add) {
+void ReadDirectory(fuse_req_t request, fuse_ino_t, size_t size, off_t position, fuse_file_info*) {
   const absl::StatusOr<std::vector<DirectoryName>> names = NamesAfter(MountedOf(request), position);
   if (!names.ok()) {
     ReplyError(request, names.status(), "reading", kRootNode);
@@ -135,20 +174,11 @@ void ReplyNames(fuse_req_t request, size_t size, off_t position, Add add) {
   char* const begin = reinterpret_cast<char*>(answer.data());
   size_t used = 0;
   for (const DirectoryName& name : *names) {
-    const size_t length = add(request, name, begin + used, room - used);
+    const size_t length = AddName(request, name, begin + used, room - used);
     if (length > room - used) break;
     used += length;
   }
   fuse_reply_buf(request, begin, used);
-}
-
-void ReadDirectory(fuse_req_t request, fuse_ino_t, size_t size, off_t position, fuse_file_info*) {
-  ReplyNames(request, size, position, AddName);
-}
-
-void ReadDirectoryPlus(fuse_req_t request, fuse_ino_t, size_t size, off_t position,
-                       fuse_file_info*) {
-  ReplyNames(request, size, position, AddNamePlus);
 }
 
 absl::StatusOr<struct statvfs> AttributesOf(const VolumeDirectory& directory) {
@@ -173,7 +203,6 @@ void AddNameOps(fuse_lowlevel_ops& ops) {
   ops.getattr = GetAttributes;
   ops.setattr = SetAttributes;
   ops.readdir = ReadDirectory;
-  ops.readdirplus = ReadDirectoryPlus;
   ops.statfs = StatFileSystem;
 }
 

@@ -170,8 +170,8 @@ TEST_F(DataTest, DiscardsAreCutOffAtTheEnd) {
 TEST_F(DataTest, ReservingSpaceInsideIsAcceptedGrowingIsNot) {
   const UniqueFd file = Open(O_RDWR);
   EXPECT_EQ(ErrorOf(::fallocate(file.get(), 0, 0, kVolumeBytes)), 0);
-  EXPECT_EQ(ErrorOf(::fallocate(file.get(), 0, 0, kVolumeBytes + 1)), EPERM);
-  EXPECT_EQ(ErrorOf(::fallocate(file.get(), FALLOC_FL_ZERO_RANGE, kVolumeBytes, 1)), EPERM);
+  EXPECT_EQ(ErrorOf(::fallocate(file.get(), 0, 0, kVolumeBytes + 1)), ENOSPC);
+  EXPECT_EQ(ErrorOf(::fallocate(file.get(), FALLOC_FL_ZERO_RANGE, kVolumeBytes, 1)), ENOSPC);
   EXPECT_EQ(ErrorOf(::fallocate(file.get(), FALLOC_FL_COLLAPSE_RANGE, 0, 4096)), EOPNOTSUPP);
   EXPECT_EQ(counters_.discards, 0u);
   EXPECT_EQ(::lseek(file.get(), 0, SEEK_END), static_cast<off_t>(kVolumeBytes));

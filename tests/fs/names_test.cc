@@ -128,17 +128,84 @@ TEST_F(NamesTest, NamesCannotBeMadeRenamedOrRemoved) {
   EXPECT_THAT(Names(), ElementsAre("alpha"));
 }
 
-TEST_F(NamesTest, AVolumeKeepsItsSize) {
+TEST_F(NamesTest, AVolumeKeepsItsSizeAndItsData) {
   const UniqueFd file = Open(O_RDWR);
   const std::string data = Pattern(3, 4096);
   WriteAt(file.get(), 8192, data);
   EXPECT_EQ(ErrorOf(::ftruncate(file.get(), 0)), EPERM);
-  EXPECT_EQ(ErrorOf(::ftruncate(file.get(), kVolumeBytes + 4096)), EPERM);
+  EXPECT_EQ(ErrorOf(::ftruncate(file.get(), kVolumeBytes + 4096)), ENOSPC);
   EXPECT_EQ(ErrorOf(::truncate(Path().c_str(), 4096)), EPERM);
-  EXPECT_EQ(ErrorOf(::open(Path().c_str(), O_RDWR | O_TRUNC)), EPERM);
   EXPECT_EQ(ErrorOf(::ftruncate(file.get(), kVolumeBytes)), 0) << "to the size that it has";
+  EXPECT_EQ(ErrorOf(::ftruncate(file.get(), 12288)), 0) << "what is cut off is a hole";
   EXPECT_EQ(StatOf("alpha").st_size, static_cast<off_t>(kVolumeBytes));
   EXPECT_EQ(ReadAt(file.get(), 8192, 4096), data);
+}
+
+TEST_F(NamesTest, OpeningToTruncateChangesNothing) {
+  const UniqueFd file = Open(O_RDWR);
+  const std::string data = Pattern(3, 4096);
+  WriteAt(file.get(), 8192, data);
+  const UniqueFd truncating = Open(O_RDWR | O_TRUNC);
+  EXPECT_EQ(::lseek(file.get(), 0, SEEK_END), static_cast<off_t>(kVolumeBytes));
+  EXPECT_EQ(StatOf("alpha").st_size, static_cast<off_t>(kVolumeBytes));
+  EXPECT_EQ(ReadAt(truncating.get(), 8192, 4096), data);
+}
+
+TEST_F(NamesTest, ANameThatIsTooLongIsSaidToBe) {
+  for (const size_t length : {size_t{64}, size_t{255}, size_t{256}, size_t{1000}}) {
+    EXPECT_EQ(StatError(std::string(length, 'x')), ENAMETOOLONG) << length;
+  }
+  EXPECT_EQ(StatError(std::string(limits::kMaxNameBytes, 'x')), ENOENT);
+}
+
+// A file by its handle, as a server of NFS finds it: a number that is the same in every process
+// and under every device number.
+class HandlesTest : public NamesTest {
+ protected:
+  struct Handle {
+    file_handle header;
+    char bytes[MAX_HANDLE_SZ];
+  };
+
+  Handle HandleOf(const std::string& name) const {
+    Handle handle = {};
+    handle.header.handle_bytes = sizeof(handle.bytes);
+    int mount_id = 0;
+    EXPECT_EQ(::name_to_handle_at(AT_FDCWD, Path(name).c_str(), &handle.header, &mount_id, 0), 0)
+        << std::strerror(errno);
+    return handle;
+  }
+
+  UniqueFd OpenHandle(Handle& handle, int flags) const {
+    const UniqueFd directory(::open(mount_->path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return UniqueFd(::open_by_handle_at(directory.get(), &handle.header, flags | O_CLOEXEC));
+  }
+
+  // The kernel has to ask for what it knew.
+  static void ForgetNodes() {
+    const UniqueFd caches(::open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC));
+    EXPECT_EQ(::write(caches.get(), "2", 1), 1);
+  }
+};
+
+TEST_F(HandlesTest, AHandleIsTheVolumeForEver) {
+  WriteAt(Open(O_RDWR).get(), 0, "content");
+  Handle handle = HandleOf("alpha");
+  ForgetNodes();
+  session_->Stop();
+  Serve(/*adopt=*/true);
+  const UniqueFd file = OpenHandle(handle, O_RDWR);
+  ASSERT_TRUE(file.valid()) << std::strerror(errno);
+  EXPECT_EQ(ReadAt(file.get(), 0, 7), "content");
+}
+
+TEST_F(HandlesTest, AHandleOfADeletedVolumeIsStale) {
+  volumes_->Add(20, "late", 4096);
+  Handle handle = HandleOf("late");
+  volumes_->Remove(20);
+  ForgetNodes();
+  EXPECT_FALSE(OpenHandle(handle, O_RDONLY).valid());
+  EXPECT_EQ(errno, ESTALE);
 }
 
 TEST_F(NamesTest, ModeAndOwnerAreTheControllersTimesDoNotMatter) {

@@ -7,6 +7,7 @@ import mmap
 import os
 import random
 import stat
+import subprocess
 import threading
 
 import lab
@@ -29,9 +30,12 @@ class Refused(SystemTest):
         self.new = self.controller.mount / "new"
 
     def assert_eperm(self, function, *arguments):
+        self.assert_error(errno.EPERM, function, *arguments)
+
+    def assert_error(self, expected, function, *arguments):
         with self.assertRaises(OSError) as caught:
             function(*arguments)
-        self.assertEqual(caught.exception.errno, errno.EPERM)
+        self.assertEqual(caught.exception.errno, expected)
         self.assertEqual(os.listdir(self.controller.mount), ["vol"])
         self.assertEqual(os.path.getsize(self.volume), 4 * MIB)
 
@@ -50,9 +54,13 @@ class Refused(SystemTest):
         self.assert_eperm(os.rename, self.volume, self.new)
 
     def test_truncating(self):
-        self.assert_eperm(os.truncate, self.volume, 0)
-        self.assert_eperm(os.truncate, self.volume, 8 * MIB)
-        self.assert_eperm(os.open, self.volume, os.O_WRONLY | os.O_TRUNC)
+        with open(self.volume, "r+b", buffering=0) as file:
+            file.write(b"x" * MIB)
+            self.assert_eperm(file.truncate, 0)
+            self.assert_eperm(file.truncate, 4096)
+            self.assert_error(errno.ENOSPC, file.truncate, 8 * MIB)
+        self.assert_eperm(os.truncate, self.volume, 4096)
+        self.assertEqual(self.volume.read_bytes(), b"x" * MIB + bytes(3 * MIB))
 
     def test_growing_by_a_write(self):
         fd = os.open(self.volume, os.O_WRONLY)
@@ -77,6 +85,61 @@ class Refused(SystemTest):
         self.assert_eperm(os.unlink, self.volume)
         lab.wait_until(lambda: "vol" in self.controller.log_text().split("ready", 1)[1],
                        timeout=5, what="a log line that names the volume")
+
+
+class Copied(SystemTest):
+    """What a user tries first, with an image of a file system: the usual programs write a volume."""
+
+    def setUp(self):
+        super().setUp()
+        self.controller = self.lab.start_controller()
+        self.volume = self.controller.create_volume("vol", "8M")
+        self.image = self.lab.directory / "image"
+        self.image.write_bytes(os.urandom(5 * MIB + 1000))
+
+    def assert_copied(self, end=None):
+        image = self.image.read_bytes()[:end]
+        content = self.volume.read_bytes()
+        self.assertEqual(len(content), 8 * MIB)
+        self.assertEqual(content[:len(image)], image)
+        return content[len(image):]
+
+    def run_program(self, *command, **options):
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+
+    def test_by_cp(self):
+        done = self.run_program("cp", self.image, self.volume)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assert_copied()
+
+    def test_by_cp_of_a_sparse_image(self):
+        with open(self.image, "r+b") as file:
+            fallocate(file.fileno(), FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, MIB, MIB)
+            file.truncate(7 * MIB)
+        done = self.run_program("cp", self.image, self.volume)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assert_copied()
+
+    def test_by_cat(self):
+        with open(self.volume, "wb") as to:
+            done = subprocess.run(["cat", self.image], stdout=to, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0)
+        self.assert_copied()
+
+    def test_by_dd_which_leaves_the_rest_as_it_was(self):
+        self.volume.write_bytes(b"x" * (8 * MIB))
+        done = self.run_program("dd", f"if={self.image}", f"of={self.volume}", "bs=64K")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(set(self.assert_copied()), {ord("x")})
+
+    def test_what_does_not_fit_finds_no_space(self):
+        self.image.write_bytes(os.urandom(9 * MIB))
+        for command in (["cp", self.image, self.volume],
+                        ["dd", f"if={self.image}", f"of={self.volume}", "bs=1M"]):
+            done = self.run_program(*command, env={"LC_ALL": "C"})
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("No space left on device", done.stderr)
+            self.assert_copied(8 * MIB)
 
 
 class Files(SystemTest):
