@@ -36,6 +36,7 @@ absl::Status Pair::Start() {
 
 Pair::Pair(Options options, Hooks hooks)
     : options_(std::move(options)),
+      own_times_(OwnerTimesOf(options_.lease_times, options_.watchdog.EffectiveTime())),
       hooks_(std::move(hooks)),
       runtime_(options_.runtime),
       served_(options_.local),

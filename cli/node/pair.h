@@ -198,6 +198,7 @@ class Pair {
   void WaitForHealthyPeer(const std::string& node, absl::Duration deadline);
 
   const Options options_;
+  const OwnerTimes own_times_;  // by these options
   const Hooks hooks_;
   Runtime& runtime_;
   ServedVolumes served_;

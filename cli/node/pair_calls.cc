@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "cli/node/owner_times.h"
 #include "cli/node/pair.h"
 #include "cli/node/pair_codec.h"
 #include "engine/base/status.h"
@@ -57,7 +58,8 @@ void Pair::OnLease(const std::optional<LeaseRecord>& record, absl::Duration bega
                             .node = record->node,
                             .holder = holder,
                             .counter = record->counter,
-                            .released = record->released});
+                            .released = record->released,
+                            .times = TimesForCoordinator(JudgeBy(record->times, own_times_))});
   // Our keeper has reaped it: that is why this process is here.
   if (is_new && holder == ha::Holder::kPredecessor && !record->released) {
     Post(ha::event::Certificate{.node = record->node, .epoch = record->epoch});
@@ -76,11 +78,13 @@ void Pair::OnHeartbeat(const ha::Heartbeat& heartbeat) {
     peer.heard = runtime_.BootTime();
   }
   if (is_other) served_.Forget(heartbeat.node());
-  Post(ha::event::Heartbeat{.node = heartbeat.node(),
-                            .state = *state,
-                            .epoch = heartbeat.epoch(),
-                            .healthy = heartbeat.health().empty(),
-                            .eligible = heartbeat.eligible()});
+  Post(ha::event::Heartbeat{
+      .node = heartbeat.node(),
+      .state = *state,
+      .epoch = heartbeat.epoch(),
+      .healthy = heartbeat.health().empty(),
+      .eligible = heartbeat.eligible(),
+      .other_times = OtherTimes(heartbeat, own_times_, options_.identity.node)});
   if (heartbeat.certificate_epoch() != 0) {
     Post(ha::event::Certificate{.node = heartbeat.node(), .epoch = heartbeat.certificate_epoch()});
   }

@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "cli/node/owner_times.h"
 #include "cli/node/pair.h"
 #include "engine/base/status.h"
 
@@ -86,6 +87,7 @@ void Pair::Beat() {
   }
   heartbeat.set_owner(routed_here_);
   heartbeat.set_eligible(coordinator_->eligible());
+  AddTimes(own_times_, heartbeat);
   if (routed_here_) {
     heartbeat.set_proof(tenure_->proof());
     for (const CloneStatus& clone : tenure_->engine().ListClones()) AddProgress(clone, heartbeat);

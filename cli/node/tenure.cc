@@ -29,6 +29,7 @@ absl::StatusOr<std::unique_ptr<Tenure>> Tenure::Claim(Options options, const Own
                                                          .runtime = given.runtime,
                                                          .identity = given.identity,
                                                          .times = given.lease_times,
+                                                         .watchdog = given.watchdog.EffectiveTime(),
                                                          .kill_timer = std::move(kill_timer),
                                                          .on_lost = given.on_fault,
                                                          .on_renewed =

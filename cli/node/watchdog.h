@@ -19,6 +19,9 @@ class Watchdog {
   struct Options {
     std::string device;   // empty: there is none
     absl::Duration time;  // whole seconds
+
+    // Zero where there is none.
+    absl::Duration EffectiveTime() const { return device.empty() ? absl::ZeroDuration() : time; }
   };
 
   // InvalidArgument, NotFound: this is none, or one that could not be stopped, as far as can be

@@ -54,9 +54,12 @@ absl::Status OwnerIsAlive(const LeaseRecord& record) {
 // `watch` has looked once, and nothing there tells at once that the owner is gone.
 absl::StatusOr<OwnerGone> AwaitUnchanged(const StartOptions& options, LeaseWatch& watch) {
   const LeaseRecord first = *watch.record();
+  OwnerTimes owner = JudgeBy(first.times, OwnerTimesOf(options.times, absl::ZeroDuration()));
+  // Its watchdog is this node's, which would not be running this.
+  if (first.node == options.identity.node) owner.watchdog = absl::ZeroDuration();
   spdlog::info("waiting {} for the lease of node {} (epoch {}) to run out",
-               absl::FormatDuration(options.times.takeover), first.node, first.epoch);
-  while (watch.unchanged() < options.times.takeover) {
+               absl::FormatDuration(TakeoverWait(owner)), first.node, first.epoch);
+  while (watch.unchanged() < TakeoverWait(owner)) {
     SleepUntil(options.runtime, options.runtime.BootTime() + options.times.poll);
     BATON_RETURN_IF_ERROR(watch.Look());
     if (watch.record() == first) continue;
@@ -66,7 +69,7 @@ absl::StatusOr<OwnerGone> AwaitUnchanged(const StartOptions& options, LeaseWatch
     if (proof == nullptr) return OwnerIsAlive(now);
     return Gone(now, proof);
   }
-  return Gone(first, "lease");
+  return Gone(first, owner.watchdog > absl::ZeroDuration() ? "watchdog" : "lease");
 }
 
 LeaseRecord FirstRecord(const ClaimOptions& options, const OwnerGone& gone) {
@@ -75,7 +78,8 @@ LeaseRecord FirstRecord(const ClaimOptions& options, const OwnerGone& gone) {
           .meta_sequence = gone.meta_sequence,
           .node = options.identity.node,
           .boot_id = options.identity.boot_id,
-          .instance = options.identity.instance};
+          .instance = options.identity.instance,
+          .times = OwnerTimesOf(options.times, options.watchdog)};
 }
 
 // The epoch that the metadata comes from; 0: from none.

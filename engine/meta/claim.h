@@ -32,7 +32,8 @@ namespace baton {
 struct OwnerGone {
   uint64_t epoch = 0;          // 0: there was none, ever
   uint64_t meta_sequence = 0;  // of its lease record: known to be durable
-  std::string proof;           // "none needed", "handover", "certificate", "lease"
+  // "none needed", "handover", "certificate", "watchdog", "lease"
+  std::string proof;
 };
 
 struct StartOptions {
@@ -44,7 +45,8 @@ struct StartOptions {
   LeaseTimes times;
 };
 
-// At a start: looks at the lease and waits, up to times.takeover and a little, for the proof.
+// At a start: looks at the lease and waits for the proof, up to the time that the owner's record
+// asks for (JudgeBy, TakeoverWait) and a little.
 // FailedPrecondition: the owner is alive (the message names it). DataLoss: the newest record is
 // garbled, or is missing although there is metadata.
 absl::StatusOr<OwnerGone> AwaitOwnerGone(const StartOptions& options);
@@ -53,7 +55,8 @@ struct ClaimOptions {
   Storage& storage;
   Runtime& runtime;
   NodeIdentity identity;
-  LeaseTimes times;
+  LeaseTimes times;                                // these two are recorded: see OwnerTimes
+  absl::Duration watchdog = absl::ZeroDuration();  // there is none
   std::unique_ptr<KillTimer> kill_timer;
   std::function<void(const absl::Status&)> on_lost;  // see Lease
   std::function<void()> on_renewed = {};

@@ -27,7 +27,12 @@ struct Layout {
   char node[64];
   char boot_id[40];
   char instance[40];
-  char unused[320];
+  int64_t renew_us;
+  int64_t stop_us;
+  int64_t valid_us;
+  int64_t takeover_us;
+  int64_t watchdog_us;
+  char unused[280];
   uint64_t xxh3;
   char padding[3584];
 };
@@ -36,6 +41,7 @@ static_assert(offsetof(Layout, epoch) == 16);
 static_assert(offsetof(Layout, node) == 40);
 static_assert(offsetof(Layout, boot_id) == 104);
 static_assert(offsetof(Layout, instance) == 144);
+static_assert(offsetof(Layout, renew_us) == 184);
 static_assert(offsetof(Layout, xxh3) == 504, "what changes lies in one sector of 512 bytes");
 static_assert(sizeof(Layout::node) > limits::kMaxNameBytes, "a zero ends every name");
 
@@ -55,6 +61,23 @@ absl::Status SetText(const std::string& text, char (&field)[size]) {
 template <size_t size>
 std::string GetText(const char (&field)[size]) {
   return std::string(field, ::strnlen(field, size));
+}
+
+void SetTimes(const OwnerTimes& times, Layout& layout) {
+  layout.renew_us = absl::ToInt64Microseconds(times.renew);
+  layout.stop_us = absl::ToInt64Microseconds(times.stop);
+  layout.valid_us = absl::ToInt64Microseconds(times.valid);
+  layout.takeover_us = absl::ToInt64Microseconds(times.takeover);
+  layout.watchdog_us = absl::ToInt64Microseconds(times.watchdog);
+}
+
+std::optional<OwnerTimes> GetTimes(const Layout& layout) {
+  if (layout.takeover_us == 0) return std::nullopt;
+  return OwnerTimes{.renew = absl::Microseconds(layout.renew_us),
+                    .stop = absl::Microseconds(layout.stop_us),
+                    .valid = absl::Microseconds(layout.valid_us),
+                    .takeover = absl::Microseconds(layout.takeover_us),
+                    .watchdog = absl::Microseconds(layout.watchdog_us)};
 }
 
 bool IsZero(const char* begin, const char* end) {
@@ -78,6 +101,7 @@ absl::Status EncodeLeaseRecord(const LeaseRecord& record, MutableBytes out) {
   BATON_RETURN_IF_ERROR(SetText(record.node, layout.node));
   BATON_RETURN_IF_ERROR(SetText(record.boot_id, layout.boot_id));
   BATON_RETURN_IF_ERROR(SetText(record.instance, layout.instance));
+  if (record.times) SetTimes(*record.times, layout);
   layout.xxh3 = ChecksumOf(layout);
   std::memcpy(out.data(), &layout, sizeof(layout));
   return absl::OkStatus();
@@ -103,7 +127,8 @@ absl::StatusOr<LeaseRecord> DecodeLeaseRecord(Bytes bytes, const std::string& pa
                      .released = (layout.flags & kReleased) != 0,
                      .node = GetText(layout.node),
                      .boot_id = GetText(layout.boot_id),
-                     .instance = GetText(layout.instance)};
+                     .instance = GetText(layout.instance),
+                     .times = GetTimes(layout)};
 }
 
 }  // namespace baton

@@ -18,7 +18,9 @@
 //       40     64  node, padded with zeros
 //      104     40  boot id of the node's kernel, padded with zeros
 //      144     40  instance: a number of one process, padded with zeros
-//      184    320  zero
+//      184     40  times of the owner, in microseconds: renew, stop, valid, takeover, watchdog;
+//                  all zero: written by a program that did not tell them
+//      224    280  zero
 //      504      8  XXH3-64 of the bytes before it
 //      512   3584  zero
 #pragma once
@@ -27,10 +29,12 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "engine/base/bytes.h"
 #include "engine/base/limits.h"
+#include "engine/meta/lease_times.h"
 
 namespace baton {
 
@@ -44,6 +48,7 @@ struct LeaseRecord {
   std::string node;
   std::string boot_id;
   std::string instance;
+  std::optional<OwnerTimes> times = {};  // whole microseconds; nullopt: not told
 
   bool operator==(const LeaseRecord&) const = default;
 };

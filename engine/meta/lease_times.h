@@ -15,10 +15,16 @@
 //
 //   4.04  the owner has reached its 4.0, whichever of the clocks is the faster one
 //   5.0   takeover: unchanged all the time, so the owner is gone; the next epoch may be claimed
+//
+// The settings of two nodes may differ, for as long as they are being changed at least. So an
+// owner writes its times into its record, and a standby goes by those.
 #pragma once
 
 #include <absl/status/status.h>
 #include <absl/time/time.h>
+
+#include <algorithm>
+#include <optional>
 
 #include "engine/base/status.h"
 
@@ -31,6 +37,27 @@ struct LeaseTimes {
   absl::Duration takeover = absl::Seconds(5);
   absl::Duration poll = absl::Milliseconds(100);  // how often a standby looks
 };
+
+// The times of one owner, by its own settings, as its lease record tells them: whole microseconds.
+struct OwnerTimes {
+  absl::Duration renew, stop, valid, takeover;  // as in LeaseTimes
+  // It feeds a watchdog after each renewal, which resets its node after this long; zero: it does
+  // not.
+  absl::Duration watchdog;
+
+  bool operator==(const OwnerTimes&) const = default;
+};
+
+inline OwnerTimes OwnerTimesOf(const LeaseTimes& times, absl::Duration watchdog) {
+  const auto rounded = [](absl::Duration time) {
+    return absl::Floor(time + absl::Nanoseconds(500), absl::Microseconds(1));
+  };
+  return {.renew = rounded(times.renew),
+          .stop = rounded(times.stop),
+          .valid = rounded(times.valid),
+          .takeover = rounded(times.takeover),
+          .watchdog = rounded(watchdog)};
+}
 
 // The greatest difference between the rates of two clocks, both ways.
 inline constexpr int kClockRatePercent = 1;
@@ -49,6 +76,29 @@ inline absl::Status CheckLeaseTimes(const LeaseTimes& times) {
     return refuse("takeover must be greater than valid + 2 % + poll");
   }
   return absl::OkStatus();
+}
+
+// Since when a record does not change before its owner is asked to stop, or fenced: a share of the
+// time until takeover, but never because of one renewal that is late.
+inline absl::Duration StaleAfter(const OwnerTimes& owner) {
+  return std::max(0.4 * owner.takeover, 2.5 * owner.renew);
+}
+
+// For how long a record has to be unchanged before another node may claim.
+inline absl::Duration TakeoverWait(const OwnerTimes& owner) {
+  return owner.takeover + owner.watchdog * (100 + 2 * kClockRatePercent) / 100;
+}
+
+// By which times an owner is judged. `told`: by its record; nullopt: it is of an older program,
+// which did not tell, and has had either the defaults or settings like this node's.
+inline OwnerTimes JudgeBy(const std::optional<OwnerTimes>& told, const OwnerTimes& own) {
+  if (told) return *told;
+  const LeaseTimes defaults;
+  return {.renew = std::max(own.renew, defaults.renew),
+          .stop = std::max(own.stop, defaults.stop),
+          .valid = std::max(own.valid, defaults.valid),
+          .takeover = std::max(own.takeover, defaults.takeover),
+          .watchdog = own.watchdog};
 }
 
 }  // namespace baton

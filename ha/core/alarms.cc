@@ -9,8 +9,8 @@
 namespace baton::ha {
 namespace {
 
-constexpr Alarm kAlarms[] = {Alarm::kStorage, Alarm::kOwnerSilent, Alarm::kNoProof,
-                             Alarm::kFenceFailed, Alarm::kRecoveryFailed};
+constexpr Alarm kAlarms[] = {Alarm::kStorage,     Alarm::kOwnerSilent, Alarm::kNoProof,
+                             Alarm::kFenceFailed, Alarm::kTimesDiffer, Alarm::kRecoveryFailed};
 
 }  // namespace
 
@@ -40,6 +40,9 @@ std::optional<std::string> Machine::Cause(Alarm alarm) const {
     case Alarm::kFenceFailed:
       if (facts_.FenceFailure() == nullptr) return std::nullopt;
       return facts_.FenceFailure()->text;
+    case Alarm::kTimesDiffer:
+      if (facts_.OtherTimes().empty()) return std::nullopt;
+      return facts_.OtherTimes();
     case Alarm::kRecoveryFailed:
       return recovery_failure_;
   }
@@ -49,7 +52,7 @@ std::optional<std::string> Machine::Cause(Alarm alarm) const {
 std::optional<std::string> Machine::OwnerSilentCause() const {
   if (!IsStandby() || !IsSuspected() || facts_.Stale()) return std::nullopt;
   // By then the lease of an owner that is gone has been stale for long.
-  if (facts_.OwnerSilentFor() < 2 * options_.stale_after) return std::nullopt;
+  if (facts_.OwnerSilentFor() < 2 * facts_.times().stale_after) return std::nullopt;
   return fmt::format("node {} is not heard but renews its lease of epoch {}: nobody takes over",
                      facts_.lease()->record.node, epoch());
 }
@@ -57,7 +60,7 @@ std::optional<std::string> Machine::OwnerSilentCause() const {
 std::optional<std::string> Machine::NoProofCause() const {
   const bool could_claim =
       IsStandby() && facts_.CanJudge() && facts_.lease() != nullptr && facts_.now() >= hold_until_;
-  if (!could_claim || facts_.Unchanged() < WaitForTime(facts_, options_)) return std::nullopt;
+  if (!could_claim || facts_.Unchanged() < WaitForTime(facts_)) return std::nullopt;
   if (FindProof(facts_, options_)) return std::nullopt;
   const bool may = MayPursue(facts_, options_);
   if (may && WantsFence(facts_, options_) && facts_.FenceFailure() == nullptr) return std::nullopt;

@@ -4,6 +4,7 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -39,6 +40,7 @@ enum class Alarm {
   kOwnerSilent,     // no heartbeat of the owner, which goes on renewing its lease
   kNoProof,         // the owner is in trouble, and this node may not or cannot take over
   kFenceFailed,     // the fence command did not confirm
+  kTimesDiffer,     // a peer is set to other times than this node
   kRecoveryFailed,  // an epoch was claimed and could not be served
 };
 
@@ -60,6 +62,14 @@ namespace event {
 // Time passes. Send one every 100 ms or faster.
 struct Tick {};
 
+// By which an owner is judged. A standby counts them from when it saw the record change last.
+struct OwnerTimes {
+  absl::Duration stale_after = absl::Seconds(2);     // it is asked to stop, or fenced
+  absl::Duration takeover_after = absl::Seconds(5);  // its lease has run out
+  // And after how much longer its watchdog has reset its node; zero: it has none.
+  absl::Duration watchdog;
+};
+
 // The newest lease record was read from storage, as it is every 100 ms, by an owner too. `began`:
 // BootTime before the read.
 struct LeaseSeen {
@@ -69,6 +79,8 @@ struct LeaseSeen {
   Holder holder = Holder::kOther;
   uint64_t counter = 0;
   bool released = false;
+  std::optional<OwnerTimes> times =
+      {};  // of the owner; nullopt: not known, so those of the options
 };
 // Likewise, and no epoch was ever claimed.
 struct NoLease {};
@@ -86,6 +98,8 @@ struct Heartbeat {
   uint64_t epoch = 0;
   bool healthy = false;   // its storage and, of an owner, its engine
   bool eligible = false;  // it may take over by itself: see Coordinator::eligible
+  // Its times that are not this node's: a line for the operator; empty: none.
+  std::string other_times = {};
 };
 
 // The process that owned `epoch` on `node` was reaped; told by a peer, a file or the keeper.

@@ -101,6 +101,10 @@ void Facts::Take(const event::FenceEnded& ended) {
   if (fence_.counts && lease_ && ended.node == lease_->record.node) fence_.result = ended;
 }
 
+const event::OwnerTimes& Facts::times() const {
+  return lease_ && lease_->record.times ? *lease_->record.times : options_.times;
+}
+
 absl::Duration Facts::Unchanged() const {
   if (!lease_) return absl::ZeroDuration();
   return std::max(absl::ZeroDuration(), lease_->last_look - lease_->first_seen);
@@ -156,6 +160,15 @@ bool Facts::HearsEligiblePeer() const {
 std::string Facts::HealthyPeer() const {
   for (const auto& [node, peer] : peers_) {
     if (HearsHealthy(node)) return node;
+  }
+  return "";
+}
+
+std::string Facts::OtherTimes() const {
+  for (const auto& [node, peer] : peers_) {
+    if (Hears(node) && !peer.last.other_times.empty()) {
+      return "node " + node + " " + peer.last.other_times;
+    }
   }
   return "";
 }

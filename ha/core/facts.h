@@ -58,7 +58,9 @@ class Facts {
   // Since when it is known that the pool never had an owner.
   std::optional<absl::Duration> no_lease_since() const { return no_lease_since_; }
   absl::Duration Unchanged() const;
-  bool Stale() const { return Unchanged() >= options_.stale_after; }
+  // Of the owner of the newest record.
+  const event::OwnerTimes& times() const;
+  bool Stale() const { return Unchanged() >= times().stale_after; }
   bool Released() const { return lease_ && lease_->record.released; }
   // The owner is, or was, this node; perhaps this very process.
   bool OwnerIsThisNode() const { return lease_ && lease_->record.node == options_.node; }
@@ -88,6 +90,8 @@ class Facts {
   bool HearsEligiblePeer() const;
   // The lowest name of a healthy peer; empty: there is none.
   std::string HealthyPeer() const;
+  // What a peer that is heard says of its times, where they are not this node's; empty: nothing.
+  std::string OtherTimes() const;
   // Peers whose names come before this node's.
   int Rank() const;
 

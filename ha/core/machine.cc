@@ -104,7 +104,7 @@ bool Machine::MayAskAgain() const { return facts_.now() - asked_ >= options_.sto
 
 bool Machine::MayFence() const {
   if (!MayStop() || !WantsFence(facts_, options_) || facts_.FenceRunning()) return false;
-  if (facts_.Unchanged() < options_.stale_after + options_.fence_delay) return false;
+  if (facts_.Unchanged() < facts_.times().stale_after + options_.fence_delay) return false;
   // One that is heard gets the time for an answer.
   if (!facts_.OwnerSilent() && !MayAskAgain()) return false;
   return !FenceFailed() || facts_.now() - facts_.FenceEndedAt() >= options_.fence_retry;

@@ -23,14 +23,14 @@ absl::Status CheckCoordinatorOptions(const CoordinatorOptions& options) {
     return Error(absl::StatusCode::kInvalidArgument, "times of the takeover: {}", rule);
   };
   if (options.suspect_after <= absl::ZeroDuration()) return refuse("suspect must be positive");
-  if (options.suspect_after >= options.takeover_after) {
+  if (options.suspect_after >= options.times.takeover_after) {
     return refuse("suspect must be less than the lease's takeover");
   }
-  if (options.stale_after >= options.takeover_after) {
+  if (options.times.stale_after >= options.times.takeover_after) {
     return refuse("stale must be less than the lease's takeover");
   }
   if (options.fence_delay < absl::ZeroDuration()) return refuse("fence delay must not be negative");
-  if (options.watchdog < absl::ZeroDuration()) return refuse("watchdog must not be negative");
+  if (options.times.watchdog < absl::ZeroDuration()) return refuse("watchdog must not be negative");
   if (options.hear_peer > options.peer_claims) {
     return refuse("a peer must have time to claim once it is heard");
   }

@@ -19,13 +19,9 @@ struct CoordinatorOptions {
   absl::Duration fence_delay;  // how long this node waits before it fences: not the same on two
   // Whether the death of a process ends its writes: not on NFS.
   bool certificate_counts = true;
-  // After how long without a renewal the watchdog resets the owner's node; zero: it has none.
-  absl::Duration watchdog;
-
-  // What follows counts from the last heartbeat, or from the first sight of a lease record.
-  absl::Duration suspect_after = absl::Milliseconds(500);  // no heartbeat
-  absl::Duration stale_after = absl::Seconds(2);           // the owner is stopped or fenced
-  absl::Duration takeover_after = absl::Seconds(5);        // LeaseTimes::takeover
+  // Counts from the last heartbeat, or from the first sight of a lease record.
+  absl::Duration suspect_after = absl::Milliseconds(500);
+  event::OwnerTimes times;  // this node's own, by which an owner is judged that does not tell its
 
   // What was read longer ago is no ground for doing anything to anybody.
   absl::Duration look_limit = absl::Seconds(1);

@@ -39,15 +39,15 @@ bool LeaseIsEnough(const Facts& facts, const CoordinatorOptions& options) {
     // The kernel that could hold a write back: of an earlier boot, it is gone, as after a fence.
     return !fenced_only || !facts.OwnerIs(Holder::kPredecessor);
   }
-  if (fenced_only || options.watchdog > absl::ZeroDuration()) return false;
+  if (fenced_only || facts.times().watchdog > absl::ZeroDuration()) return false;
   if (WantsFence(facts, options) && facts.FenceFailure() == nullptr) return false;
   return MayPursue(facts, options);
 }
 
 std::optional<Proof> TimeProof(const Facts& facts, const CoordinatorOptions& options) {
-  if (facts.Unchanged() < WaitForTime(facts, options)) return std::nullopt;
+  if (facts.Unchanged() < WaitForTime(facts)) return std::nullopt;
   if (LeaseIsEnough(facts, options)) return Proof::kLease;
-  const bool resets = options.watchdog > absl::ZeroDuration() && !facts.OwnerIsThisNode();
+  const bool resets = facts.times().watchdog > absl::ZeroDuration() && !facts.OwnerIsThisNode();
   if (resets && MayPursue(facts, options)) return Proof::kWatchdog;
   return std::nullopt;
 }
@@ -71,10 +71,11 @@ bool WantsFence(const Facts& facts, const CoordinatorOptions& options) {
   return options.takeover == Takeover::kFencedOnly || !facts.Certified();
 }
 
-absl::Duration WaitForTime(const Facts& facts, const CoordinatorOptions& options) {
-  if (facts.OwnerIsThisNode()) return options.takeover_after;
+absl::Duration WaitForTime(const Facts& facts) {
+  const event::OwnerTimes& owner = facts.times();
+  if (facts.OwnerIsThisNode()) return owner.takeover_after;
   // Clocks differ by up to 1 %, both ways.
-  return options.takeover_after + options.watchdog * 102 / 100;
+  return owner.takeover_after + owner.watchdog * 102 / 100;
 }
 
 std::optional<Proof> FindProof(const Facts& facts, const CoordinatorOptions& options) {

@@ -21,6 +21,6 @@ bool MayPursue(const Facts& facts, const CoordinatorOptions& options);
 bool WantsFence(const Facts& facts, const CoordinatorOptions& options);
 
 // How long the record must be unchanged before the passing of time alone says something.
-absl::Duration WaitForTime(const Facts& facts, const CoordinatorOptions& options);
+absl::Duration WaitForTime(const Facts& facts);
 
 }  // namespace baton::ha

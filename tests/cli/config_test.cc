@@ -357,21 +357,21 @@ TEST_F(ConfigTest, TheCoordinatorIsSetByTheOptions) {
   const ha::CoordinatorOptions defaults;
   EXPECT_EQ(coordinator.node, "left");
   EXPECT_THAT(coordinator.peers, testing::ElementsAre("b"));
-  EXPECT_EQ(coordinator.stale_after, defaults.stale_after);
-  EXPECT_EQ(coordinator.takeover_after, defaults.takeover_after);
+  EXPECT_EQ(coordinator.times.stale_after, defaults.times.stale_after);
+  EXPECT_EQ(coordinator.times.takeover_after, defaults.times.takeover_after);
   EXPECT_EQ(coordinator.suspect_after, defaults.suspect_after);
   EXPECT_EQ(coordinator.look_limit, defaults.look_limit);
-  EXPECT_EQ(coordinator.watchdog, absl::ZeroDuration());
+  EXPECT_EQ(coordinator.times.watchdog, absl::ZeroDuration());
   EXPECT_FALSE(coordinator.has_fence);
   options.pair.watchdog_device = "/dev/watchdog";
   options.pair.fence.program = "/fence";
   options.lease.takeover = absl::Seconds(20);
   coordinator = MakeCoordinatorOptions(options, false);
   EXPECT_OK(CheckCoordinatorOptions(coordinator));
-  EXPECT_EQ(coordinator.watchdog, options.pair.watchdog_time);
+  EXPECT_EQ(coordinator.times.watchdog, options.pair.watchdog_time);
   EXPECT_TRUE(coordinator.has_fence);
   EXPECT_FALSE(coordinator.certificate_counts);
-  EXPECT_EQ(coordinator.stale_after, absl::Seconds(8));
+  EXPECT_EQ(coordinator.times.stale_after, absl::Seconds(8));
 }
 
 }  // namespace

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "tests/ha_core/transcript.h"
 
 namespace baton::ha {
@@ -10,8 +13,6 @@ namespace {
 
 // As lease_times.h.
 constexpr absl::Duration kRenew = absl::Milliseconds(500);
-constexpr absl::Duration kStopAfter = absl::Seconds(3);
-constexpr absl::Duration kValid = absl::Seconds(4);
 constexpr absl::Duration kPoll = absl::Milliseconds(100);
 constexpr double kLossOfMessages = 0.02;
 
@@ -75,6 +76,20 @@ PairWorld::Process* PairWorld::ProcessOf(int node, uint64_t instance) {
 
 int PairWorld::NodeNamed(const std::string& name) const { return name.at(0) - 'A'; }
 
+// Half, the same or double of the usual.
+PairWorld::Times PairWorld::DrawTimes() {
+  Times times;
+  times.told.watchdog = options_.watchdog;
+  if (!options_.times_differ) return times;
+  const double factor = std::exp2(Pick(3) - 1);
+  times.stop *= factor;
+  times.valid *= factor;
+  times.told.stale_after = std::max(times.told.stale_after * factor, 2.5 * kRenew);
+  times.told.takeover_after *= factor;
+  if (options_.watchdog > absl::ZeroDuration()) times.told.watchdog = Pick(2) * options_.watchdog;
+  return times;
+}
+
 void PairWorld::Start(int index) {
   Node& node = nodes_[static_cast<size_t>(index)];
   if (!node.powered || node.process) return;
@@ -86,10 +101,12 @@ void PairWorld::Start(int index) {
   options.takeover = options_.takeover;
   options.has_fence = options_.fence;
   options.fence_delay = index * absl::Milliseconds(700);
-  options.watchdog = options_.watchdog;
+  const Times times = DrawTimes();
+  options.times = times.told;
   ASSERT_TRUE(CheckCoordinatorOptions(options).ok());
   node.process = std::make_unique<Process>();
   node.process->instance = next_instance_++;
+  node.process->times = times;
   node.process->coordinator = std::make_unique<Coordinator>(options, Local(node));
   log_.push_back(fmt::format("{} {} starts", absl::FormatDuration(now_), node.name));
   Look(index);
@@ -172,7 +189,8 @@ void PairWorld::Look(int index) {
                                       : this_boot                         ? Holder::kPredecessor
                                                                           : Holder::kOther,
                             .counter = record.counter,
-                            .released = record.released};
+                            .released = record.released,
+                            .times = record.times.told};
   }
   const uint64_t instance = process.instance;
   AfterIn(index, Between(1, 30), [this, index, ok, seen, instance](Process& then) {
@@ -224,8 +242,8 @@ void PairWorld::Guard(int index) {
   const uint64_t instance = process.instance;
   if (process.lease) {
     const absl::Duration age = (now_ - process.lease->issued) * node.rate;
-    if (age >= kValid) return Kill(index);
-    if (age >= kStopAfter && !process.lease->lost) {
+    if (age >= process.times.valid) return Kill(index);
+    if (age >= process.times.stop && !process.lease->lost) {
       process.lease->lost = true;
       Give(index, process, event::OwnFault{.text = "the lease is lost", .can_seal = false});
     }
@@ -282,8 +300,11 @@ void PairWorld::LinkClaim(int index, Process& process, uint64_t epoch, absl::Dur
   const bool wins = node.storage_ok && !records_.contains(epoch);
   if (wins) {
     CheckNobodyWrites(epoch);
-    records_[epoch] = {
-        .node = index, .instance = process.instance, .boot = node.boot, .changed = now_};
+    records_[epoch] = {.node = index,
+                       .instance = process.instance,
+                       .boot = node.boot,
+                       .changed = now_,
+                       .times = process.times};
     process.lease = std::make_unique<Lease>(Lease{.epoch = epoch, .issued = issued});
     Renew(index);
   }
@@ -393,10 +414,10 @@ void PairWorld::CheckClaim(int index, const Process& process, const action::Clai
       EXPECT_FALSE(is_alive) << Describe();
       break;
     case Proof::kWatchdog:
-      EXPECT_GE(unchanged, kValid + options_.watchdog) << Describe();
+      EXPECT_GE(unchanged, record.times.valid + record.times.told.watchdog) << Describe();
       break;
     case Proof::kLease:
-      EXPECT_GE(unchanged, kValid) << Describe();
+      EXPECT_GE(unchanged, record.times.valid) << Describe();
       EXPECT_TRUE(options_.takeover != Takeover::kFencedOnly || record.node == index) << Describe();
       break;
   }
@@ -409,7 +430,8 @@ void PairWorld::CheckFence(int index, const Process& process, const std::string&
   // Within the delay of a look somebody else may have become the owner.
   const absl::Duration unchanged = now_ - record.changed;
   if (record.node != NodeNamed(target)) return;
-  EXPECT_TRUE(unchanged >= absl::Seconds(1.9) || unchanged < absl::Milliseconds(200))
+  const absl::Duration stale = record.times.told.stale_after;
+  EXPECT_TRUE(unchanged >= 0.95 * stale || unchanged < absl::Milliseconds(200))
       << "fences an owner that renews" << Describe();
 }
 

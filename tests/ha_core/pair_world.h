@@ -26,6 +26,8 @@ struct WorldOptions {
   Takeover takeover = Takeover::kAuto;
   bool fence = false;
   absl::Duration watchdog;
+  // Each process is started with times of its own, as while the settings are being changed.
+  bool times_differ = false;
 };
 
 class PairWorld {
@@ -48,6 +50,12 @@ class PairWorld {
   std::string Describe() const;
 
  private:
+  // By a process' settings. As lease_times.h.
+  struct Times {
+    absl::Duration stop = absl::Seconds(3);
+    absl::Duration valid = absl::Seconds(4);
+    event::OwnerTimes told;
+  };
   struct Record {
     int node = 0;
     uint64_t instance = 0;
@@ -55,6 +63,7 @@ class PairWorld {
     uint64_t counter = 1;
     bool released = false;
     absl::Duration changed;  // world time
+    Times times;
   };
   struct Lease {
     uint64_t epoch = 0;
@@ -63,6 +72,7 @@ class PairWorld {
   };
   struct Process {
     uint64_t instance = 0;
+    Times times;
     std::unique_ptr<Coordinator> coordinator;
     bool stopped = false;
     bool claiming = false;
@@ -104,6 +114,7 @@ class PairWorld {
   void PowerOff(int node);
   void PowerOn(int node);
   void Stop(int node, absl::Duration time);
+  Times DrawTimes();
   Process* ProcessOf(int node, uint64_t instance);
   int NodeNamed(const std::string& name) const;
 

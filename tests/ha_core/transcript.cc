@@ -44,6 +44,15 @@ State StateNamed(const std::string& name) {
   return State::kFollower;
 }
 
+// "times STALE TAKEOVER WATCHDOG"
+std::optional<event::OwnerTimes> TimesIn(const Words& words) {
+  const auto found = std::find(words.begin(), words.end(), "times");
+  if (found == words.end()) return std::nullopt;
+  return event::OwnerTimes{.stale_after = Seconds(found[1]),
+                           .takeover_after = Seconds(found[2]),
+                           .watchdog = Seconds(found[3])};
+}
+
 Event LeaseEvent(const Words& words, absl::Duration now) {
   event::LeaseSeen seen;
   seen.began = now;
@@ -53,6 +62,7 @@ Event LeaseEvent(const Words& words, absl::Duration now) {
   seen.released = Has(words, "released");
   if (Has(words, "predecessor")) seen.holder = Holder::kPredecessor;
   if (Has(words, "ours")) seen.holder = Holder::kThisProcess;
+  seen.times = TimesIn(words);
   return seen;
 }
 
@@ -61,7 +71,8 @@ Event HeartbeatEvent(const Words& words) {
                           .state = StateNamed(words.at(2)),
                           .epoch = Number(words, 3),
                           .healthy = !Has(words, "unwell"),
-                          .eligible = !Has(words, "ineligible")};
+                          .eligible = !Has(words, "ineligible"),
+                          .other_times = Has(words, "other-times") ? "has others" : ""};
 }
 
 using Maker = std::function<Event(const Words&, absl::Duration)>;
@@ -147,7 +158,7 @@ void SetOption(const Words& words, CoordinatorOptions& options) {
     options.has_fence = true;
     options.fence_delay = Seconds(words.at(1));
   } else if (key == "watchdog") {
-    options.watchdog = Seconds(words.at(1));
+    options.times.watchdog = Seconds(words.at(1));
   } else if (key == "no-certificate") {
     options.certificate_counts = false;
   } else {

@@ -21,6 +21,7 @@ struct Walk {
   Takeover takeover;
   bool fence;
   absl::Duration watchdog;
+  bool times_differ = false;
 };
 
 class Walks : public testing::TestWithParam<Walk> {
@@ -31,7 +32,8 @@ class Walks : public testing::TestWithParam<Walk> {
             .nodes = walk.nodes,
             .takeover = walk.takeover,
             .fence = walk.fence,
-            .watchdog = walk.watchdog};
+            .watchdog = walk.watchdog,
+            .times_differ = walk.times_differ};
   }
 
   void Misfortunes(PairWorld& world, int count) {
@@ -87,6 +89,9 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Walk{"two_auto", 2, Takeover::kAuto, false, absl::ZeroDuration()},
                     Walk{"two_auto_fence", 2, Takeover::kAuto, true, absl::ZeroDuration()},
                     Walk{"two_auto_watchdog", 2, Takeover::kAuto, false, absl::Seconds(5)},
+                    Walk{"two_auto_other_times", 2, Takeover::kAuto, false, absl::Seconds(5), true},
+                    Walk{"two_fence_other_times", 2, Takeover::kAuto, true, absl::ZeroDuration(),
+                         true},
                     Walk{"two_fenced_only", 2, Takeover::kFencedOnly, true, absl::ZeroDuration()},
                     Walk{"two_manual", 2, Takeover::kManual, false, absl::ZeroDuration()},
                     Walk{"three_auto", 3, Takeover::kAuto, false, absl::ZeroDuration()},

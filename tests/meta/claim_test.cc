@@ -103,6 +103,45 @@ TEST_F(ClaimTest, AnyOtherOwnerIsWaitedFor) {
   });
 }
 
+TEST_F(ClaimTest, AnOwnerIsJudgedByTheTimesThatItsRecordTells) {
+  const auto wait_of = [&](uint64_t epoch, const OwnerTimes& times) {
+    LeaseRecord record = RecordOf(epoch, "a");
+    record.times = times;
+    EXPECT_OK(CreateLease(storage_, record));
+    const absl::Duration begun = Now();
+    const std::string proof = Must(Await("b")).proof;
+    EXPECT_EQ(proof, times.watchdog > absl::ZeroDuration() ? "watchdog" : "lease");
+    return Now() - begun;
+  };
+  Run([&] {
+    OwnerTimes times = OwnerTimesOf(LeaseTimes(), absl::ZeroDuration());
+    times.takeover = absl::Seconds(20);
+    EXPECT_GE(wait_of(1, times), absl::Seconds(20));
+    times.takeover = absl::Seconds(1);
+    EXPECT_LT(wait_of(2, times), absl::Seconds(2));
+    times.watchdog = absl::Seconds(10);
+    EXPECT_GE(wait_of(3, times), absl::Seconds(11));
+  });
+}
+
+TEST_F(ClaimTest, AClaimRecordsTheTimesOfItsNode) {
+  Run([&] {
+    const ClaimedEpoch claimed = Must(Claim("a", Must(Await("a"))));
+    EXPECT_EQ(Must(ReadNewestLease(storage_))->times,
+              OwnerTimesOf(LeaseTimes(), absl::ZeroDuration()));
+  });
+}
+
+TEST_F(ClaimTest, AnOwnerOfAnOlderProgramIsJudgedByTheDefaultsAtLeast) {
+  const OwnerTimes defaults = OwnerTimesOf(LeaseTimes(), absl::ZeroDuration());
+  OwnerTimes own = defaults;
+  own.takeover = absl::Seconds(1);
+  EXPECT_EQ(JudgeBy(std::nullopt, own), defaults);
+  own.takeover = absl::Seconds(30);
+  EXPECT_EQ(JudgeBy(std::nullopt, own), own);
+  EXPECT_EQ(JudgeBy(defaults, own), defaults);
+}
+
 TEST_F(ClaimTest, AnOwnerThatRenewsIsNamedAndLeftAlone) {
   Run([&] {
     const ClaimedEpoch owner = Must(Claim("a", Must(Await("a"))));

@@ -31,7 +31,18 @@ void Place(const std::string& text, size_t offset, std::vector<std::byte>& bytes
   std::memcpy(bytes.data() + offset, text.data(), text.size());
 }
 
-// Format 1, byte for byte. Records of this format are on storage: this never changes.
+LeaseRecord SampleWithTimes() {
+  LeaseRecord record = Sample();
+  record.times = {.renew = absl::Microseconds(1),
+                  .stop = absl::Microseconds(0x0203),
+                  .valid = absl::Seconds(4),
+                  .takeover = absl::Seconds(5),
+                  .watchdog = absl::Seconds(6)};
+  return record;
+}
+
+// Format 1, byte for byte, as a program wrote it that did not tell its times. Records of this
+// format are on storage: this never changes.
 std::vector<std::byte> GoldenSample() {
   std::vector<std::byte> bytes(4096);
   Place(std::string("BATONLSE\1\0\0\0\1\0\0\0", 16), 0, bytes);
@@ -43,6 +54,22 @@ std::vector<std::byte> GoldenSample() {
   Place("11111111-2222-4333-8444-555555555555", 144, bytes);
   Place("\xd6\x79\x64\x3d\x22\x4e\xc1\xa8", 504, bytes);
   return bytes;
+}
+
+std::vector<std::byte> GoldenSampleWithTimes() {
+  std::vector<std::byte> bytes = GoldenSample();
+  Place("\x01", 184, bytes);
+  Place("\x03\x02", 192, bytes);
+  Place(std::string("\x00\x09\x3d", 3), 200, bytes);
+  Place("\x40\x4b\x4c", 208, bytes);
+  Place("\x80\x8d\x5b", 216, bytes);
+  Place("\x3a\x52\x98\xc8\xcb\x6c\x4b\x94", 504, bytes);
+  return bytes;
+}
+
+TEST(LeaseRecordTest, TimesAreWrittenAsTheGoldenSample) {
+  EXPECT_EQ(Encoded(SampleWithTimes()), GoldenSampleWithTimes());
+  EXPECT_EQ(Must(DecodeLeaseRecord(GoldenSampleWithTimes(), "lease/epoch-7")), SampleWithTimes());
 }
 
 TEST(LeaseRecordTest, IsWrittenAsTheGoldenSample) { EXPECT_EQ(Encoded(Sample()), GoldenSample()); }
