@@ -13,4 +13,7 @@ void AddCreateOptions(CLI::App& app, CreateCloneArguments& arguments);
 // ID.
 CLI::Option* AddCloneId(CLI::App& app, std::string& id);
 
+// --degraded.
+void AddDegraded(CLI::App& app, bool& degraded);
+
 }  // namespace baton

@@ -48,9 +48,11 @@ absl::StatusOr<uint64_t> CallCreateClone(ControlClient& client,
 }
 
 absl::StatusOr<control::CloneList> CallActivate(ControlClient& client,
-                                                const std::vector<std::string>& clones) {
+                                                const std::vector<std::string>& clones,
+                                                bool degraded) {
   Request request;
   BATON_RETURN_IF_ERROR(AddCloneNames(clones, *request.mutable_clone_activate()));
+  request.mutable_clone_activate()->set_degraded(degraded);
   BATON_ASSIGN_OR_RETURN(const Response response, client.Call(request));
   return response.clones();
 }

@@ -25,7 +25,8 @@ struct CreateCloneArguments {
 absl::StatusOr<uint64_t> CallCreateClone(control::ControlClient& client,
                                          const CreateCloneArguments& arguments);
 absl::StatusOr<control::CloneList> CallActivate(control::ControlClient& client,
-                                                const std::vector<std::string>& clones);
+                                                const std::vector<std::string>& clones,
+                                                bool degraded);
 absl::StatusOr<control::CloneList> CallStart(control::ControlClient& client,
                                              const std::vector<std::string>& clones);
 absl::StatusOr<uint64_t> CallDeleteClone(control::ControlClient& client, const std::string& clone);

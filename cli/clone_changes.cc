@@ -1,4 +1,6 @@
 // activate, start, pause, resume, stop, set: commands that change what a clone does.
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,11 +21,11 @@ struct SetCloneArguments {
   std::string rate;
 };
 
-using GroupCall = absl::StatusOr<control::CloneList> (*)(control::ControlClient&,
-                                                         const std::vector<std::string>&);
+using GroupCall = std::function<absl::StatusOr<control::CloneList>(
+    control::ControlClient&, const std::vector<std::string>&)>;
 using MutableClone = control::CloneName* (Request::*)();
 
-absl::StatusOr<ExitCode> ChangeAll(Session& session, GroupCall call,
+absl::StatusOr<ExitCode> ChangeAll(Session& session, const GroupCall& call,
                                    const std::vector<std::string>& ids) {
   BATON_ASSIGN_OR_RETURN(const control::CloneList list, call(*session.client, ids));
   if (session.console.json()) session.console.AnswerJson(list);
@@ -51,14 +53,26 @@ absl::StatusOr<ExitCode> SetClone(Session& session, const SetCloneArguments& arg
   return ApplyChange(session, request);
 }
 
-void AddGroupChange(CLI::App& clone, const std::string& verb, const std::string& description,
-                    GroupCall call, Command& chosen) {
+CLI::App* AddGroupChange(CLI::App& clone, const std::string& verb, const std::string& description,
+                         const GroupCall& call, Command& chosen) {
   CLI::App* app = clone.add_subcommand(verb, description);
   auto ids = std::make_shared<std::vector<std::string>>();
   app->add_option("ID", *ids, "the clones' numbers, or their targets")->required();
   app->callback([ids, call, &chosen] {
     chosen = [ids, call](Session& session) { return ChangeAll(session, call, *ids); };
   });
+  return app;
+}
+
+void AddActivate(CLI::App& clone, Command& chosen) {
+  auto degraded = std::make_shared<bool>(false);
+  CLI::App* app = AddGroupChange(
+      clone, "activate", "put the clones into the I/O paths of their volumes",
+      [degraded](control::ControlClient& client, const std::vector<std::string>& ids) {
+        return CallActivate(client, ids, *degraded);
+      },
+      chosen);
+  AddDegraded(*app, *degraded);
 }
 
 void AddChange(CLI::App& clone, const std::string& verb, const std::string& description,
@@ -90,8 +104,7 @@ void AddCloneSet(CLI::App& clone, Command& chosen) {
 }  // namespace
 
 void AddCloneChanges(CLI::App& clone, Command& chosen) {
-  AddGroupChange(clone, "activate", "put the clones into the I/O paths of their volumes",
-                 CallActivate, chosen);
+  AddActivate(clone, chosen);
   AddGroupChange(clone, "start", "take T0, the same for all named, and begin to copy", CallStart,
                  chosen);
   AddChange(clone, "pause", "pause the background copy", &Request::mutable_clone_pause, chosen);

@@ -146,7 +146,12 @@ void AddCreateOptions(CLI::App& app, CreateCloneArguments& arguments) {
       ->check(CLI::IsMember({"fail-clone", "fail-write"}))
       ->capture_default_str();
   app.add_flag("--no-digests", arguments.no_digests, "keep no checksums: verify is not possible");
-  app.add_flag("--degraded", arguments.degraded, "although another controller is down");
+  AddDegraded(app, arguments.degraded);
+}
+
+void AddDegraded(CLI::App& app, bool& degraded) {
+  app.add_flag("--degraded", degraded,
+               "although another controller is down; its node must have nothing open, or be off");
 }
 
 void AddCloneCommands(CLI::App& app, Command& chosen) {

@@ -108,8 +108,8 @@ absl::StatusOr<ExitCode> WatchClone(Session& session, const std::string& id) {
 }
 
 // Activates and starts; a clone that cannot be started is taken away again.
-absl::Status BeginClone(Session& session, const std::string& id) {
-  absl::Status status = CallActivate(*session.client, {id}).status();
+absl::Status BeginClone(Session& session, const std::string& id, bool degraded) {
+  absl::Status status = CallActivate(*session.client, {id}, degraded).status();
   if (status.ok()) status = CallStart(*session.client, {id}).status();
   if (status.ok()) return status;
   const absl::Status deleted = CallDeleteClone(*session.client, id).status();
@@ -131,7 +131,7 @@ std::string CloneSummary(const CloneStatus& clone) {
 absl::StatusOr<ExitCode> RunClone(Session& session, const CreateCloneArguments& arguments) {
   BATON_ASSIGN_OR_RETURN(const uint64_t number, CallCreateClone(*session.client, arguments));
   const std::string id = fmt::format("{}", number);
-  BATON_RETURN_IF_ERROR(BeginClone(session, id));
+  BATON_RETURN_IF_ERROR(BeginClone(session, id, arguments.degraded));
   CatchInterrupts();
   std::optional<ProgressLine> line(session);
   const auto clone = FollowClone(session, id, {}, [&](const CloneStatus& now) { line->Show(now); });

@@ -36,6 +36,7 @@ absl::Status CloneService::Prepare(const CloneCreate& request) const {
 }
 
 absl::StatusOr<CloneList> CloneService::Activate(const CloneNames& request) {
+  if (peers_.await_opens) BATON_RETURN_IF_ERROR(peers_.await_opens(request.degraded()));
   BATON_ASSIGN_OR_RETURN(CloneList list, ApplyToAll(&Engine::ActivateClones, request.clones()));
   if (!peers_.activated) return list;
   std::vector<uint64_t> ids;

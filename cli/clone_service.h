@@ -18,12 +18,14 @@ namespace baton::control {
 // Thread-safe. Refusals are the engine's.
 class CloneService {
  public:
-  // The other controllers' part; either may be empty.
+  // The other controllers' part; each may be empty.
   struct Peers {
     // All of them check the volumes of a clone before it is created.
     std::function<absl::Status(const std::string& source, const std::string& target,
                                uint64_t size_bytes, bool degraded)>
         prepare;
+    // Returns when it is known what is open on every node: before a target's content is discarded.
+    std::function<absl::Status(bool degraded)> await_opens;
     // Clones were activated.
     std::function<void(const std::vector<uint64_t>& ids)> activated;
   };

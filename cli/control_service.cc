@@ -63,7 +63,7 @@ void AddClones(std::vector<CloneStatus> clones, ControllerStatus& status) {
 
 ControlService::ControlService(Options options)
     : options_(std::move(options)),
-      volumes_(options_.engine, options_.mount),
+      volumes_(options_.engine, options_.mount, options_.peers.await_opens),
       clones_(options_.engine, options_.content_changed, options_.peers),
       verify_jobs_(options_.engine, options_.runtime) {
   AddStatusAndEvents();

@@ -189,6 +189,7 @@ control::CloneService::Peers Controller::Peers() {
       .prepare =
           [this](const std::string& source, const std::string& target, uint64_t size_bytes,
                  bool degraded) { return pair_->Prepare(source, target, size_bytes, degraded); },
+      .await_opens = [this](bool degraded) { return pair_->AwaitOpens(degraded); },
       .activated = [this](const std::vector<uint64_t>& ids) { pair_->TellActivated(ids); }};
 }
 
@@ -259,6 +260,7 @@ absl::Status Controller::Stop() {
   Unmount();
   router_.Shutdown();
   session_.reset();
+  router_.Leave();
   BATON_RETURN_IF_ERROR(RecordEvent("controller-stopped", "an orderly stop was asked for"));
   return Seal();
 }

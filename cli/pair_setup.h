@@ -12,7 +12,7 @@ namespace baton {
 struct PairParts {
   Runtime& runtime;
   Router& router;
-  fs::VolumeDirectory& local;
+  VolumeServer& local;
   const PoolRecord& pool;
   const NodeIdentity& identity;
   bool certificate_counts = false;

@@ -1,6 +1,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/clone_arguments.h"
 #include "cli/commands.h"
 #include "engine/base/names.h"
 #include "engine/base/status.h"
@@ -91,10 +92,11 @@ absl::StatusOr<ExitCode> ShowVolume(Session& session, const std::string& name) {
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> DeleteVolume(Session& session, const std::string& name) {
+absl::StatusOr<ExitCode> DeleteVolume(Session& session, const std::string& name, bool degraded) {
   Request request;
   BATON_RETURN_IF_ERROR(CheckName(name));
   request.mutable_volume_delete()->set_name(name);
+  request.mutable_volume_delete()->set_degraded(degraded);
   BATON_RETURN_IF_ERROR(session.client->Call(request).status());
   if (session.console.json()) session.console.AnswerJson(request.volume_delete());
   session.console.Confirm(fmt::format("volume {} deleted", name));
@@ -124,6 +126,17 @@ void AddVolumeVerb(CLI::App& volume, const std::string& verb, const std::string&
   });
 }
 
+void AddVolumeDelete(CLI::App& volume, Command& chosen) {
+  CLI::App* app = volume.add_subcommand("delete", "delete a volume that nobody uses");
+  auto name = std::make_shared<std::string>();
+  auto degraded = std::make_shared<bool>(false);
+  app->add_option("NAME", *name, "the volume")->required();
+  AddDegraded(*app, *degraded);
+  app->callback([name, degraded, &chosen] {
+    chosen = [name, degraded](Session& session) { return DeleteVolume(session, *name, *degraded); };
+  });
+}
+
 }  // namespace
 
 void AddVolumeCommands(CLI::App& app, Command& chosen) {
@@ -133,7 +146,7 @@ void AddVolumeCommands(CLI::App& app, Command& chosen) {
   AddVolumeImport(*volume, chosen);
   volume->add_subcommand("list", "all volumes")->callback([&chosen] { chosen = ListVolumes; });
   AddVolumeVerb(*volume, "show", "one volume", ShowVolume, chosen);
-  AddVolumeVerb(*volume, "delete", "delete a volume that nobody uses", DeleteVolume, chosen);
+  AddVolumeDelete(*volume, chosen);
 }
 
 }  // namespace baton

@@ -27,7 +27,8 @@ absl::StatusOr<VolumeStatus> VolumeService::Show(const VolumeName& request) cons
   return ShowNamed(request.name());
 }
 
-absl::StatusOr<Done> VolumeService::Delete(const VolumeName& request) {
+absl::StatusOr<Done> VolumeService::Delete(const VolumeDelete& request) {
+  if (await_opens_) BATON_RETURN_IF_ERROR(await_opens_(request.degraded()));
   BATON_RETURN_IF_ERROR(engine_.DeleteVolume(request.name()));
   return Done();
 }

@@ -4,7 +4,9 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "cli/control.pb.h"
 #include "engine/engine.h"
@@ -14,12 +16,16 @@ namespace baton::control {
 // Thread-safe. Refusals are the engine's.
 class VolumeService {
  public:
-  VolumeService(Engine& engine, std::string mount) : engine_(engine), mount_(std::move(mount)) {}
+  // Returns when it is known what is open on every node (Pair::AwaitOpens); empty: there is one.
+  using AwaitOpens = std::function<absl::Status(bool degraded)>;
+
+  VolumeService(Engine& engine, std::string mount, AwaitOpens await_opens)
+      : engine_(engine), mount_(std::move(mount)), await_opens_(std::move(await_opens)) {}
 
   absl::StatusOr<VolumeStatus> Create(const VolumeCreate& request);
   absl::StatusOr<VolumeStatus> FinishImport(const VolumeName& request);
   absl::StatusOr<VolumeStatus> Show(const VolumeName& request) const;
-  absl::StatusOr<Done> Delete(const VolumeName& request);
+  absl::StatusOr<Done> Delete(const VolumeDelete& request);
   // By name, as many as fit in a message.
   absl::StatusOr<VolumeList> List(const Page& page) const;
 
@@ -28,6 +34,7 @@ class VolumeService {
 
   Engine& engine_;
   const std::string mount_;
+  const AwaitOpens await_opens_;
 };
 
 }  // namespace baton::control

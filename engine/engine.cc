@@ -23,10 +23,9 @@ std::string FilePath(const std::string& volume) { return "volumes/" + volume; }
 // A host's handle on a volume; counts as open while it lives.
 class OpenHandle final : public VolumeIo {
  public:
-  explicit OpenHandle(std::shared_ptr<Volume> volume) : volume_(std::move(volume)) {
-    ++volume_->open_handles;
-  }
-  ~OpenHandle() override { --volume_->open_handles; }
+  // REQUIRES: Openings::Add() has counted it.
+  explicit OpenHandle(std::shared_ptr<Volume> volume) : volume_(std::move(volume)) {}
+  ~OpenHandle() override { volume_->openings.Drop(); }
 
   uint64_t size_bytes() const override { return volume_->path.size_bytes(); }
   absl::Status Read(uint64_t offset, MutableBytes out) override {
@@ -330,9 +329,10 @@ absl::Status EngineImpl::DeleteVolume(const std::string& name) {
     return Error(StatusCode::kFailedPrecondition, "clone {} uses volume {}: delete the clone first",
                  users.front(), name);
   }
-  if (volume->open_handles > 0) {
+  const Openings::Reservation reservation(volume->openings);
+  if (!reservation.holds()) {
     return Error(StatusCode::kFailedPrecondition, "volume {} is open ({} handles): close it first",
-                 name, volume->open_handles.load());
+                 name, volume->openings.count());
   }
   MetaBatch batch;
   catalog_.DeleteVolume(batch, volume->id);
@@ -362,7 +362,7 @@ absl::StatusOr<VolumeStatus> EngineImpl::ShowVolume(const std::string& name) con
   view.set_allocated_bytes(allocated);
   view.set_thick(volume->record.thick());
   view.set_importing(volume->importing);
-  view.set_open_count(volume->open_handles);
+  view.set_open_count(volume->openings.count());
   view.set_offline(clones_->IsOffline(name));
   for (const uint64_t id : clones_->Using(name)) view.add_clone_ids(id);
   return view;
@@ -370,6 +370,9 @@ absl::StatusOr<VolumeStatus> EngineImpl::ShowVolume(const std::string& name) con
 
 absl::StatusOr<std::unique_ptr<VolumeIo>> EngineImpl::OpenVolume(uint64_t id) {
   BATON_ASSIGN_OR_RETURN(std::shared_ptr<Volume> volume, Find(id));
+  if (!volume->openings.Add()) {
+    return Error(StatusCode::kAborted, "the content of volume {} is being discarded", volume->name);
+  }
   return std::make_unique<OpenHandle>(std::move(volume));
 }
 

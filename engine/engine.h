@@ -98,7 +98,8 @@ class Engine {
   virtual absl::StatusOr<VolumeStatus> ShowVolume(const std::string& name) const = 0;
 
   // The I/O path of a volume. The handle counts as open until it is destroyed. I/O of the handle
-  // on a target that is offline returns FailedPrecondition.
+  // on a target that is offline returns FailedPrecondition. Aborted also while a command is about
+  // to discard the volume's content: ask again.
   virtual absl::StatusOr<std::unique_ptr<VolumeIo>> OpenVolume(uint64_t id) = 0;
   // The first range that may hold data at or after `offset`; nullopt when only a hole is left.
   virtual absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const = 0;

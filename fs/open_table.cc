@@ -34,8 +34,12 @@ absl::StatusOr<std::unique_ptr<OpenTable>> OpenTable::Map(UniqueFd file) {
   return std::unique_ptr<OpenTable>(new OpenTable({static_cast<Entry*>(memory), kEntries}));
 }
 
-OpenTable::OpenTable(std::span<Entry> entries) : entries_(entries) {
+OpenTable::OpenTable(std::span<Entry> entries) : entries_(entries) {}
+
+void OpenTable::Load() {
   absl::MutexLock lock(&mutex_);
+  places_.clear();
+  free_.clear();
   free_.reserve(kEntries);
   for (size_t i = kEntries; i-- > 0;) {
     const uint64_t handle = entries_[i].handle.load(std::memory_order_acquire);

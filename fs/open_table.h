@@ -23,7 +23,7 @@ namespace baton::fs {
 // again and uses for nothing else: adding and removing are exact, however often they are repeated,
 // and wherever a process is killed (an entry is there when its handle is, one aligned word).
 //
-// Thread-safe. One process at a time.
+// Thread-safe. One process at a time: from its Load() on.
 class OpenTable {
  public:
   static constexpr size_t kEntries = 65'536;
@@ -34,8 +34,11 @@ class OpenTable {
   };
 
   static absl::StatusOr<UniqueFd> MakeFile();
+  // What the table holds is not looked at yet: the process before may still change it.
   // InvalidArgument: it is none.
   static absl::StatusOr<std::unique_ptr<OpenTable>> Map(UniqueFd file);
+  // Reads what is open. Once, when the process before has ended, and before all that follows.
+  void Load();
   ~OpenTable();
   OpenTable(const OpenTable&) = delete;
   OpenTable& operator=(const OpenTable&) = delete;

@@ -10,7 +10,10 @@ OpenVolumes::OpenVolumes(VolumeDirectory& directory, Runtime& runtime, OpenTable
     : directory_(directory), runtime_(runtime), table_(table), made_unix_us_(NowUnixUs()) {}
 
 void OpenVolumes::CountOpens() {
-  for (const OpenTable::Open& open : table_.All()) CountOpen(open.volume, nullptr);
+  table_.Load();
+  for (const OpenTable::Open& open : table_.All()) {
+    CountOpen(open.volume, nullptr, directory_.Hold(open.volume));
+  }
 }
 
 void OpenVolumes::OpenCounted() {
@@ -58,7 +61,7 @@ absl::Status OpenVolumes::AddOpen(uint64_t id, uint64_t handle) {
   BATON_ASSIGN_OR_RETURN(std::shared_ptr<VolumeIo> io, Get(id));
   switch (table_.Add({.handle = handle, .volume = id})) {
     case OpenTable::Added::kNew:
-      CountOpen(id, std::move(io));
+      CountOpen(id, std::move(io), nullptr);
       break;
     case OpenTable::Added::kThereAlready:
       break;  // counted by CountOpens
@@ -69,21 +72,26 @@ absl::Status OpenVolumes::AddOpen(uint64_t id, uint64_t handle) {
   return absl::OkStatus();
 }
 
-void OpenVolumes::CountOpen(uint64_t id, std::shared_ptr<VolumeIo> io) {
+void OpenVolumes::CountOpen(uint64_t id, std::shared_ptr<VolumeIo> io,
+                            std::shared_ptr<const void> hold) {
   absl::MutexLock lock(&mutex_);
   Volume& volume = Entry(id);
   ++volume.opens;
   // A release may have come in between.
   if (volume.io == nullptr) volume.io = std::move(io);
+  if (volume.hold == nullptr) volume.hold = std::move(hold);
 }
 
 void OpenVolumes::DropOpen(uint64_t id, uint64_t handle) {
   const bool was_open = table_.Remove(handle).has_value();
   std::shared_ptr<VolumeIo> closed;  // destroyed after the lock: closing may be I/O
+  std::shared_ptr<const void> released;
   absl::MutexLock lock(&mutex_);
   Volume& volume = Entry(id);
   if (was_open) --volume.opens;
-  if (volume.opens == 0) closed = std::move(volume.io);
+  if (volume.opens > 0) return;
+  closed = std::move(volume.io);
+  released = std::move(volume.hold);
 }
 
 int64_t OpenVolumes::LastWriteUnixUs(uint64_t id) const {

@@ -22,7 +22,8 @@ class OpenVolumes {
  public:
   OpenVolumes(VolumeDirectory& directory, Runtime& runtime, OpenTable& table);
 
-  // Counts what the table says is open. Before any request.
+  // Reads what is open from the table, and counts it. Before any request, and when the process
+  // before has ended. Never waits.
   void CountOpens();
   // Opens what is counted, so that nobody deletes it. What cannot be opened is left to the requests
   // that use it.
@@ -44,14 +45,15 @@ class OpenVolumes {
  private:
   struct Volume {
     explicit Volume(int64_t unix_us) : written_unix_us(unix_us) {}
-    std::shared_ptr<VolumeIo> io;  // null: not open
+    std::shared_ptr<VolumeIo> io;      // null: not open
+    std::shared_ptr<const void> hold;  // of opens before this process; null: there were none
     int64_t opens = 0;
     std::atomic<int64_t> written_unix_us;
   };
 
   int64_t NowUnixUs() const;
   std::shared_ptr<VolumeIo> Find(uint64_t id) const;
-  void CountOpen(uint64_t id, std::shared_ptr<VolumeIo> io);
+  void CountOpen(uint64_t id, std::shared_ptr<VolumeIo> io, std::shared_ptr<const void> hold);
   Volume& Entry(uint64_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   VolumeDirectory& directory_;

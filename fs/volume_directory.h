@@ -33,6 +33,10 @@ class VolumeDirectory {
   virtual absl::StatusOr<std::vector<VolumeEntry>> List() const = 0;
   virtual absl::StatusOr<VolumeEntry> Lookup(const std::string& name) const = 0;  // NotFound
   virtual absl::StatusOr<VolumeEntry> Get(uint64_t id) const = 0;                 // NotFound
+  // The volume counts as open from now on and while the result lives: hosts have it open since
+  // before this process. Never waits: whoever serves, now or later, learns of it before a command
+  // may discard the volume's content. Null: this directory tells nobody.
+  virtual std::shared_ptr<const void> Hold(uint64_t /*id*/) { return nullptr; }
   // I/O on the volume; it counts as open while the handle lives.
   virtual absl::StatusOr<std::shared_ptr<VolumeIo>> Open(uint64_t id) = 0;
   virtual absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const = 0;

@@ -51,11 +51,14 @@ absl::Status Pair::StartNetwork() {
           {.on_call = [this](const std::string& peer,
                              const std::string& request) { return OnCall(peer, request); },
            .on_heartbeat = [this](const ha::Heartbeat& heartbeat) { OnHeartbeat(heartbeat); },
-           .on_connection = {},
+           .on_connection =
+               [this](const std::string& peer, bool connected) {
+                 if (connected) NoteConnected(peer);
+               },
            .on_forward_connection = {},
            .forward_target = &served_}));
   for (const auto& [peer, address] : options_.network.peers) {
-    remotes_[peer] = std::make_unique<RemoteVolumes>(*network_, peer);
+    remotes_[peer] = std::make_unique<RemoteVolumes>(*network_, peer, options_.identity.boot_id);
   }
   return absl::OkStatus();
 }
@@ -80,6 +83,7 @@ void Pair::StartThreads() {
   fences_ = std::make_unique<Worker>(runtime_, "fence");
   watch_->Start();
   follower_ = runtime_.StartThread("standby-view", [this] { FollowOwner(); });
+  teller_ = runtime_.StartThread("tell-opens", [this] { TellOpens(); });
   thread_ = runtime_.StartThread("pair", [this] { Run(); });
 }
 
@@ -90,6 +94,7 @@ Pair::~Pair() {
     changed_.SignalAll();
   }
   thread_.reset();
+  teller_.reset();
   follower_.reset();
   fences_.reset();
   orders_.reset();

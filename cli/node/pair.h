@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,6 +41,7 @@ namespace baton {
 //   peer-orders    asks an owner to stop, offers a handover
 //   fence          runs the fence command
 //   standby-view   follows the owner's metadata
+//   tell-opens     tells a new owner what is open in the mount
 //
 // Thread-safe.
 class Pair {
@@ -47,8 +49,8 @@ class Pair {
   struct Options {
     Runtime& runtime;
     Router& router;
-    fs::VolumeDirectory& local;  // the mount's volumes while this controller owns the pool
-    std::string pool;            // the directory
+    VolumeServer& local;  // the mount's volumes while this controller owns the pool
+    std::string pool;     // the directory
     std::string pool_id;
     Durability durability = DURABILITY_NODE;
     NodeIdentity identity;
@@ -111,6 +113,11 @@ class Pair {
   // down (it is named), which is no error if `degraded`.
   absl::Status Prepare(const std::string& source, const std::string& target, uint64_t size_bytes,
                        bool degraded);
+  // Waits until this epoch's owner, this controller, knows what is open in the mount of every node;
+  // a command may discard the content of a volume only after that. With `degraded` a node that has
+  // not been heard for a while counts as having nothing open. FailedPrecondition: a node (it is
+  // named) has not told what its programs have open.
+  absl::Status AwaitOpens(bool degraded);
   // The peers register their plugins. One that is down does so when it is back.
   void TellActivated(const std::vector<uint64_t>& clones);
   void TellContentChanged(uint64_t volume_id);
@@ -194,6 +201,10 @@ class Pair {
   bool MayHaveFailedBefore() const;
   bool HearsFitPeer() const;
   bool HeardLately(const PeerSeen& peer) const;
+  void NoteConnected(const std::string& peer);
+  void TellOpens();
+  bool KnowsOpensOf(const std::string& peer, bool degraded);
+  std::string NodeOfUnknownOpens(bool degraded);
   bool WaitForOwner(absl::Duration deadline, std::string& owner);
   void WaitForHealthyPeer(const std::string& node, absl::Duration deadline);
 
@@ -234,6 +245,9 @@ class Pair {
   pair::Feedback given_ ABSL_GUARDED_BY(mutex_);                      // by our last seal
   pair::Feedback said_ ABSL_GUARDED_BY(mutex_);  // by the owner before, as it told us
   uint64_t certificate_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::set<std::string> connected_anew_ ABSL_GUARDED_BY(mutex_);
+  bool sealing_ ABSL_GUARDED_BY(mutex_) = false;  // commands that wait end
+  std::string gone_ ABSL_GUARDED_BY(mutex_);      // the owner before, where it was proven to be off
   absl::Duration served_since_ ABSL_GUARDED_BY(mutex_);
   bool follows_failure_ ABSL_GUARDED_BY(mutex_) = false;  // the owner before did not end in order
   std::optional<absl::Status> ended_ ABSL_GUARDED_BY(mutex_);
@@ -245,6 +259,7 @@ class Pair {
   std::unique_ptr<Worker> orders_;
   std::unique_ptr<Worker> fences_;
   std::unique_ptr<Thread> follower_;
+  std::unique_ptr<Thread> teller_;
   std::unique_ptr<Thread> thread_;
 };
 

@@ -69,15 +69,12 @@ void Pair::OnLease(const std::optional<LeaseRecord>& record, absl::Duration bega
 void Pair::OnHeartbeat(const ha::Heartbeat& heartbeat) {
   const std::optional<ha::State> state = StateOf(heartbeat.state());
   if (!state) return;
-  bool is_other = false;
   {
     absl::MutexLock lock(&mutex_);
     PeerSeen& peer = peers_[heartbeat.node()];
-    is_other = peer.last.instance() != heartbeat.instance();
     peer.last = heartbeat;
     peer.heard = runtime_.BootTime();
   }
-  if (is_other) served_.Forget(heartbeat.node());
   Post(ha::event::Heartbeat{
       .node = heartbeat.node(),
       .state = *state,
@@ -107,6 +104,7 @@ absl::StatusOr<pair::Answer> Pair::Answer(const std::string& peer, const pair::C
     case pair::Call::kCapacity:
     case pair::Call::kOpenVolume:
     case pair::Call::kCloseVolume:
+    case pair::Call::kOpenSet:
     case pair::Call::kNextData:
       return served_.Answer(peer, call);
     case pair::Call::kPrepare:

@@ -13,8 +13,6 @@ namespace baton {
 namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(50);
-// What a peer has open here is closed when it has not been heard for so long.
-constexpr absl::Duration kForgotten = absl::Seconds(30);
 constexpr absl::Duration kHeard = absl::Seconds(1);
 
 void AddProgress(const CloneStatus& clone, ha::Heartbeat& heartbeat) {
@@ -126,7 +124,6 @@ void Pair::Route() {
 
 void Pair::Publish() {
   const absl::Duration now = runtime_.BootTime();
-  std::vector<std::string> gone;
   {
     absl::MutexLock lock(&mutex_);
     status_.is_owner = routed_here_;
@@ -142,11 +139,9 @@ void Pair::Publish() {
         status_.proof = peer.last.proof();
         status_.serves = heard && peer.last.epoch() == status_.epoch;
       }
-      if (now - peer.heard > kForgotten) gone.push_back(name);
     }
     changed_.SignalAll();
   }
-  for (const std::string& peer : gone) served_.Forget(peer);
 }
 
 void Pair::Do(const ha::action::AskOwnerToStop& action) {
@@ -173,6 +168,10 @@ void Pair::Do(const ha::action::Recover&) {
 
 void Pair::Do(const ha::action::Serve&) {
   if (routed_to_ != nullptr) remotes_.at(routed_to_->peer())->SetEpoch(0);
+  {
+    absl::MutexLock lock(&mutex_);
+    sealing_ = false;
+  }
   hooks_.begin(*tenure_);
   served_.Begin(tenure_->epoch());
   routed_here_ = true;
@@ -195,6 +194,11 @@ void Pair::Do(const ha::action::Seal& action) {
   spdlog::info("sealing the epoch: {}", action.reason);
   if (routed_here_) options_.router.Route(nullptr);
   routed_here_ = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    sealing_ = true;
+    changed_.SignalAll();
+  }
   served_.End();
   tenures_->Do([this] { Seal(); });
 }

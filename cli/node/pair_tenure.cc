@@ -11,6 +11,12 @@
 namespace baton {
 namespace {
 
+// What a node that is off had open is closed.
+bool TurnsNodeOff(ha::Proof proof) {
+  return proof == ha::Proof::kFence || proof == ha::Proof::kOperator ||
+         proof == ha::Proof::kWatchdog;
+}
+
 std::string TextOf(const std::vector<Residual>& residuals) {
   if (residuals.empty()) return "no clone was running";
   std::string text;
@@ -29,7 +35,9 @@ void Pair::Claim(const ha::action::Claim& action) {
   OwnerGone gone{.epoch = action.epoch, .proof = ha::Name(action.proof)};
   {
     absl::MutexLock lock(&mutex_);
-    if (lease_ && lease_->epoch == action.epoch) gone.meta_sequence = lease_->meta_sequence;
+    const bool is_known = lease_ && lease_->epoch == action.epoch;
+    if (is_known) gone.meta_sequence = lease_->meta_sequence;
+    gone_ = is_known && TurnsNodeOff(action.proof) ? lease_->node : "";
   }
   if (storage == nullptr) {
     return Post(

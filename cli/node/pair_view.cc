@@ -25,7 +25,6 @@ void Pair::FollowOwner() {
 }
 
 void Pair::FollowOnce() {
-  options_.router.Reopen();
   bool is_owner = false;
   {
     absl::MutexLock lock(&mutex_);

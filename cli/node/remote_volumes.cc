@@ -24,16 +24,17 @@ fs::VolumeEntry EntryOf(const pair::Volume& volume) {
           .created_unix_us = volume.created_unix_us()};
 }
 
+void Describe(uint64_t id, uint64_t order, const std::string& boot_id, pair::OpenChange& change) {
+  change.set_id(id);
+  change.set_order(order);
+  change.set_boot_id(boot_id);
+}
+
 // An open volume: its requests are forwarded.
 class RemoteVolume final : public VolumeIo {
  public:
-  RemoteVolume(ha::ForwardClient& client, const RemoteVolumes& volumes, ha::ForwardScope scope,
-               uint64_t size_bytes)
-      : client_(client), volumes_(volumes), scope_(scope), size_bytes_(size_bytes) {}
-  // While another epoch is in force nobody counts it as open any more.
-  ~RemoteVolume() override {
-    if (volumes_.epoch() == scope_.epoch) volumes_.Close(scope_.volume_id);
-  }
+  RemoteVolume(ha::ForwardClient& client, ha::ForwardScope scope, uint64_t size_bytes)
+      : client_(client), scope_(scope), size_bytes_(size_bytes) {}
 
   uint64_t size_bytes() const override { return size_bytes_; }
   absl::Status Read(uint64_t offset, MutableBytes out) override {
@@ -49,7 +50,6 @@ class RemoteVolume final : public VolumeIo {
 
  private:
   ha::ForwardClient& client_;
-  const RemoteVolumes& volumes_;
   const ha::ForwardScope scope_;
   const uint64_t size_bytes_;
 };
@@ -91,18 +91,32 @@ absl::StatusOr<fs::VolumeEntry> RemoteVolumes::Get(uint64_t id) const {
 }
 
 absl::StatusOr<std::shared_ptr<VolumeIo>> RemoteVolumes::Open(uint64_t id) {
-  const uint64_t epoch = epoch_;
-  pair::Call call;
-  call.mutable_open_volume()->set_id(id);
-  BATON_ASSIGN_OR_RETURN(const pair::Answer answer, Ask(call));
-  return std::make_shared<RemoteVolume>(*network_.forward(peer_), *this,
-                                        ha::ForwardScope{epoch, id}, answer.volume().size_bytes());
+  return OpenInOrder(id, 0);
 }
 
-void RemoteVolumes::Close(uint64_t id) const {
+absl::StatusOr<std::shared_ptr<VolumeIo>> RemoteVolumes::OpenInOrder(uint64_t id, uint64_t order) {
+  const uint64_t epoch = epoch_;
   pair::Call call;
-  call.mutable_close_volume()->set_id(id);
-  static_cast<void>(Ask(call));  // an owner that is gone has forgotten it
+  Describe(id, order, boot_id_, *call.mutable_open_volume());
+  BATON_ASSIGN_OR_RETURN(const pair::Answer answer, Ask(call));
+  return std::make_shared<RemoteVolume>(*network_.forward(peer_), ha::ForwardScope{epoch, id},
+                                        answer.volume().size_bytes());
+}
+
+absl::Status RemoteVolumes::CloseInOrder(uint64_t id, uint64_t order) {
+  pair::Call call;
+  Describe(id, order, boot_id_, *call.mutable_close_volume());
+  return Ask(call).status();
+}
+
+absl::Status RemoteVolumes::TellOpen(const std::vector<uint64_t>& ids, uint64_t order) {
+  pair::Call call;
+  pair::OpenSet& set = *call.mutable_open_set();
+  set.mutable_ids()->Assign(ids.begin(), ids.end());
+  set.set_order(order);
+  set.set_boot_id(boot_id_);
+  const absl::Status told = Ask(call).status();
+  return absl::IsUnimplemented(told) ? absl::OkStatus() : told;
 }
 
 absl::StatusOr<std::optional<DataRange>> RemoteVolumes::NextData(uint64_t id,

@@ -10,18 +10,18 @@
 #include <vector>
 
 #include "cli/node/pair.pb.h"
-#include "fs/volume_directory.h"
+#include "cli/node/volume_server.h"
 #include "ha/io/peer_network.h"
 
 namespace baton {
 
 // Asks one peer. Whatever the peer cannot answer, because it is not there or not the owner (any
 // more), is Aborted. Thread-safe.
-class RemoteVolumes final : public fs::VolumeDirectory {
+class RemoteVolumes final : public VolumeServer {
  public:
-  // `network` outlives this and every handle.
-  RemoteVolumes(ha::PeerNetwork& network, std::string peer)
-      : network_(network), peer_(std::move(peer)) {}
+  // `network` outlives this and every handle. `boot_id`: of this node.
+  RemoteVolumes(ha::PeerNetwork& network, std::string peer, std::string boot_id)
+      : network_(network), peer_(std::move(peer)), boot_id_(std::move(boot_id)) {}
 
   // The epoch that the peer owns. Handles that were opened before do not follow.
   void SetEpoch(uint64_t epoch) { epoch_ = epoch; }
@@ -35,14 +35,17 @@ class RemoteVolumes final : public fs::VolumeDirectory {
   absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const override;
   absl::StatusOr<fs::Capacity> GetCapacity() const override;
 
-  // Tells the owner that the volume is not open here any more.
-  void Close(uint64_t id) const;
+  absl::StatusOr<std::shared_ptr<VolumeIo>> OpenInOrder(uint64_t id, uint64_t order) override;
+  absl::Status CloseInOrder(uint64_t id, uint64_t order) override;
+  // OK also of a peer whose version is not told: it opens what is used.
+  absl::Status TellOpen(const std::vector<uint64_t>& ids, uint64_t order) override;
 
  private:
   absl::StatusOr<pair::Answer> Ask(const pair::Call& call) const;
 
   ha::PeerNetwork& network_;
   const std::string peer_;
+  const std::string boot_id_;
   std::atomic<uint64_t> epoch_ = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "cli/node/router.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "engine/base/status.h"
@@ -13,12 +14,13 @@ constexpr absl::Duration kAskAgain = absl::Milliseconds(20);
 
 }  // namespace
 
-// A volume that is open, over all changes of who serves it.
+// A volume that is open, over all changes of who serves it. It counts as open there while it lives.
 class Router::Handle final : public VolumeIo {
  public:
-  Handle(const Router& router, uint64_t id, uint64_t size_bytes)
-      : router_(router), id_(id), size_bytes_(size_bytes) {}
+  Handle(Router& router, uint64_t id) : router_(router), id_(id) {}
+  ~Handle() override { router_.NoteClosed(id_); }
 
+  uint64_t id() const { return id_; }
   uint64_t size_bytes() const override { return size_bytes_; }
   absl::Status Read(uint64_t offset, MutableBytes out) override {
     return Do([&](VolumeIo& io) { return io.Read(offset, out); });
@@ -33,14 +35,6 @@ class Router::Handle final : public VolumeIo {
     return Do([&](VolumeIo& io) { return io.Discard(offset, length_bytes); });
   }
 
-  // `io` is what the destination `number` opened.
-  void Use(std::shared_ptr<VolumeIo> io, uint64_t number) {
-    absl::MutexLock lock(&mutex_);
-    if (number < opened_.number) return;
-    opened_.io.swap(io);  // the one before is closed after the lock
-    opened_.number = number;
-  }
-
   // What was opened before the destination `number` came.
   void Close(uint64_t number) {
     std::shared_ptr<VolumeIo> closed;  // after the lock: it may be a call
@@ -51,8 +45,13 @@ class Router::Handle final : public VolumeIo {
   absl::Status OpenBy(const Destination& destination) {
     const Opened opened = Current();
     if (opened.io != nullptr && opened.number == destination.number) return absl::OkStatus();
-    BATON_ASSIGN_OR_RETURN(std::shared_ptr<VolumeIo> io, destination.directory->Open(id_));
-    Use(std::move(io), destination.number);
+    BATON_ASSIGN_OR_RETURN(std::shared_ptr<VolumeIo> io,
+                           destination.server->OpenInOrder(id_, router_.OrderOfOpen()));
+    size_bytes_ = io->size_bytes();
+    absl::MutexLock lock(&mutex_);
+    if (destination.number < opened_.number) return absl::OkStatus();
+    opened_.io.swap(io);  // the one before is closed after the lock
+    opened_.number = destination.number;
     return absl::OkStatus();
   }
 
@@ -89,30 +88,68 @@ class Router::Handle final : public VolumeIo {
     }
   }
 
-  const Router& router_;
+  Router& router_;
   const uint64_t id_;
-  const uint64_t size_bytes_;
+  std::atomic<uint64_t> size_bytes_ = 0;  // known once it was opened
   absl::Mutex mutex_;
   Opened opened_ ABSL_GUARDED_BY(mutex_);
 };
 
-std::vector<std::shared_ptr<Router::Handle>> Router::LiveHandles() {
+std::shared_ptr<Router::Handle> Router::HandleOf(uint64_t id) {
+  absl::MutexLock lock(&mutex_);
+  std::weak_ptr<Handle>& entry = handles_[id];
+  std::shared_ptr<Handle> handle = entry.lock();
+  if (handle != nullptr) return handle;
+  handle = std::make_shared<Handle>(*this, id);
+  entry = handle;
+  return handle;
+}
+
+std::vector<std::shared_ptr<Router::Handle>> Router::LiveHandles() const {
   std::vector<std::shared_ptr<Handle>> live;
-  std::erase_if(handles_, [&live](const auto& handle) {
-    live.push_back(handle.lock());
-    if (live.back() != nullptr) return false;
-    live.pop_back();
-    return true;
-  });
+  for (const auto& [id, entry] : handles_) {
+    if (std::shared_ptr<Handle> handle = entry.lock()) live.push_back(std::move(handle));
+  }
   return live;
 }
 
-void Router::Route(fs::VolumeDirectory* directory) {
-  std::vector<std::shared_ptr<Handle>> handles;
+// Grows over the processes of a mount, too: the one before has ended when the next one serves.
+uint64_t Router::NextOrder() {
+  order_ =
+      std::max(order_ + 1, static_cast<uint64_t>(absl::ToInt64Nanoseconds(runtime_.BootTime())));
+  return order_;
+}
+
+// REQUIRES: a handle of the volume lives, so that it was open when the number was drawn.
+uint64_t Router::OrderOfOpen() {
+  absl::MutexLock lock(&mutex_);
+  return NextOrder();
+}
+
+void Router::NoteClosed(uint64_t id) {
+  Destination destination;
+  uint64_t order = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto entry = handles_.find(id);
+    if (entry == handles_.end() || !entry->second.expired()) return;  // open again meanwhile
+    handles_.erase(entry);
+    if (shut_down_ || destination_.server == nullptr) return;
+    destination = destination_;
+    order = NextOrder();
+  }
+  if (destination.server->CloseInOrder(id, order).ok()) return;
+  absl::MutexLock lock(&mutex_);
+  ++lost_changes_;
+  told_ = 0;
+}
+
+void Router::Route(VolumeServer* server) {
+  std::vector<std::shared_ptr<Handle>> handles;  // let go after the lock
   uint64_t number = 0;
   {
     absl::MutexLock lock(&mutex_);
-    destination_.directory = directory;
+    destination_.server = server;
     number = ++destination_.number;
     changed_.SignalAll();
     handles = LiveHandles();
@@ -120,20 +157,49 @@ void Router::Route(fs::VolumeDirectory* directory) {
   for (const std::shared_ptr<Handle>& handle : handles) handle->Close(number);
 }
 
-bool Router::Reopen() {
-  std::vector<std::shared_ptr<Handle>> handles;
-  Destination destination;
-  {
-    absl::MutexLock lock(&mutex_);
-    destination = destination_;
-    handles = LiveHandles();
+Router::OpenSet Router::ListOpen() {
+  absl::MutexLock lock(&mutex_);
+  OpenSet set = {.handles = LiveHandles(),
+                 .ids = {},
+                 .order = NextOrder(),
+                 .lost_changes = lost_changes_,
+                 .destination = destination_,
+                 .is_told = told_ == destination_.number || shut_down_};
+  for (const std::shared_ptr<Handle>& handle : set.handles) set.ids.push_back(handle->id());
+  return set;
+}
+
+bool Router::TellOpen() {
+  const OpenSet set = ListOpen();
+  const Destination& destination = set.destination;
+  if (destination.server == nullptr || set.is_told) return true;
+  bool told = destination.server->TellOpen(set.ids, set.order).ok();
+  for (const std::shared_ptr<Handle>& handle : set.handles) {
+    // Other errors are for whoever uses it.
+    told = !absl::IsAborted(handle->OpenBy(destination)) && told;
   }
-  if (destination.directory == nullptr) return true;
-  bool all = true;
-  for (const std::shared_ptr<Handle>& handle : handles) {
-    all = handle->OpenBy(destination).ok() && all;
-  }
-  return all;
+  absl::MutexLock lock(&mutex_);
+  told = told && destination_.number == destination.number && lost_changes_ == set.lost_changes;
+  if (told) told_ = destination.number;
+  return told;
+}
+
+void Router::TellAgain(const VolumeServer& server) {
+  absl::MutexLock lock(&mutex_);
+  if (destination_.server != &server) return;
+  ++lost_changes_;
+  told_ = 0;
+}
+
+bool Router::HasTold(const VolumeServer& server) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return destination_.server == &server && told_ == destination_.number;
+}
+
+void Router::Leave() {
+  const OpenSet set = ListOpen();
+  if (set.destination.server == nullptr) return;
+  set.destination.server->TellOpen({}, set.order).IgnoreError();
 }
 
 void Router::Shutdown() {
@@ -147,13 +213,13 @@ absl::StatusOr<Router::Destination> Router::Await(uint64_t after, absl::Duration
   const absl::Duration again = runtime_.BootTime() + kAskAgain;
   while (!shut_down_) {
     const absl::Duration now = runtime_.BootTime();
-    if (destination_.directory != nullptr && (destination_.number > after || now >= again)) {
+    if (destination_.server != nullptr && (destination_.number > after || now >= again)) {
       return destination_;
     }
     if (now >= deadline) {
       return absl::DeadlineExceededError("no controller has served for as long as I/O may wait");
     }
-    const bool waits_for_same = destination_.directory != nullptr;
+    const bool waits_for_same = destination_.server != nullptr;
     runtime_.WaitUntil(changed_, mutex_, waits_for_same ? std::min(again, deadline) : deadline);
   }
   return absl::AbortedError("the mount is not served by this process any more");
@@ -168,7 +234,7 @@ auto Router::Ask(Call call) const {
     const absl::StatusOr<Destination> destination = Await(asked, deadline);
     if (!destination.ok()) return Answer(destination.status());
     asked = destination->number;
-    Answer answer = call(*destination->directory);
+    Answer answer = call(*destination->server);
     if (!absl::IsAborted(answer.status())) return answer;
   }
 }
@@ -185,15 +251,19 @@ absl::StatusOr<fs::VolumeEntry> Router::Get(uint64_t id) const {
   return Ask([&](const fs::VolumeDirectory& directory) { return directory.Get(id); });
 }
 
+std::shared_ptr<const void> Router::Hold(uint64_t id) { return HandleOf(id); }
+
 absl::StatusOr<std::shared_ptr<VolumeIo>> Router::Open(uint64_t id) {
-  BATON_ASSIGN_OR_RETURN(const std::shared_ptr<VolumeIo> io,
-                         Ask([&](fs::VolumeDirectory& directory) { return directory.Open(id); }));
-  auto handle = std::make_shared<Handle>(*this, id, io->size_bytes());
-  handle->Use(io, 0);  // whoever serves by now opens it again, if it is another one
-  absl::MutexLock lock(&mutex_);
-  LiveHandles();  // forgets the others
-  handles_.push_back(handle);
-  return handle;
+  const std::shared_ptr<Handle> handle = HandleOf(id);
+  const absl::Duration deadline = Deadline();
+  uint64_t asked = 0;
+  while (true) {
+    BATON_ASSIGN_OR_RETURN(const Destination destination, Await(asked, deadline));
+    asked = destination.number;
+    const absl::Status status = handle->OpenBy(destination);
+    if (status.ok()) return handle;
+    if (!absl::IsAborted(status)) return status;
+  }
 }
 
 absl::StatusOr<std::optional<DataRange>> Router::NextData(uint64_t id, uint64_t offset) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <absl/base/thread_annotations.h>
+#include <absl/container/flat_hash_map.h>
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
@@ -13,14 +14,15 @@
 #include <string>
 #include <vector>
 
+#include "cli/node/volume_server.h"
 #include "engine/base/runtime.h"
-#include "fs/volume_directory.h"
 
 namespace baton {
 
 // A VolumeDirectory in front of the one that serves now. What that one cannot answer (Aborted)
 // waits for the next one and is asked again: requests are positional, so that one which was carried
-// out already does no harm. Handles stay valid over all changes. Thread-safe.
+// out already does no harm. There is one handle a volume; it stays valid over all changes, and each
+// server is told which there are. Thread-safe.
 class Router final : public fs::VolumeDirectory {
  public:
   // `io_timeout`: how long a request waits for somebody who serves; then it fails with
@@ -28,25 +30,33 @@ class Router final : public fs::VolumeDirectory {
   explicit Router(Runtime& runtime, absl::Duration io_timeout = absl::InfiniteDuration())
       : runtime_(runtime), io_timeout_(io_timeout) {}
 
-  // From now on requests go to `directory`, which outlives the router; null: they wait. Those that
-  // are under way with the one before end by themselves. What is open is closed there.
-  void Route(fs::VolumeDirectory* directory);
-  // Opens what is open with whoever serves now, so that it counts as open there. (Each is opened
-  // when it is used, at the latest.) True: all of it was done before, or is done now.
-  bool Reopen();
-  // Whatever waits, now or later, ends with Aborted. For good.
+  // From now on requests go to `server`, which outlives the router; null: they wait. Those that are
+  // under way with the one before end by themselves. What is open is closed there.
+  void Route(VolumeServer* server);
+  // Tells whoever serves now what is open, unless that is known there, and opens it there. Waits
+  // for that server. False: not all of it is known there; to be tried again.
+  bool TellOpen();
+  // A connection to `server` was lost and is back: what it knew may be gone.
+  void TellAgain(const VolumeServer& server);
+  // Whether `server` serves now and knows what is open in this mount.
+  bool HasTold(const VolumeServer& server) const;
+  // Whatever waits, now or later, ends with Aborted, and nobody is told of changes any more: what
+  // is open stays so, for a successor. For good.
   void Shutdown();
+  // After Shutdown(), when the mount is gone and all that was open with it: tells whoever serves.
+  void Leave();
 
   absl::StatusOr<std::vector<fs::VolumeEntry>> List() const override;
   absl::StatusOr<fs::VolumeEntry> Lookup(const std::string& name) const override;
   absl::StatusOr<fs::VolumeEntry> Get(uint64_t id) const override;
+  std::shared_ptr<const void> Hold(uint64_t id) override;
   absl::StatusOr<std::shared_ptr<VolumeIo>> Open(uint64_t id) override;
   absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const override;
   absl::StatusOr<fs::Capacity> GetCapacity() const override;
 
   // Who serves, and since which change.
   struct Destination {
-    fs::VolumeDirectory* directory = nullptr;
+    VolumeServer* server = nullptr;
     uint64_t number = 0;
   };
   // Waits for one whose number is greater than `after`, or, from the second wait on, a moment for
@@ -57,7 +67,23 @@ class Router final : public fs::VolumeDirectory {
  private:
   class Handle;
 
-  std::vector<std::shared_ptr<Handle>> LiveHandles() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What is open as of `order`, and who should know it.
+  struct OpenSet {
+    std::vector<std::shared_ptr<Handle>> handles;
+    std::vector<uint64_t> ids;
+    uint64_t order = 0;
+    uint64_t lost_changes = 0;
+    Destination destination;
+    bool is_told = false;
+  };
+
+  std::shared_ptr<Handle> HandleOf(uint64_t id);
+  std::vector<std::shared_ptr<Handle>> LiveHandles() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  OpenSet ListOpen();
+  // A number for a change of what is open (VolumeServer).
+  uint64_t NextOrder() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  uint64_t OrderOfOpen();
+  void NoteClosed(uint64_t id);
 
   // The answer of whoever serves: of the first one that has one.
   template <typename Call>
@@ -69,7 +95,10 @@ class Router final : public fs::VolumeDirectory {
   mutable absl::CondVar changed_;
   Destination destination_ ABSL_GUARDED_BY(mutex_);
   bool shut_down_ ABSL_GUARDED_BY(mutex_) = false;
-  std::vector<std::weak_ptr<Handle>> handles_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint64_t, std::weak_ptr<Handle>> handles_ ABSL_GUARDED_BY(mutex_);  // by id
+  uint64_t told_ ABSL_GUARDED_BY(mutex_) = 0;          // the destination that knows what is open
+  uint64_t order_ ABSL_GUARDED_BY(mutex_) = 0;         // of the last change of what is open
+  uint64_t lost_changes_ ABSL_GUARDED_BY(mutex_) = 0;  // of which the destination may not know
 };
 
 }  // namespace baton

@@ -1,7 +1,10 @@
 #include "cli/node/served_volumes.h"
 
+#include <spdlog/spdlog.h>
+
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "engine/base/status.h"
 
@@ -26,19 +29,31 @@ void ServedVolumes::Begin(uint64_t epoch) {
 }
 
 void ServedVolumes::End() {
-  absl::flat_hash_map<std::string, Volumes> closed;  // after the lock
+  absl::flat_hash_map<std::string, PeerOpens> closed;  // after the lock
   absl::MutexLock lock(&mutex_);
   epoch_ = 0;
   closed.swap(open_);
 }
 
+bool ServedVolumes::HasTold(const std::string& peer) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = open_.find(peer);
+  return found != open_.end() && found->second.told();
+}
+
 void ServedVolumes::Forget(const std::string& peer) {
-  Volumes closed;  // after the lock
+  PeerOpens closed;  // after the lock
   absl::MutexLock lock(&mutex_);
   const auto found = open_.find(peer);
   if (found == open_.end()) return;
-  closed.swap(found->second);
+  closed = std::move(found->second);
   open_.erase(found);
+}
+
+absl::StatusOr<uint64_t> ServedVolumes::Epoch() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  if (epoch_ == 0) return NotOwner();
+  return epoch_;
 }
 
 absl::StatusOr<ServedVolumes::Io> ServedVolumes::Find(const std::string& peer,
@@ -46,23 +61,22 @@ absl::StatusOr<ServedVolumes::Io> ServedVolumes::Find(const std::string& peer,
   {
     absl::ReaderMutexLock lock(&mutex_);
     if (scope.epoch != epoch_ || epoch_ == 0) return NotOwner();
-    const auto volumes = open_.find(peer);
-    if (volumes != open_.end()) {
-      const auto volume = volumes->second.find(scope.volume_id);
-      if (volume != volumes->second.end()) return volume->second;
+    const auto opens = open_.find(peer);
+    if (opens != open_.end()) {
+      if (Io io = opens->second.Find(scope.volume_id)) return io;
     }
   }
-  return Open(peer, scope.epoch, scope.volume_id);
+  return OpenUntold(peer, scope);
 }
 
-absl::StatusOr<ServedVolumes::Io> ServedVolumes::Open(const std::string& peer, uint64_t epoch,
-                                                      uint64_t id) {
-  BATON_ASSIGN_OR_RETURN(Io io, local_.Open(id));
+// A request that comes before its peer has told what it has open.
+absl::StatusOr<ServedVolumes::Io> ServedVolumes::OpenUntold(const std::string& peer,
+                                                            const ha::ForwardScope& scope) {
+  BATON_ASSIGN_OR_RETURN(const Io io, local_.Open(scope.volume_id));
   absl::MutexLock lock(&mutex_);
-  if (epoch != epoch_) return NotOwner();
-  Io& kept = open_[peer][id];
-  if (kept == nullptr) kept = std::move(io);
-  return kept;
+  if (scope.epoch != epoch_) return NotOwner();
+  open_[peer].NoteUse(scope.volume_id, io);
+  return io;
 }
 
 absl::StatusOr<pair::Answer> ServedVolumes::Answer(const std::string& peer,
@@ -73,9 +87,11 @@ absl::StatusOr<pair::Answer> ServedVolumes::Answer(const std::string& peer,
     case pair::Call::kCapacity:
       return GetCapacity();
     case pair::Call::kOpenVolume:
-      return OpenFor(peer, call.open_volume().id());
+      return OpenFor(peer, call.open_volume());
     case pair::Call::kCloseVolume:
-      return CloseFor(peer, call.close_volume().id());
+      return CloseFor(peer, call.close_volume());
+    case pair::Call::kOpenSet:
+      return TakeOpenSet(peer, call.open_set());
     case pair::Call::kNextData:
       return NextData(call.next_data());
     case pair::Call::kControl:
@@ -98,30 +114,51 @@ absl::StatusOr<pair::Answer> ServedVolumes::ListVolumes() const {
   return answer;
 }
 
-absl::StatusOr<pair::Answer> ServedVolumes::OpenFor(const std::string& peer, uint64_t id) {
-  uint64_t epoch = 0;
-  {
-    absl::ReaderMutexLock lock(&mutex_);
-    epoch = epoch_;
-  }
-  if (epoch == 0) return NotOwner();
-  BATON_ASSIGN_OR_RETURN(const Io io, Open(peer, epoch, id));
+absl::StatusOr<pair::Answer> ServedVolumes::OpenFor(const std::string& peer,
+                                                    const pair::OpenChange& change) {
+  BATON_ASSIGN_OR_RETURN(const uint64_t epoch, Epoch());
+  BATON_ASSIGN_OR_RETURN(const Io io, local_.Open(change.id()));
+  absl::MutexLock lock(&mutex_);
+  if (epoch != epoch_) return NotOwner();
+  if (!open_[peer].Open(change, io)) return absl::AbortedError("tell first what is open");
   pair::Answer answer;
-  answer.mutable_volume()->set_id(id);
+  answer.mutable_volume()->set_id(change.id());
   answer.mutable_volume()->set_size_bytes(io->size_bytes());
   return answer;
 }
 
-absl::StatusOr<pair::Answer> ServedVolumes::CloseFor(const std::string& peer, uint64_t id) {
+absl::StatusOr<pair::Answer> ServedVolumes::CloseFor(const std::string& peer,
+                                                     const pair::OpenChange& change) {
   Io closed;  // after the lock
   absl::MutexLock lock(&mutex_);
-  const auto volumes = open_.find(peer);
-  if (volumes == open_.end()) return pair::Answer();
-  const auto volume = volumes->second.find(id);
-  if (volume == volumes->second.end()) return pair::Answer();
-  closed.swap(volume->second);
-  volumes->second.erase(volume);
+  closed = open_[peer].Close(change);
   return pair::Answer();
+}
+
+absl::StatusOr<pair::Answer> ServedVolumes::TakeOpenSet(const std::string& peer,
+                                                        const pair::OpenSet& set) {
+  BATON_ASSIGN_OR_RETURN(const uint64_t epoch, Epoch());
+  BATON_ASSIGN_OR_RETURN(PeerOpens::Handles opened, OpenAll(peer, set));
+  std::vector<Io> closed;  // after the lock
+  absl::MutexLock lock(&mutex_);
+  if (epoch != epoch_) return NotOwner();
+  closed = open_[peer].Replace(set, opened);
+  return pair::Answer();
+}
+
+absl::StatusOr<PeerOpens::Handles> ServedVolumes::OpenAll(const std::string& peer,
+                                                          const pair::OpenSet& set) {
+  PeerOpens::Handles opened;
+  for (const uint64_t id : set.ids()) {
+    absl::StatusOr<Io> io = local_.Open(id);
+    if (absl::IsNotFound(io.status())) {
+      spdlog::warn("node {} has volume {} open, which does not exist", peer, id);
+      continue;
+    }
+    BATON_RETURN_IF_ERROR(io.status());
+    opened[id] = *std::move(io);
+  }
+  return opened;
 }
 
 absl::StatusOr<pair::Answer> ServedVolumes::NextData(const pair::Place& place) const {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "cli/node/pair.pb.h"
+#include "cli/node/peer_opens.h"
 #include "fs/volume_directory.h"
 #include "ha/io/forward.h"
 
@@ -28,7 +29,10 @@ class ServedVolumes final : public ha::ForwardTarget {
 
   // A call about volumes, of a peer; Aborted while this controller owns nothing.
   absl::StatusOr<pair::Answer> Answer(const std::string& peer, const pair::Call& call);
-  // What the peer had open is closed: it is gone, or another process.
+  // Whether the peer has told this epoch's owner all that is open in its mount. From then on no
+  // open goes unnoticed: each is told before the peer's program has its answer.
+  bool HasTold(const std::string& peer) const;
+  // What the peer had open is closed: an operator says that it is gone.
   void Forget(const std::string& peer);
 
   absl::Status Read(const std::string& peer, const ha::ForwardScope& scope, uint64_t offset,
@@ -41,21 +45,25 @@ class ServedVolumes final : public ha::ForwardTarget {
 
  private:
   using Io = std::shared_ptr<VolumeIo>;
-  using Volumes = absl::flat_hash_map<uint64_t, Io>;
 
   // The volume as `peer` has it open, opened now if it is not. Aborted: another epoch.
   absl::StatusOr<Io> Find(const std::string& peer, const ha::ForwardScope& scope);
-  absl::StatusOr<Io> Open(const std::string& peer, uint64_t epoch, uint64_t id);
+  absl::StatusOr<Io> OpenUntold(const std::string& peer, const ha::ForwardScope& scope);
+  // Aborted: this controller owns nothing.
+  absl::StatusOr<uint64_t> Epoch() const;
   absl::StatusOr<pair::Answer> ListVolumes() const;
-  absl::StatusOr<pair::Answer> OpenFor(const std::string& peer, uint64_t id);
-  absl::StatusOr<pair::Answer> CloseFor(const std::string& peer, uint64_t id);
+  absl::StatusOr<pair::Answer> OpenFor(const std::string& peer, const pair::OpenChange& change);
+  absl::StatusOr<pair::Answer> CloseFor(const std::string& peer, const pair::OpenChange& change);
+  absl::StatusOr<pair::Answer> TakeOpenSet(const std::string& peer, const pair::OpenSet& set);
+  // Leaves out what does not exist.
+  absl::StatusOr<PeerOpens::Handles> OpenAll(const std::string& peer, const pair::OpenSet& set);
   absl::StatusOr<pair::Answer> NextData(const pair::Place& place) const;
   absl::StatusOr<pair::Answer> GetCapacity() const;
 
   fs::VolumeDirectory& local_;
   mutable absl::Mutex mutex_;
   uint64_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;  // 0: none
-  absl::flat_hash_map<std::string, Volumes> open_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, PeerOpens> open_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace baton

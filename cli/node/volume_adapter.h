@@ -21,7 +21,7 @@ struct OwnedPool {
 };
 
 // Aborted while nobody is in the seat. Thread-safe.
-class VolumeAdapter final : public fs::VolumeDirectory {
+class VolumeAdapter final : public VolumeServer {
  public:
   // Told of an error of the storage under a request. True: another controller will own the pool
   // soon, so the request is answered with Aborted and goes there. May be empty.

@@ -29,6 +29,12 @@ RelationRecord NewRecord(const CloneOptions& options, uint64_t size_bytes) {
   return record;
 }
 
+absl::Status IsOpen(const Volume& target) {
+  return Error(StatusCode::kFailedPrecondition,
+               "volume {} is open ({} handles) and its content would be discarded: close it",
+               target.name, target.openings.count());
+}
+
 }  // namespace
 
 absl::StatusOr<uint64_t> Clones::Create(const CloneOptions& options) {
@@ -68,11 +74,7 @@ absl::Status Clones::CheckActivation(const Relation& relation) const {
   const RelationRecord record = RecordOf(relation);
   BATON_RETURN_IF_ERROR(UsableVolume(record.source()).status());
   BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> target, UsableVolume(record.target()));
-  if (target->open_handles > 0) {
-    return Error(StatusCode::kFailedPrecondition,
-                 "volume {} is open ({} handles) and its content would be discarded: close it",
-                 target->name, target->open_handles.load());
-  }
+  if (target->openings.count() > 0) return IsOpen(*target);
   return CheckPair(record);
 }
 
@@ -99,7 +101,10 @@ absl::Status Clones::ActivateOne(Relation& relation) {
   record.set_run_id(catalog_.AllocateId(drawn));
   const std::shared_ptr<CloneRun> run = MakeRun(record);
   const auto plugin = std::make_shared<TargetPlugin>(run);
+  Openings::Reservation reservation(run->target()->openings);  // until the target is offline
+  if (!reservation.holds()) return IsOpen(*run->target());
   run->target()->path.Install(plugin);
+  reservation.Release();
   const absl::Status emptied = EmptyTarget(*run->target(), run->target()->record.thick());
   if (!emptied.ok()) {
     run->target()->path.Remove(plugin);

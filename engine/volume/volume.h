@@ -9,6 +9,7 @@
 #include "engine/base/model.pb.h"
 #include "engine/base/runtime.h"
 #include "engine/volume/io_path.h"
+#include "engine/volume/openings.h"
 #include "engine/volume/volume_file.h"
 
 namespace baton {
@@ -28,7 +29,7 @@ struct Volume {
   const std::unique_ptr<VolumeFile> file;
   IoPath path;
   std::atomic<bool> importing{record.importing()};
-  std::atomic<uint32_t> open_handles{0};
+  Openings openings;
 };
 
 }  // namespace baton

@@ -131,6 +131,65 @@ TEST_F(Races, ACloneCompletesWhileItIsPausedAndStopped) {
   });
 }
 
+// Writes once to a volume that it opens at some instant, and keeps it open.
+class LateOpener {
+ public:
+  LateOpener(sim::SimRuntime& runtime, Engine& engine, uint64_t volume, absl::Duration when)
+      : thread_(runtime.StartThread("host", [this, &runtime, &engine, volume, when] {
+          runtime.SleepFor(when);
+          absl::StatusOr<std::unique_ptr<VolumeIo>> io = engine.OpenVolume(volume);
+          while (absl::IsAborted(io.status())) {
+            runtime.SleepFor(absl::Microseconds(10));
+            io = engine.OpenVolume(volume);
+          }
+          if (!io.ok()) return;
+          io_ = *std::move(io);
+          acknowledged_ = io_->Write(0, Pattern(kBlock, 3)).ok();
+        })) {}
+  // Waits for the write.
+  bool acknowledged() {
+    thread_.reset();
+    return acknowledged_;
+  }
+
+ private:
+  std::unique_ptr<VolumeIo> io_;
+  bool acknowledged_ = false;
+  std::unique_ptr<Thread> thread_;
+};
+
+TEST_F(Races, AVolumeIsOpenedWhileItIsDeleted) {
+  uint64_t kept = 0;
+  ForEverySeed([&kept](sim::SimRuntime& runtime, Engine& engine) {
+    const uint64_t volume = Must(engine.ShowVolume("dst")).id();
+    LateOpener host(runtime, engine, volume, absl::Microseconds(runtime.seed() * 3));
+    const absl::Status deleted = engine.DeleteVolume("dst");
+    EXPECT_TRUE(deleted.ok() || absl::IsFailedPrecondition(deleted)) << deleted;
+    EXPECT_FALSE(deleted.ok() && host.acknowledged());
+    kept += host.acknowledged() ? 1 : 0;
+  });
+  EXPECT_LT(kept, kSeeds) << "no deletion came first";
+}
+
+// The second target is opened while the first one is emptied.
+TEST_F(Races, ATargetIsOpenedWhileItIsActivated) {
+  ForEverySeed([](sim::SimRuntime& runtime, Engine& engine) {
+    const uint64_t second = Must(engine.CreateVolume({.name = "dst2", .size_bytes = kSize})).id;
+    std::vector<uint64_t> ids;
+    for (const char* target : {"dst", "dst2"}) {
+      CloneOptions options;
+      options.source = "src";
+      options.target = target;
+      options.extent_bytes = kBlock;
+      ids.push_back(Must(engine.CreateClone(options)));
+    }
+    LateOpener host(runtime, engine, second, absl::Microseconds(runtime.seed() * 5));
+    const absl::Status activated = engine.ActivateClones(ids);
+    EXPECT_TRUE(activated.ok() || absl::IsFailedPrecondition(activated)) << activated;
+    EXPECT_FALSE(activated.ok() && host.acknowledged()) << "its content is gone";
+  });
+}
+
 // Hosts are never in the way of a T0, nor a T0 of hosts.
 TEST_F(Races, AGroupStartsUnderWritesToBothSources) {
   ForEverySeed([](sim::SimRuntime& runtime, Engine& engine) {

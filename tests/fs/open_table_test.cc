@@ -12,8 +12,11 @@ namespace {
 
 class OpenTableTest : public testing::Test {
  protected:
+  std::unique_ptr<OpenTable> Map() { return Must(OpenTable::Map(UniqueFd(::dup(file_.get())))); }
   std::unique_ptr<OpenTable> MapAgain() {
-    return Must(OpenTable::Map(UniqueFd(::dup(file_.get()))));
+    auto table = Map();
+    table->Load();
+    return table;
   }
 
   UniqueFd file_ = Must(OpenTable::MakeFile());
@@ -31,6 +34,22 @@ TEST_F(OpenTableTest, ASuccessorFindsWhatIsOpen) {
   EXPECT_EQ(table_->Remove(14), 2u);
   EXPECT_EQ(table_->Remove(10), 1u);
   EXPECT_TRUE(table_->All().empty());
+}
+
+// A spare maps the table long before its turn.
+TEST_F(OpenTableTest, ASuccessorThatWasMadeEarlyFindsWhatIsOpenWhenItsTurnComes) {
+  table_->Add({.handle = 10, .volume = 1});
+  const auto spare = Map();
+  table_->Remove(10);
+  table_->Add({.handle = 12, .volume = 2});
+  table_->Add({.handle = 14, .volume = 3});
+  table_.reset();
+  spare->Load();
+  EXPECT_EQ(spare->All().size(), 2u);
+  EXPECT_EQ(spare->Add({.handle = 16, .volume = 4}), OpenTable::Added::kNew);
+  EXPECT_EQ(spare->Remove(10), std::nullopt);
+  EXPECT_EQ(spare->Remove(12), 2u) << "an entry was overwritten";
+  EXPECT_EQ(spare->Remove(14), 3u);
 }
 
 TEST_F(OpenTableTest, WhatIsRepeatedCountsOnce) {

@@ -1,10 +1,14 @@
 // The router: requests go to whoever serves, and wait while nobody does.
 #include "cli/node/router.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "engine/base/system_runtime.h"
 #include "tests/base/testing.h"
@@ -13,7 +17,7 @@ namespace baton {
 namespace {
 
 // A directory of one volume that counts, and answers with what it is told to.
-class OneVolume final : public fs::VolumeDirectory {
+class OneVolume final : public VolumeServer {
  public:
   class Io final : public VolumeIo {
    public:
@@ -50,6 +54,16 @@ class OneVolume final : public fs::VolumeDirectory {
   }
   absl::StatusOr<fs::Capacity> GetCapacity() const override { return fs::Capacity{}; }
 
+  absl::Status CloseInOrder(uint64_t id, uint64_t order) override {
+    changes.push_back({order, fmt::format("close {}", id)});
+    return gone ? absl::AbortedError("not the owner") : absl::OkStatus();
+  }
+  absl::Status TellOpen(const std::vector<uint64_t>& ids, uint64_t order) override {
+    changes.push_back({order, fmt::format("open: {}", fmt::join(ids, " "))});
+    return gone ? absl::AbortedError("not the owner") : absl::OkStatus();
+  }
+
+  std::vector<std::pair<uint64_t, std::string>> changes;  // with their numbers
   std::string name = "v";
   absl::Status answer;
   std::atomic<bool> gone = false;
@@ -127,7 +141,7 @@ TEST_F(RouterTest, WhatIsOpenIsOpenedWithTheNextOwner) {
   router_.Route(&first_);
   const auto volume = Must(router_.Open(7));
   router_.Route(&second_);
-  EXPECT_TRUE(router_.Reopen());
+  EXPECT_TRUE(router_.TellOpen());
   EXPECT_EQ(first_.open, 0);
   EXPECT_EQ(second_.open, 1);
 }
@@ -136,8 +150,75 @@ TEST_F(RouterTest, AClosedHandleIsNotOpenedAgain) {
   router_.Route(&first_);
   Must(router_.Open(7)).reset();
   router_.Route(&second_);
-  EXPECT_TRUE(router_.Reopen());
+  EXPECT_TRUE(router_.TellOpen());
   EXPECT_EQ(second_.open, 0);
+}
+
+TEST_F(RouterTest, AVolumeIsOpenOnceHoweverManyHaveItOpen) {
+  router_.Route(&first_);
+  const auto one = Must(router_.Open(7));
+  const auto other = Must(router_.Open(7));
+  EXPECT_OK(one->Flush());
+  EXPECT_OK(other->Flush());
+  EXPECT_EQ(first_.open, 1);
+}
+
+TEST_F(RouterTest, WhatHasBeenOpenSinceBeforeIsToldToWhoeverServes) {
+  auto hold = router_.Hold(7);
+  EXPECT_TRUE(router_.TellOpen()) << "nobody serves";
+  router_.Route(&first_);
+  EXPECT_FALSE(router_.HasTold(first_));
+  EXPECT_TRUE(router_.TellOpen());
+  EXPECT_TRUE(router_.HasTold(first_));
+  EXPECT_EQ(first_.open, 1);
+  hold.reset();
+  ASSERT_EQ(first_.changes.size(), 2u);
+  EXPECT_EQ(first_.changes[0].second, "open: 7");
+  EXPECT_EQ(first_.changes[1].second, "close 7");
+  EXPECT_GT(first_.changes[1].first, first_.changes[0].first);
+}
+
+TEST_F(RouterTest, AnotherServerIsToldAnew) {
+  const auto hold = router_.Hold(7);
+  router_.Route(&first_);
+  router_.TellOpen();
+  router_.Route(&second_);
+  EXPECT_FALSE(router_.HasTold(second_));
+  EXPECT_FALSE(router_.HasTold(first_));
+  router_.TellOpen();
+  EXPECT_TRUE(router_.HasTold(second_));
+}
+
+TEST_F(RouterTest, ACloseThatGotLostIsMadeGoodByTheWholeSet) {
+  router_.Route(&first_);
+  auto volume = Must(router_.Open(7));
+  router_.TellOpen();
+  first_.gone = true;
+  volume.reset();
+  first_.gone = false;
+  EXPECT_FALSE(router_.HasTold(first_));
+  EXPECT_TRUE(router_.TellOpen());
+  EXPECT_EQ(first_.changes.back().second, "open: ");
+}
+
+TEST_F(RouterTest, AServerThatWasOutOfReachIsToldAgain) {
+  const auto hold = router_.Hold(7);
+  router_.Route(&first_);
+  router_.TellOpen();
+  router_.TellAgain(first_);
+  EXPECT_FALSE(router_.HasTold(first_));
+  router_.TellOpen();
+  EXPECT_EQ(first_.changes.size(), 2u);
+}
+
+TEST_F(RouterTest, ASuccessorGoesOnWithWhatIsOpenAtTheShutdown) {
+  router_.Route(&first_);
+  auto volume = Must(router_.Open(7));
+  router_.Shutdown();
+  volume.reset();
+  EXPECT_TRUE(first_.changes.empty());
+  router_.Leave();
+  EXPECT_EQ(first_.changes.back().second, "open: ");
 }
 
 TEST_F(RouterTest, WhatWaitsEndsWithAbortedAtTheShutdown) {

@@ -1,0 +1,37 @@
+// Who serves the volumes of a mount: this node's engine, or a peer.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "fs/volume_directory.h"
+
+namespace baton {
+
+// Whoever serves must know what is open in the mount of each node before it lets a command discard
+// a volume's content. What is open in one mount changes in an order that the calls below carry: a
+// number that grows with each change, over all processes that serve the mount on one boot of the
+// node. In whatever order the calls arrive, the change with the greatest number counts.
+//
+// The defaults are for a server whose handles count by themselves. Thread-safe.
+class VolumeServer : public fs::VolumeDirectory {
+ public:
+  // As Open: the volume is open as of `order`.
+  virtual absl::StatusOr<std::shared_ptr<VolumeIo>> OpenInOrder(uint64_t id, uint64_t /*order*/) {
+    return Open(id);
+  }
+  // It is not open as of `order`. An error: the server may not know.
+  virtual absl::Status CloseInOrder(uint64_t /*id*/, uint64_t /*order*/) {
+    return absl::OkStatus();
+  }
+  // These volumes, and no others, are open as of `order`. An error: the server may not know.
+  virtual absl::Status TellOpen(const std::vector<uint64_t>& /*ids*/, uint64_t /*order*/) {
+    return absl::OkStatus();
+  }
+};
+
+}  // namespace baton
