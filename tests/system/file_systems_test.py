@@ -1,24 +1,33 @@
 #!/usr/bin/python3
-"""File systems on a volume, through a loop device, cloned while files are written."""
+"""File systems on a volume, through a loop device, cloned while files are written. By hand, longer:
 
+    file_systems_test.py [--rounds N] [--seed N] CloneAgain
+"""
+
+import argparse
 import os
 import pathlib
 import random
+import sys
 import threading
 import time
 
 import lab
 from lab import MIB, SystemTest
 
+options = argparse.Namespace(rounds=3, seed=1)
+
 VOLUME_BYTES = 320 * MIB  # the least that mkfs.xfs takes is 300 MiB
 
 
 class FileWriter:
-    """Writes, rewrites, renames and removes files; knows which files were synced with what."""
+    """Writes, rewrites, renames and removes files; knows which files were synced with what. Of the
+    synced ones the newest `keep` stay."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, keep=None):
         self.directory = pathlib.Path(directory)
-        self.synced = {}  # name: content, never touched again
+        self.synced = {}  # name: content; not written again
+        self._keep = keep
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._main, daemon=True)
         self.failure = None
@@ -49,6 +58,10 @@ class FileWriter:
         os.fsync(directory)
         os.close(directory)
         self.synced[name] = content
+        if self._keep and len(self.synced) > self._keep:
+            oldest = next(iter(self.synced))
+            del self.synced[oldest]
+            (self.directory / oldest).unlink()
 
     def _make_unrest(self, rng):
         path = self.directory / f"unrest-{rng.randrange(30)}"
@@ -58,7 +71,9 @@ class FileWriter:
             path.rename(self.directory / f"unrest-{rng.randrange(30)}")
 
 
-class FileSystemTest(SystemTest):
+class Volumes(SystemTest):
+    """A source and a target."""
+
     def setUp(self):
         super().setUp()
         self.controller = self.lab.start_controller()
@@ -69,6 +84,8 @@ class FileSystemTest(SystemTest):
         device = self.lab.attach_loop(path, "--direct-io=on")
         return device, self.lab.mount_file_system(device, name, *options)
 
+
+class FileSystemTest(Volumes):
     def clone_under_writes(self, kind, mkfs):
         """Returns the mount of the source, the writer, and the files that were synced before T0."""
         lab.run(*mkfs, self.source)
@@ -153,5 +170,61 @@ class FileSystemTest(SystemTest):
         self.assert_same_content(self.target, image)
 
 
-if __name__ == "__main__":
+class CloneAgain(Volumes):
+    """A target that is cloned onto again and again, while the controller crashes."""
+
+    def test_has_what_was_synced_after_each_crash(self):
+        rng = random.Random(options.seed)
+        lab.run("mkfs.xfs", "-q", "-f", self.source)
+        _, directory = self.mount(self.source, "source")
+        writer = FileWriter(directory, keep=300)
+        self.lab.on_close(writer.stop)
+        lab.wait_until(lambda: len(writer.synced) > 50, what="some files")
+        for number in range(options.rounds):
+            clone = lab.wait_until(self.try_to_start, what="a target that is closed")
+            time.sleep(rng.uniform(0, 0.3))
+            self.controller.kill_controller()
+            self.controller.run("clone", "stop", clone, check=False)  # unless it is completed
+            self.controller.run("clone", "delete", clone)
+            synced = dict(writer.synced)
+            clone = self.controller.start_clone("src", "dst")
+            self.controller.wait_clone(clone)
+            self.assertIsNone(writer.failure)
+            self.check_clone(number, {name: content for name, content in synced.items()
+                                      if name in writer.synced})
+            self.controller.run("clone", "delete", clone)
+
+    def try_to_start(self):
+        """The id; None while the loop device of the last round still has the target open."""
+        clone = self.controller.create_clone("src", "dst")
+        result = self.controller.run("clone", "activate", clone, check=False)
+        if result.returncode != 0:
+            self.assertIn("is open", result.stderr)
+            self.controller.run("clone", "delete", clone)
+            return None
+        self.controller.run("clone", "start", clone)
+        return clone
+
+    def check_clone(self, number, synced):
+        device = lab.run("losetup", "--find", "--show", self.target).stdout.strip()
+        try:
+            directory = self.lab.mount_file_system(device, "target", "-o", "nouuid")
+            wrong = [name for name, content in synced.items()
+                     if (directory / name).read_bytes() != content]
+            lab.unmount(directory)
+        finally:
+            lab.detach_loop(device)
+        self.assertEqual(wrong, [], f"seed {options.seed}, round {number}: of {len(synced)} files")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=options.rounds)
+    parser.add_argument("--seed", type=int, default=options.seed)
+    _, rest = parser.parse_known_args(namespace=options)
+    sys.argv[1:] = rest
     lab.main()
+
+
+if __name__ == "__main__":
+    main()
