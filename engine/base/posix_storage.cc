@@ -132,6 +132,12 @@ absl::Status PosixStorage::MakeDirectory(const std::string& path) {
 
 absl::StatusOr<std::vector<std::string>> PosixStorage::List(const std::string& path) const {
   BATON_ASSIGN_OR_RETURN(UniqueFd fd, OpenBeneath(path, kDirectoryFlags, "list"));
+  // Asks the server of a network file system: where the directory has changed, the names that this
+  // kernel has kept of it are read anew, by what follows and by later look-ups.
+  struct statx ignored = {};
+  if (::statx(fd.get(), "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_CTIME, &ignored) != 0) {
+    return ErrnoStatus(errno, "list", FullName(path));
+  }
   const std::unique_ptr<DIR, CloseDirectory> directory(::fdopendir(fd.get()));
   if (directory == nullptr) return ErrnoStatus(errno, "list", FullName(path));
   fd.Release();  // the stream owns it now

@@ -83,7 +83,8 @@ class Storage {
   virtual absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path,
                                                      OpenOptions options) = 0;
   virtual absl::Status MakeDirectory(const std::string& path) = 0;
-  // Names in the directory, sorted, without "." and "..".
+  // Names in the directory, sorted, without "." and "..". As the storage has them now, not as this
+  // node may remember them: what another node has made is there.
   virtual absl::StatusOr<std::vector<std::string>> List(const std::string& path) const = 0;
   virtual absl::StatusOr<bool> Exists(const std::string& path) const = 0;
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;

@@ -26,7 +26,8 @@ absl::StatusOr<std::unique_ptr<Lease>> Lease::Claim(Options options, LeaseRecord
 }
 
 Lease::Lease(Options options, LeaseRecord record, LeaseFile file, absl::Duration issued)
-    : runtime_(options.runtime),
+    : storage_(options.storage),
+      runtime_(options.runtime),
       times_(options.times),
       on_lost_(std::move(options.on_lost)),
       on_renewed_(std::move(options.on_renewed)),
@@ -65,7 +66,7 @@ void Lease::RenewUntilStopped() {
     if (!renewed.ok()) spdlog::warn("the lease was not renewed: {}", Message(renewed));
     const absl::Status owned = Check();
     if (owned.ok()) continue;
-    if (on_lost_) on_lost_(owned);
+    if (on_lost_) on_lost_(absl::IsAborted(renewed) ? renewed : owned);
     return;
   }
 }
@@ -80,11 +81,22 @@ bool Lease::WaitForTurn(absl::Duration turn) {
 absl::Status Lease::Renew() {
   const absl::Duration issued = runtime_.BootTime();
   BATON_RETURN_IF_ERROR(WriteRecord(/*released=*/false));
+  BATON_RETURN_IF_ERROR(LookForSuccessor());
   BATON_RETURN_IF_ERROR(Check());
   BATON_RETURN_IF_ERROR(kill_timer_->Arm(issued + times_.valid));
   stop_ns_ = absl::ToInt64Nanoseconds(issued + times_.stop);
   if (on_renewed_) on_renewed_();
   return absl::OkStatus();
+}
+
+absl::Status Lease::LookForSuccessor() {
+  BATON_ASSIGN_OR_RETURN(const uint64_t newest, NewestClaimedEpoch(storage_));
+  if (newest <= epoch_) return absl::OkStatus();
+  lost_ = true;
+  const absl::StatusOr<std::optional<LeaseRecord>> record = ReadNewestLease(storage_);
+  const std::string who = record.ok() && *record ? "node " + (*record)->node : "another node";
+  return Error(absl::StatusCode::kAborted, "{} has claimed epoch {}: epoch {} is over", who, newest,
+               epoch_);
 }
 
 absl::Status Lease::WriteRecord(bool released) {

@@ -25,7 +25,9 @@ namespace baton {
 // From Claim on a thread of its own renews the record. When no renewal succeeded for times.stop
 // the lease is lost for good: Check says so from then on, and times.valid after the last good
 // renewal the process is killed, unless the lease was destroyed or released before. A renewal
-// that fails is tried again at the next turn; one that comes too late revives nothing.
+// that fails is tried again at the next turn; one that comes too late revives nothing. Each
+// renewal looks for later epochs: where one was claimed this owner was taken for dead (its machine
+// was suspended, say), and the lease is lost at once, whatever this node's clock says.
 // Thread-safe.
 class Lease final : public Fence {
  public:
@@ -34,7 +36,8 @@ class Lease final : public Fence {
     Runtime& runtime;
     std::unique_ptr<KillTimer> kill_timer;
     LeaseTimes times;
-    // Called at most once, from the renewing thread, when the lease is lost. May be empty.
+    // Called at most once, from the renewing thread, when the lease is lost, with the reason. May
+    // be empty.
     std::function<void(const absl::Status&)> on_lost;
     // Called after each renewal, from the renewing thread. May be empty.
     std::function<void()> on_renewed = {};
@@ -68,10 +71,12 @@ class Lease final : public Fence {
   void RenewUntilStopped();
   bool WaitForTurn(absl::Duration turn);
   absl::Status Renew();
+  absl::Status LookForSuccessor();
   absl::Status WriteRecord(bool released);
   void StopThread();
   absl::Status Lost() const;
 
+  Storage& storage_;
   Runtime& runtime_;
   const LeaseTimes times_;
   const std::function<void(const absl::Status&)> on_lost_;

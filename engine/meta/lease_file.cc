@@ -95,12 +95,17 @@ std::optional<uint64_t> EpochOfTemporary(const std::string& name) {
 
 std::string LeasePath(uint64_t epoch) { return InLease(EpochName(epoch)); }
 
-absl::StatusOr<std::optional<LeaseRecord>> ReadNewestLease(Storage& storage) {
+absl::StatusOr<uint64_t> NewestClaimedEpoch(Storage& storage) {
   BATON_ASSIGN_OR_RETURN(const std::vector<std::string> names, storage.List(kLease));
   uint64_t newest = 0;
   for (const std::string& name : names) {
     newest = std::max(newest, ParseEpochName(name, "").value_or(0));
   }
+  return newest;
+}
+
+absl::StatusOr<std::optional<LeaseRecord>> ReadNewestLease(Storage& storage) {
+  BATON_ASSIGN_OR_RETURN(const uint64_t newest, NewestClaimedEpoch(storage));
   if (newest == 0) return std::nullopt;
   BATON_ASSIGN_OR_RETURN(LeaseRecord record, ReadLease(storage, newest));
   return record;

@@ -17,6 +17,9 @@ namespace baton {
 // "lease/epoch-N".
 std::string LeasePath(uint64_t epoch);
 
+// The greatest epoch that was ever claimed, as the storage knows it now; 0: none.
+absl::StatusOr<uint64_t> NewestClaimedEpoch(Storage& storage);
+
 // The record of the greatest epoch, read from storage and not from any cache; nullopt when no
 // epoch was ever claimed. DataLoss: it is garbled (the message names the file).
 absl::StatusOr<std::optional<LeaseRecord>> ReadNewestLease(Storage& storage);

@@ -20,7 +20,11 @@ class LeaseTest : public testing::Test {
                          .runtime = machine_.runtime(),
                          .kill_timer = std::make_unique<RecordingKillTimer>(kill_time_),
                          .times = times_,
-                         .on_lost = [this](const absl::Status&) { ++lost_; },
+                         .on_lost =
+                             [this](const absl::Status& why) {
+                               ++lost_;
+                               why_lost_ = why;
+                             },
                          .on_renewed = [this] { ++renewed_; }},
                         RecordOf(epoch, node));
   }
@@ -34,6 +38,7 @@ class LeaseTest : public testing::Test {
   const KillTime kill_time_ = MakeKillTime();
   LeaseTimes times_;
   int lost_ = 0;
+  absl::Status why_lost_;
   int renewed_ = 0;
 };
 
@@ -95,6 +100,24 @@ TEST_F(LeaseTest, IsLostThreeSecondsAfterTheLastRenewalAndTheProcessDiesAfterFou
     Sleep(absl::Seconds(10));
     EXPECT_EQ(**kill_time_, last_issued + times_.valid);
     EXPECT_EQ(lost_, 1);
+  });
+}
+
+// As after a suspension of the whole machine, in which its clock stood still.
+TEST_F(LeaseTest, AnOwnerThatWasTakenForDeadNoticesItAtItsNextRenewal) {
+  Run([&] {
+    const auto lease = Claim(1);
+    Sleep(absl::Seconds(2));
+    ASSERT_OK(CreateLease(machine_.storage(), RecordOf(2, "b")));
+    ASSERT_OK(CreateLease(machine_.storage(), RecordOf(3, "c")));
+    const int renewed = renewed_;
+    Sleep(times_.renew + absl::Milliseconds(200));
+    EXPECT_CODE(lease->Check(), kAborted);
+    EXPECT_EQ(lost_, 1);
+    EXPECT_EQ(std::string(why_lost_.message()), "node c has claimed epoch 3: epoch 1 is over");
+    EXPECT_LE(renewed_, renewed + 1) << "nothing counts on a deposed owner";
+    EXPECT_CODE(lease->Release(), kAborted);
+    EXPECT_NE(*kill_time_, std::nullopt);
   });
 }
 
