@@ -133,6 +133,11 @@ TEST_F(LocalProcessTest, ConfirmsANodeThatIsDeadAlready) {
   StartNode();
   ASSERT_OK(Fence("fence-local-process", Options()));
   EXPECT_OK(Fence("fence-local-process", Options()));
+  // As an empty group, but for the lock.
+  auto by_group = Options();
+  by_group.erase("pidfile");
+  by_group["cgroup"] = PathOf("no.group");
+  EXPECT_OK(Fence("fence-local-process", by_group));
   std::filesystem::remove(PathOf("left.pid"));
   EXPECT_OK(Fence("fence-local-process", Options()));
 }
@@ -171,7 +176,34 @@ TEST_F(LocalProcessTest, WhatCannotBeConfirmedIsRefused) {
   EXPECT_FALSE(Fence("fence-local-process", {{"cgroup", directory_.path()}}).ok());
   auto options = Options();
   options["action"] = "reboot";
-  EXPECT_THAT(Message(Fence("fence-local-process", options).status()), HasSubstr("is not off"));
+  EXPECT_THAT(Message(Fence("fence-local-process", options).status()), HasSubstr("neither off"));
+}
+
+TEST_F(LocalProcessTest, AGroupThatIsNotThereConfirmsNothing) {
+  EXPECT_THAT(
+      Message(Fence("fence-local-process", {{"cgroup", PathOf("a.typing.error")}}).status()),
+      HasSubstr("may be the wrong one"));
+  StartNode();
+  EXPECT_THAT(Message(Fence("fence-local-process", {{"cgroup", PathOf("a.typing.error")},
+                                                    {"lock", PathOf("left.lock")},
+                                                    {"wait", "1"}})
+                          .status()),
+              HasSubstr("somebody still holds"));
+  EXPECT_TRUE(IsAlive(child()));
+}
+
+TEST_F(LocalProcessTest, TheMonitorFindsANodeThatIsAliveAndLeavesItAlone) {
+  auto options = Options();
+  options["action"] = "monitor";
+  EXPECT_FALSE(Fence("fence-local-process", options).ok());
+  StartNode();
+  EXPECT_OK(Fence("fence-local-process", options));
+  options["lock"] = PathOf("other.lock");
+  Write("other.lock", "");
+  EXPECT_THAT(Message(Fence("fence-local-process", options).status()), HasSubstr("nobody holds"));
+  EXPECT_FALSE(
+      Fence("fence-local-process", {{"action", "monitor"}, {"cgroup", PathOf("no.group")}}).ok());
+  EXPECT_TRUE(IsAlive(child()));
 }
 
 // Where control groups (version 2) are mounted; empty: nowhere.
@@ -202,42 +234,91 @@ TEST_F(LocalProcessTest, KillsAWholeControlGroup) {
     absl::SleepFor(absl::Milliseconds(10));
   }
   EXPECT_FALSE(std::filesystem::exists(cgroup));
-  EXPECT_OK(Fence("fence-local-process", {{"cgroup", cgroup}}));  // gone, so nothing is in it
+  EXPECT_FALSE(Fence("fence-local-process", {{"cgroup", cgroup}}).ok());
+  EXPECT_OK(Fence("fence-local-process", {{"cgroup", cgroup}, {"lock", PathOf("left.lock")}}));
 }
 
 // ---- fence-libvirt ----------------------------------------------------------------------------
 
-TEST_F(FenceAgentTest, LibvirtDestroysTheDomainAndAsksForItsState) {
-  Play("virsh",
-       "case $* in\n"
-       "  *domstate*) cat state; echo ;;\n"
-       "  *destroy*) echo -n 'shut off' >state ;;\n"
-       "esac");
-  Write("state", "running");
-  const auto options =
-      std::map<std::string, std::string>{{"plug", "vm-{node}"}, {"uri", "qemu+ssh://host/system"}};
-  EXPECT_EQ(Must(Fence("fence-libvirt", options)), "vm-left is off");
-  EXPECT_EQ(Read("calls"),
-            "virsh --quiet --connect qemu+ssh://host/system domstate vm-left\n"
-            "virsh --quiet --connect qemu+ssh://host/system destroy vm-left\n"
-            "virsh --quiet --connect qemu+ssh://host/system domstate vm-left\n");
-}
-
-TEST_F(FenceAgentTest, LibvirtLeavesADomainAloneThatIsOff) {
-  Play("virsh", "echo shut off");
-  EXPECT_EQ(Must(Fence("fence-libvirt", {})), "left is off");
-  EXPECT_THAT(Read("calls"), testing::Not(HasSubstr("destroy")));
-}
-
-TEST_F(FenceAgentTest, LibvirtConfirmsNothingButADomainThatIsOff) {
-  for (const char* state : {"running", "paused", "in shutdown", "crashed", "pmsuspended"}) {
-    Play("virsh", std::string("[[ $* == *domstate* ]] && echo ") + state);
-    EXPECT_THAT(Message(Fence("fence-libvirt", {}).status()), HasSubstr(state));
+// Hosts are directories; the file of a domain holds its state.
+class LibvirtTest : public FenceAgentTest {
+ protected:
+  LibvirtTest() {
+    Play("virsh",
+         "shift; host=here\n"
+         "[[ $1 != --connect ]] || { host=$2; shift 2; }\n"
+         "cd $host || exit 1\n"
+         "case $* in\n"
+         "  'list --all --name') ls; echo ;;\n"
+         "  'domstate '*' --reason') cat $2; echo ;;\n"
+         "  'destroy '*) echo -n \"${destroyed:-shut off (destroyed)}\" >$2 ;;\n"
+         "  *) echo \"unexpected: $*\" >&2; exit 22 ;;\n"
+         "esac");
   }
-  Play("virsh", "echo 'error: failed to get domain' >&2; exit 1");
-  EXPECT_FALSE(Fence("fence-libvirt", {}).ok());
+  ~LibvirtTest() override { ::unsetenv("destroyed"); }
+
+  void Domain(const std::string& host, const std::string& name, const std::string& state) {
+    std::filesystem::create_directory(PathOf(host));
+    Write(host + "/" + name, state);
+  }
+  std::string Refusal(const std::map<std::string, std::string>& options) {
+    return Message(Fence("fence-libvirt", options).status());
+  }
+};
+
+TEST_F(LibvirtTest, DestroysTheDomainAndAsksForItsState) {
+  Domain("one", "vm-left", "running (booted)");
+  EXPECT_EQ(Must(Fence("fence-libvirt", {{"plug", "vm-{node}"}, {"uri", "one"}})),
+            "vm-left is off");
+  EXPECT_THAT(Read("calls"), HasSubstr("virsh --quiet --connect one destroy vm-left\n"
+                                       "virsh --quiet --connect one list --all --name\n"
+                                       "virsh --quiet --connect one domstate vm-left --reason\n"));
+}
+
+TEST_F(LibvirtTest, LeavesADomainAloneThatIsOff) {
+  for (const char* reason : {"destroyed", "shutdown", "crashed"}) {
+    Domain("here", "left", std::string("shut off (") + reason + ")");
+    EXPECT_EQ(Must(Fence("fence-libvirt", {})), "left is off");
+  }
+  EXPECT_THAT(Read("calls"), testing::Not(HasSubstr("destroy left")));
+}
+
+TEST_F(LibvirtTest, ConfirmsNothingButADomainThatIsOff) {
+  for (const char* state : {"running (booted)", "paused (user)", "in shutdown (user)",
+                            "crashed (panicked)", "pmsuspended"}) {
+    Domain("here", "left", state);
+    ::setenv("destroyed", state, 1);
+    EXPECT_THAT(Refusal({}), HasSubstr(state));
+  }
   EXPECT_FALSE(Fence("fence-libvirt", {{"plug", "--all"}}).ok());
   EXPECT_FALSE(Fence("fence-libvirt", {{"action", "status"}}).ok());
+}
+
+TEST_F(LibvirtTest, AHostThatADomainHasLeftDoesNotConfirmThatItIsOff) {
+  for (const char* reason : {"migrated", "saved", "unknown", "daemon"}) {
+    Domain("old", "left", std::string("shut off (") + reason + ")");
+    EXPECT_THAT(Refusal({{"uri", "old"}}), HasSubstr("may run on another host"));
+  }
+  Domain("new", "left", "running (migrated)");
+  EXPECT_EQ(Must(Fence("fence-libvirt", {{"uri", "old new"}})), "left is off");
+  EXPECT_EQ(Read("new/left"), "shut off (destroyed)");
+}
+
+TEST_F(LibvirtTest, EveryHostOfTheListMustAnswerAndOneKnowTheDomain) {
+  Domain("one", "left", "shut off (destroyed)");
+  EXPECT_THAT(Refusal({{"uri", "one unreachable"}}), HasSubstr("cannot ask the host unreachable"));
+  Domain("two", "other", "running (booted)");
+  EXPECT_OK(Fence("fence-libvirt", {{"uri", "one two"}}));
+  EXPECT_THAT(Refusal({{"uri", "two"}}), HasSubstr("no host knows left"));
+  EXPECT_EQ(Read("two/other"), "running (booted)");
+}
+
+TEST_F(LibvirtTest, TheMonitorFindsADomainThatRunsAndLeavesItAlone) {
+  Domain("one", "left", "shut off (migrated)");
+  Domain("two", "left", "running (booted)");
+  EXPECT_OK(Fence("fence-libvirt", {{"action", "monitor"}, {"uri", "one two"}}));
+  EXPECT_THAT(Refusal({{"action", "monitor"}, {"uri", "one"}}), HasSubstr("runs on none"));
+  EXPECT_EQ(Read("two/left"), "running (booted)");
 }
 
 // ---- fence-ceph-evict -------------------------------------------------------------------------
@@ -260,20 +341,23 @@ class CephTest : public FenceAgentTest {
       "gid_1": {"name": "a", "rank": 0, "state": "up:active"},
       "gid_2": {"name": "b", "rank": 1, "state": "up:active"},
       "gid_3": {"name": "c", "rank": -1, "state": "up:standby"}}}}]})");
-    Play("ceph",
-         "mds=${4#mds.}; mds2=${2#mds.}\n"
-         "list() { local sep=; echo -n '['; for f in \"$@\"; do [[ -e $f ]] || continue; "
-         "echo -n \"$sep\"; cat $f; sep=,; done; echo ']'; }\n"
-         "case $* in\n"
-         "  '--format json fs dump') cat fsmap ;;\n"
-         "  '--format json tell mds.'?' client ls') list clients.$mds.* ;;\n"
-         "  'tell mds.'?' client evict id='*) mds=$mds2; client=${5#id=}; " +
-             evict +
-             " ;;\n"
-             "  '--format json osd blocklist ls') echo; list $(sed 's/^/blocked./' evicted "
-             "2>/dev/null); echo '[]' ;;\n"
-             "  *) echo \"unexpected: $*\" >&2; exit 22 ;;\n"
-             "esac");
+    Play(
+        "ceph",
+        "mds=${4#mds.}; mds2=${2#mds.}\n"
+        "list() { local sep=; echo -n '['; for f in \"$@\"; do [[ -e $f ]] || continue; "
+        "echo -n \"$sep\"; cat $f; sep=,; done; echo ']'; }\n"
+        "case $* in\n"
+        "  '--format json fs dump') cat fsmap ;;\n"
+        "  '--format json tell mds.'?' client ls') list clients.$mds.* ;;\n"
+        "  'tell mds.'?' client evict id='*) mds=$mds2; client=${5#id=}; " +
+            evict +
+            " ;;\n"
+            "  'osd blocklist add '*) echo $4 >>evicted; "
+            "echo \"{\\\"addr\\\": \\\"$4\\\"}\" >blocked.${4%%/*} ;;\n"
+            "  '--format json osd blocklist ls') echo; list $(sed 's/^/blocked./; s/.0$//' evicted "
+            "2>/dev/null); echo '[]' ;;\n"
+            "  *) echo \"unexpected: $*\" >&2; exit 22 ;;\n"
+            "esac");
     for (const char* mds : {"a", "b"}) {
       Write(std::string("clients.") + mds + ".7", Client(7, "left", "10.0.0.1"));
       Write(std::string("clients.") + mds + ".8", Client(8, "right", "10.0.0.2"));
@@ -316,16 +400,34 @@ TEST_F(CephTest, AnEvictionThatFailsIsNoConfirmation) {
   EXPECT_THAT(Message(Fence("fence-ceph-evict", {}).status()), HasSubstr("no permission"));
 }
 
-TEST_F(CephTest, ANodeWithoutClientsIsConfirmedOnlyByItsBlockedAddress) {
+TEST_F(CephTest, ANodeWithoutClientsIsConfirmedOnlyByBlockingItsAddressNow) {
   PlayCluster();
   EXPECT_THAT(Message(Fence("fence-ceph-evict", {{"hostname", "other"}}).status()),
               HasSubstr("has no client"));
   ASSERT_OK(Fence("fence-ceph-evict", {}));
-  // The second time.
+  // The second time: the entries that are there are of clients of then.
   EXPECT_FALSE(Fence("fence-ceph-evict", {}).ok());
-  EXPECT_OK(Fence("fence-ceph-evict", {{"address", "10.0.0.1"}}));
-  EXPECT_FALSE(Fence("fence-ceph-evict", {{"address", "10.0.0.2"}}).ok());
+  EXPECT_THAT(Must(Fence("fence-ceph-evict", {{"address", "10.0.0.1"}})),
+              HasSubstr("its address is blocked: 10.0.0.1:0/0"));
+  EXPECT_THAT(Read("calls"), HasSubstr("ceph osd blocklist add 10.0.0.1:0/0\n"));
   EXPECT_FALSE(Fence("fence-ceph-evict", {{"address", "0.0.1"}}).ok());
+}
+
+TEST_F(CephTest, AnAddressThatIsNotBlockedIsNoConfirmation) {
+  PlayCluster();
+  ASSERT_OK(Fence("fence-ceph-evict", {}));
+  Play("ceph", Read("ceph").substr(Read("ceph").find("mds=")) + "rm -f 'blocked.10.0.0.1:0'");
+  EXPECT_THAT(Message(Fence("fence-ceph-evict", {{"address", "10.0.0.1"}}).status()),
+              HasSubstr("10.0.0.1:0/0 of left is not on the blocklist"));
+}
+
+TEST_F(CephTest, TheMonitorFindsTheClientsOfANodeAndLeavesThemAlone) {
+  PlayCluster();
+  EXPECT_OK(Fence("fence-ceph-evict", {{"action", "monitor"}}));
+  EXPECT_THAT(
+      Message(Fence("fence-ceph-evict", {{"action", "monitor"}, {"hostname", "no"}}).status()),
+      HasSubstr("see the option hostname"));
+  EXPECT_THAT(Read("calls"), testing::Not(HasSubstr("evict")));
 }
 
 TEST_F(CephTest, WhatCephDoesNotAnswerIsNoConfirmation) {
