@@ -41,6 +41,7 @@ Config::Config()
   fence = {.command = "",
            .delay_seconds = SecondsOf(defaults.pair.fence.delay),
            .timeout_seconds = SecondsOf(defaults.pair.fence.timeout),
+           .monitor_seconds = SecondsOf(defaults.pair.fence.monitor_every),
            .options = {}};
 }
 
@@ -88,6 +89,7 @@ std::vector<Setting> SettingsOf(Config& config) {
        &config.fence.command},
       {"fence.delay_seconds", "", "", &config.fence.delay_seconds},
       {"fence.timeout_seconds", "", "", &config.fence.timeout_seconds},
+      {"fence.monitor_seconds", "", "", &config.fence.monitor_seconds},
       {"fence.options", "", "", &config.fence.options},
   };
 }

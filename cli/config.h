@@ -42,6 +42,7 @@ struct Config {
   struct Fence {
     std::string command;
     double delay_seconds, timeout_seconds;
+    double monitor_seconds;  // 0: never
     std::map<std::string, std::string> options;
   } fence;
 

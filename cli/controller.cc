@@ -156,7 +156,11 @@ absl::Status Controller::StartCommands() {
   });
   BATON_ASSIGN_OR_RETURN(
       server_, ha::RequestServer::Start(
-                   *listener_, {.dropped = garbled_messages_},
+                   *listener_,
+                   {.dropped = garbled_messages_,
+                    .workers = control::NodeService::Workers(),
+                    .lane_of = control::NodeService::LaneOf,
+                    .busy = control::NodeService::Busy()},
                    [this](const std::string& bytes) { return node_service_->Handle(bytes); }));
   link_.SayServing(session_->init_answer(), BATON_VERSION);
   return absl::OkStatus();

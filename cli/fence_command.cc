@@ -29,12 +29,12 @@ constexpr size_t kOutputBytes = 4096;
 // A pipe holds this much without a reader.
 constexpr size_t kInputBytes = 4096;
 
-std::string InputFor(const FenceCommand& command, const std::string& node) {
+std::string InputFor(const FenceCommand& command, const std::string& node, FenceAction action) {
   std::map<std::string, std::string> options = {{"nodename", node}, {"plug", node}};
   for (const auto& [name, value] : command.options) {
     options[name] = absl::StrReplaceAll(value, {{"{node}", node}});
   }
-  std::string input = "action=off\n";
+  std::string input = action == FenceAction::kOff ? "action=off\n" : "action=monitor\n";
   for (const auto& [name, value] : options) input += name + "=" + value + "\n";
   return input;
 }
@@ -165,10 +165,11 @@ class FenceAgent {
 
 }  // namespace
 
-absl::StatusOr<std::string> RunFenceCommand(const FenceCommand& command, const std::string& node) {
+absl::StatusOr<std::string> RunFenceCommand(const FenceCommand& command, const std::string& node,
+                                            FenceAction action) {
   const auto deadline = FenceClock::now() + absl::ToChronoNanoseconds(command.timeout);
   BATON_ASSIGN_OR_RETURN(const auto agent,
-                         FenceAgent::Start(command.program, InputFor(command, node)));
+                         FenceAgent::Start(command.program, InputFor(command, node, action)));
   if (!agent->Await(deadline)) {
     return Error(absl::StatusCode::kDeadlineExceeded, "{} was killed after {}: {}", command.program,
                  absl::FormatDuration(command.timeout), agent->last_line());

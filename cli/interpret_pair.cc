@@ -70,8 +70,7 @@ absl::Status AddPeer(const Config& config, const std::string& text, PairOptions&
   return absl::OkStatus();
 }
 
-absl::Status TakePort(const Config& config, const std::string& path, double value,
-                      uint16_t& port) {
+absl::Status TakePort(const Config& config, const std::string& path, double value, uint16_t& port) {
   port = value >= 0 && value <= 65535 ? static_cast<uint16_t>(value) : 0;
   if (port == value) return absl::OkStatus();
   return RefuseSetting(config, path, "must be a port, or 0 for any that is free");
@@ -160,6 +159,9 @@ absl::Status InterpretFence(const Config& config, PairOptions& pair) {
   if (!(fence.timeout_seconds > 0)) {
     return RefuseSetting(config, "fence.timeout_seconds", "must be positive");
   }
+  if (!(fence.monitor_seconds >= 0)) {
+    return RefuseSetting(config, "fence.monitor_seconds", "must be positive, or 0: never");
+  }
   for (const auto& [name, value] : fence.options) {
     // One line of the agent's standard input each.
     if (absl::StrContains(name, '=') || absl::StrContains(name + value, '\n')) {
@@ -169,7 +171,9 @@ absl::Status InterpretFence(const Config& config, PairOptions& pair) {
   pair.fence = {.program = fence.command,
                 .options = fence.options,
                 .delay = absl::Seconds(fence.delay_seconds),
-                .timeout = absl::Seconds(fence.timeout_seconds)};
+                .timeout = absl::Seconds(fence.timeout_seconds),
+                .monitor_every = fence.monitor_seconds == 0 ? absl::InfiniteDuration()
+                                                            : absl::Seconds(fence.monitor_seconds)};
   return absl::OkStatus();
 }
 

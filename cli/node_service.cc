@@ -7,11 +7,37 @@
 #include "cli/control_timeouts.h"
 #include "cli/reply_budget.h"
 #include "engine/base/status.h"
+#include "ha/io/settings.h"
 
 namespace baton::control {
 namespace {
 
 constexpr absl::Duration kDefaultFailover = absl::Seconds(30);
+
+// The lanes of requests.
+enum Lane : size_t { kCommands, kStatus, kFailovers, kEvents };
+constexpr int kCommandWorkers = 8;
+constexpr int kStatusWorkers = 2;
+constexpr int kFailoverWorkers = 4;
+constexpr int kEventWorkers = 4;
+
+// Of the threads that answer peers, so many carry out commands: the others are for what mounts ask
+// and for a change of owner.
+constexpr int kPassedOnCommands = ha::kCallWorkers - 3;
+
+// One of a few that are to be had; given back at the end.
+class Place {
+ public:
+  Place(std::atomic<int>& taken, int places) : taken_(taken), ok_(++taken <= places) {}
+  ~Place() { --taken_; }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  explicit operator bool() const { return ok_; }
+
+ private:
+  std::atomic<int>& taken_;
+  const bool ok_;
+};
 
 absl::Duration TimeoutOf(const FailoverRequest& request) {
   return request.timeout_ms() == 0 ? kDefaultFailover
@@ -35,6 +61,23 @@ FailoverDone TimedOut(const PairStatus& status, absl::Duration waited) {
 }
 
 }  // namespace
+
+std::vector<int> NodeService::Workers() {
+  return {kCommandWorkers, kStatusWorkers, kFailoverWorkers, kEventWorkers};
+}
+
+size_t NodeService::LaneOf(const std::string& bytes) {
+  Request request;
+  if (!Decode(bytes, request)) return kCommands;
+  if (request.has_status()) return kStatus;
+  if (request.has_failover() || request.has_upgrade()) return kFailovers;
+  return request.has_events() ? kEvents : kCommands;
+}
+
+std::string NodeService::Busy() {
+  return Encode(Refusal(absl::ResourceExhaustedError(
+      "this controller is busy with other commands, and more wait: try again later")));
+}
 
 std::optional<std::string> NodeService::Handle(const std::string& bytes) {
   Request request;
@@ -61,6 +104,10 @@ absl::StatusOr<std::string> NodeService::HandleAsOwner(const std::string& bytes)
     if (!done.ok()) return Encode(Refusal(done.status()));
     *response.mutable_failover() = *done;
     return Encode(response);
+  }
+  const Place place(passed_on_, kPassedOnCommands);
+  if (!place && !request.has_events() && !request.has_status()) {
+    return absl::AbortedError("the owner is busy with other commands: try again");
   }
   const Seat<ControlService>::Use owner(options_.owner);
   if (!owner) return absl::AbortedError("this controller does not own the pool");
@@ -93,8 +140,14 @@ absl::Status NodeService::AskOwner(const Request& request, const std::string& by
   if (pair == nullptr) return absl::AbortedError("this controller is starting or ending");
   const absl::StatusOr<std::string> answer =
       pair->AskOwner(bytes, TimeoutOf(request.command_case()));
-  if (absl::IsUnavailable(answer.status()) && AnswerFromView(request, response).ok()) {
-    return absl::OkStatus();
+  if (absl::IsUnavailable(answer.status())) {
+    const auto known = std::make_shared<Response>(response);
+    const absl::Status told = pair->OnStorage(
+        [view = pair->view(), request, known] { return AnswerFromView(view, request, *known); });
+    if (told.ok()) {
+      response = *known;
+      return absl::OkStatus();
+    }
   }
   BATON_RETURN_IF_ERROR(answer.status());
   if (!Decode(*answer, response)) return absl::InternalError("a garbled answer of the owner");
@@ -103,8 +156,8 @@ absl::Status NodeService::AskOwner(const Request& request, const std::string& by
 }
 
 // While nobody owns the pool: what is known of its clones.
-absl::Status NodeService::AnswerFromView(const Request& request, Response& response) const {
-  const std::shared_ptr<StandbyView> view = options_.pair()->view();
+absl::Status NodeService::AnswerFromView(const std::shared_ptr<StandbyView>& view,
+                                         const Request& request, Response& response) {
   if (view == nullptr) return absl::UnavailableError("nothing is known of the pool yet");
   if (request.has_clone_list() && request.clone_list().after().empty()) {
     ReplyBudget budget;

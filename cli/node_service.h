@@ -5,9 +5,11 @@
 #include <absl/status/statusor.h>
 #include <absl/time/time.h>
 
+#include <atomic>
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/control.pb.h"
 #include "cli/control_service.h"
@@ -32,19 +34,28 @@ class NodeService {
 
   // The encoded response; nullopt when `request` is garbled: then nothing was done.
   std::optional<std::string> Handle(const std::string& request);
-  // One that a peer has passed on. Aborted: this controller owns nothing, nothing was done.
+  // What a status, a failover or a look at the events needs is not held up by commands that wait:
+  // each kind has workers of its own. See ha::RequestServer::Options.
+  static std::vector<int> Workers();
+  static size_t LaneOf(const std::string& request);
+  static std::string Busy();
+
+  // One that a peer has passed on. Aborted: nothing was done; this controller owns nothing, or is
+  // busy with so many commands of its peers that no other call of theirs would be answered.
   absl::StatusOr<std::string> HandleAsOwner(const std::string& request);
 
  private:
   absl::Status Execute(const Request& request, const std::string& bytes, Response& response);
   absl::Status AskOwner(const Request& request, const std::string& bytes, Response& response);
-  absl::Status AnswerFromView(const Request& request, Response& response) const;
+  static absl::Status AnswerFromView(const std::shared_ptr<StandbyView>& view,
+                                     const Request& request, Response& response);
   absl::StatusOr<FailoverDone> Failover(const FailoverRequest& request, const std::string& bytes,
                                         bool is_ours);
   ControllerStatus StandbyStatus() const;
   void UseOwnPaths(Response& response) const;
 
   const Options options_;
+  std::atomic<int> passed_on_ = 0;  // commands of peers that are being carried out
 };
 
 }  // namespace baton::control

@@ -42,21 +42,27 @@ absl::StatusOr<Pair::Options> PairOptionsOf(const DaemonOptions& options, PairPa
                                    .time = options.pair.watchdog_time};
   if (!watchdog.device.empty()) BATON_RETURN_IF_ERROR(Watchdog::CheckDevice(watchdog.device));
   BATON_ASSIGN_OR_RETURN(ha::PeerNetwork::Options network, NetworkOptionsOf(options, parts));
-  return Pair::Options{.runtime = parts.runtime,
-                       .router = parts.router,
-                       .local = parts.local,
-                       .pool = options.pool,
-                       .pool_id = parts.pool.pool_id(),
-                       .durability = parts.pool.durability(),
-                       .identity = parts.identity,
-                       .lease_times = options.lease,
-                       .coordinator = MakeCoordinatorOptions(options, parts.certificate_counts),
-                       .network = std::move(network),
-                       .heartbeat = options.pair.heartbeat,
-                       .watchdog = watchdog,
-                       .fence = [command = options.pair.fence](const std::string& node) {
-                         return RunFenceCommand(command, node).status();
-                       }};
+  return Pair::Options{
+      .runtime = parts.runtime,
+      .router = parts.router,
+      .local = parts.local,
+      .pool = options.pool,
+      .pool_id = parts.pool.pool_id(),
+      .durability = parts.pool.durability(),
+      .identity = parts.identity,
+      .lease_times = options.lease,
+      .coordinator = MakeCoordinatorOptions(options, parts.certificate_counts),
+      .network = std::move(network),
+      .heartbeat = options.pair.heartbeat,
+      .watchdog = watchdog,
+      .fence = [command = options.pair.fence](
+                   const std::string& node) { return RunFenceCommand(command, node).status(); },
+      .monitor_fence =
+          [command = options.pair.fence](const std::string& node) {
+            return RunFenceCommand(command, node, FenceAction::kMonitor).status();
+          },
+      .monitor_fence_every = options.pair.fence.program.empty() ? absl::InfiniteDuration()
+                                                                : options.pair.fence.monitor_every};
 }
 
 }  // namespace baton

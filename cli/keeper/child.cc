@@ -115,10 +115,12 @@ absl::StatusOr<std::unique_ptr<Child>> Child::Attach(pid_t pid, UniqueFd socket)
 Child::~Child() {
   if (reaped_ || !ours_) return;
   Kill();
+  if (HasEnded()) Reap();
+}
+
+bool Child::HasEnded() const {
   pollfd end = {.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
-  while (::poll(&end, 1, -1) < 0 && errno == EINTR) {
-  }
-  Reap();
+  return ::poll(&end, 1, 0) > 0;
 }
 
 void Child::Kill() { ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0); }

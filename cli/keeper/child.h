@@ -32,8 +32,8 @@ struct Ending {
   bool killed = false;           // by SIGKILL
 };
 
-// A process that is there and, once it has ended, is reaped by the destructor or by Reap. What
-// happens to it is noted here by the keeper.
+// A process that is there and, once it has ended, is reaped by Reap. What happens to it is noted
+// here by the keeper.
 class Child {
  public:
   // Starts `program`, an absolute path, with the arguments of this process.
@@ -41,7 +41,8 @@ class Child {
                                                       const std::vector<std::string>& arguments);
   // One that is not our child: it was its last keeper's. `socket` is connected to it.
   static absl::StatusOr<std::unique_ptr<Child>> Attach(pid_t pid, UniqueFd socket);
-  // A child of ours that is still alive is killed and waited for.
+  // A child of ours that is still alive is killed, and reaped if it has ended by then: one that
+  // hangs in the kernel is not waited for, by nobody.
   ~Child();
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
@@ -55,7 +56,8 @@ class Child {
   // The process is dead with all its threads and has let go of all its descriptors when pidfd() is
   // readable; this collects it. Call it once, then.
   Ending Reap();
-  void Kill();  // SIGKILL; the end comes when it comes
+  bool HasEnded() const;  // and can be reaped
+  void Kill();            // SIGKILL; the end comes when it comes
 
   absl::Duration started = Monotonic();
   absl::Duration last_beat = started;

@@ -45,11 +45,6 @@ Predecessor Describe(const Child& child, const Ending& ending) {
   return predecessor;
 }
 
-bool HasEnded(const Child& child) {
-  pollfd end = {.fd = child.pidfd(), .events = POLLIN, .revents = 0};
-  return ::poll(&end, 1, 0) > 0;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Keeper>> Keeper::Make(KeeperOptions options, Held held) {
@@ -86,6 +81,7 @@ int Keeper::Run() {
     TakeSignals();
     for (auto* child : {&candidate_, &spare_, &controller_}) TakeMessages(*child);
     for (auto* child : {&candidate_, &spare_, &controller_}) LookForEnd(*child);
+    ReapDiscarded();
     LookAtClock();
   }
   ForgetStoredMount();
@@ -239,11 +235,22 @@ void Keeper::TakeMessage(Child& child, const Packet& message) {
 
 // What it said last is read first: the messages of one that has ended are all there.
 void Keeper::LookForEnd(std::unique_ptr<Child>& child) {
-  if (child == nullptr || !HasEnded(*child)) return;
+  if (child == nullptr || !child->HasEnded()) return;
   TakeMessages(child);
   if (child == candidate_) return NoteCandidateEnded();
   if (child == spare_) return NoteSpareEnded();
   NoteControllerEnded();
+}
+
+// It may hang in the kernel, where its death does not reach it yet: nothing waits for that.
+void Keeper::Discard(std::unique_ptr<Child> child) {
+  if (child == nullptr) return;
+  child->Kill();
+  discarded_.push_back(std::move(child));
+}
+
+void Keeper::ReapDiscarded() {
+  std::erase_if(discarded_, [](const auto& child) { return child->HasEnded(); });
 }
 
 void Keeper::LookAtClock() {
@@ -261,7 +268,7 @@ void Keeper::LookAtClock() {
     }
   }
   if (candidate_ != nullptr && !candidate_->warm && now >= candidate_->started + kWarmLimit) {
-    candidate_.reset();
+    Discard(std::move(candidate_));
     RefuseUpgrade("the new process was not warm in time");
   }
   if (spare_ != nullptr && !spare_->warm && now >= spare_->started + kWarmLimit) {
@@ -295,8 +302,8 @@ void Keeper::SayReady() {
 void Keeper::OrderStop() {
   stop_ordered_ = Monotonic();
   ::sd_notify(0, "STOPPING=1");
-  candidate_.reset();
-  spare_.reset();
+  Discard(std::move(candidate_));
+  Discard(std::move(spare_));
   if (controller_ == nullptr) {
     spdlog::error("stopping while there is no controller: the pool was not sealed");
     return End(kFailed);
@@ -330,7 +337,7 @@ void Keeper::NoteControllerEnded() {
   predecessor_ = Describe(*child, ending);
   ++held_.restarts;
   if (candidate_ != nullptr && candidate_->warm) return HandOver(std::move(candidate_));
-  candidate_.reset();
+  Discard(std::move(candidate_));
   PlanRestart(*child, ending);
 }
 
@@ -364,7 +371,7 @@ void Keeper::AnswerForController() {
   spdlog::critical("{}", problem);
   ::sd_notifyf(0, "STATUS=%s", problem.c_str());
   auto server = ha::RequestServer::Start(
-      *held_.listener, {.dropped = garbled_, .workers = 1},
+      *held_.listener, {.dropped = garbled_, .workers = {1}},
       [this, problem](const std::string& request) { return options_.answer(request, problem); });
   if (!server.ok()) return spdlog::error("{}", Message(server.status()));
   answering_ = *std::move(server);

@@ -65,6 +65,8 @@ class Keeper {
   void TakeMessage(Child& child, const Packet& message);
   void LookForEnd(std::unique_ptr<Child>& child);
   void LookAtClock();
+  void Discard(std::unique_ptr<Child> child);
+  void ReapDiscarded();
 
   // What a message or an end means.
   void NoteServing(Child& child, const Serving& serving);
@@ -94,9 +96,10 @@ class Keeper {
   Held held_;
   const UniqueFd signals_;
 
-  std::unique_ptr<Child> controller_;  // null: between two of them
-  std::unique_ptr<Child> candidate_;   // of an upgrade
-  std::unique_ptr<Child> spare_;       // waits for the controller's end
+  std::unique_ptr<Child> controller_;              // null: between two of them
+  std::unique_ptr<Child> candidate_;               // of an upgrade
+  std::unique_ptr<Child> spare_;                   // waits for the controller's end
+  std::vector<std::unique_ptr<Child>> discarded_;  // killed, and of no use any more
   SparePolicy spares_;
   bool upgrade_asked_by_command_ = false;
   std::optional<absl::Duration> stop_ordered_;

@@ -31,7 +31,7 @@ void Keeper::NoteSpareEnded() {
 void Keeper::DropSpare(const std::string& why) {
   if (spare_ == nullptr) return;
   spdlog::info("the spare, process {}, is not used: {}", spare_->pid(), why);
-  spare_.reset();
+  Discard(std::move(spare_));
   spares_.NoteLost(Monotonic());
 }
 

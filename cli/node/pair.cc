@@ -18,6 +18,12 @@ constexpr absl::Duration kYoung = absl::Seconds(2);
 constexpr absl::Duration kHeardLately = absl::Milliseconds(500);
 // How long a command waits for an owner where there is none.
 constexpr absl::Duration kOwnerPatience = absl::Seconds(10);
+// Who asks is told what there is to tell so long before it gives up.
+constexpr absl::Duration kAnswerMargin = absl::Seconds(1);
+// An owner that had no answer because it is about to change is asked again after this long.
+constexpr absl::Duration kOwnerAgain = absl::Milliseconds(20);
+// How long storage may take for what a peer or a command asks of a standby.
+constexpr absl::Duration kStoragePatience = absl::Seconds(3);
 // How long a handover waits for its node to be heard: connections that broke are back after that.
 constexpr absl::Duration kPeerPatience = absl::Seconds(3);
 
@@ -81,6 +87,8 @@ void Pair::StartThreads() {
   tenures_ = std::make_unique<Worker>(runtime_, "tenure");
   orders_ = std::make_unique<Worker>(runtime_, "peer-orders");
   fences_ = std::make_unique<Worker>(runtime_, "fence");
+  fence_monitor_ = std::make_unique<Worker>(runtime_, "fence-monitor");
+  storage_calls_ = std::make_unique<Worker>(runtime_, "storage-calls");
   watch_->Start();
   follower_ = runtime_.StartThread("standby-view", [this] { FollowOwner(); });
   teller_ = runtime_.StartThread("tell-opens", [this] { TellOpens(); });
@@ -96,6 +104,8 @@ Pair::~Pair() {
   thread_.reset();
   teller_.reset();
   follower_.reset();
+  storage_calls_.reset();
+  fence_monitor_.reset();
   fences_.reset();
   orders_.reset();
   tenures_.reset();
@@ -170,20 +180,61 @@ bool Pair::WaitForOwner(absl::Duration deadline, std::string& owner) {
 }
 
 absl::StatusOr<std::string> Pair::AskOwner(const std::string& request, absl::Duration timeout) {
-  pair::Call call;
-  call.set_control(request);
-  const absl::Duration deadline = runtime_.BootTime() + std::min(timeout, kOwnerPatience);
+  const absl::Duration begun = runtime_.BootTime();
+  const absl::Duration end = begun + std::max(timeout - kAnswerMargin, timeout / 2);
+  const absl::Duration deadline = std::min(end, begun + kOwnerPatience);
   std::string owner;
   while (WaitForOwner(deadline, owner)) {
-    if (owner == options_.identity.node) break;
-    const absl::StatusOr<pair::Answer> answer = Call(owner, call, timeout);
-    if (answer.ok()) return answer->control();
+    const absl::StatusOr<std::string> answer = AskWhoOwns(owner, request, end);
     // It has just given the epoch back, and nothing was done.
-    if (!absl::IsAborted(answer.status()) || runtime_.BootTime() >= deadline) {
-      return answer.status();
-    }
+    if (!absl::IsAborted(answer.status()) || runtime_.BootTime() >= deadline) return answer;
+    Rest(kOwnerAgain);
   }
   return absl::UnavailableError("no controller owns the pool at the moment: try again");
+}
+
+// This node may have become the owner while it waited.
+absl::StatusOr<std::string> Pair::AskWhoOwns(const std::string& owner, const std::string& request,
+                                             absl::Duration end) {
+  if (owner == options_.identity.node) return hooks_.control(request);
+  pair::Call call;
+  call.set_control(request);
+  BATON_ASSIGN_OR_RETURN(const pair::Answer answer,
+                         Call(owner, call, std::max(end - runtime_.BootTime(), kOwnerAgain)));
+  return answer.control();
+}
+
+void Pair::Rest(absl::Duration time) {
+  absl::MutexLock lock(&mutex_);
+  const absl::Duration until = runtime_.BootTime() + time;
+  while (!stopping_ && runtime_.BootTime() < until) runtime_.WaitUntil(changed_, mutex_, until);
+}
+
+// The thread may hang in storage for ever; whoever asks does not.
+absl::Status Pair::OnStorage(std::function<absl::Status()> work) {
+  struct Job {
+    std::optional<absl::Status> result;
+    bool given_up = false;
+  };
+  const auto job = std::make_shared<Job>();
+  storage_calls_->Do([this, job, work = std::move(work)] {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (job->given_up) return;
+    }
+    absl::Status status = work();
+    absl::MutexLock lock(&mutex_);
+    job->result = std::move(status);
+    changed_.SignalAll();
+  });
+  absl::MutexLock lock(&mutex_);
+  const absl::Duration deadline = runtime_.BootTime() + kStoragePatience;
+  while (!job->result && !stopping_ && runtime_.BootTime() < deadline) {
+    runtime_.WaitUntil(changed_, mutex_, deadline);
+  }
+  if (job->result) return *job->result;
+  job->given_up = true;
+  return absl::UnavailableError("its storage does not answer");
 }
 
 // One that is silent for a moment only is worth waiting for.

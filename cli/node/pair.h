@@ -40,6 +40,8 @@ namespace baton {
 //   tenure         claims, recovers, seals
 //   peer-orders    asks an owner to stop, offers a handover
 //   fence          runs the fence command
+//   fence-monitor  asks it now and then whether it could
+//   storage-calls  what of a peer's call or a command waits for storage
 //   standby-view   follows the owner's metadata
 //   tell-opens     tells a new owner what is open in the mount
 //
@@ -61,6 +63,10 @@ class Pair {
     Watchdog::Options watchdog = {};
     // Turns a node off; OK: it is confirmed to be off.
     std::function<absl::Status(const std::string& node)> fence;
+    // Asks the same program whether it could, and how often that is done for each peer that is
+    // heard; InfiniteDuration: never.
+    std::function<absl::Status(const std::string& node)> monitor_fence = {};
+    absl::Duration monitor_fence_every = absl::InfiniteDuration();
   };
 
   struct Hooks {
@@ -95,9 +101,13 @@ class Pair {
   // Something for the events of the pool; kept until this node is owner.
   void Note(const std::string& kind, const std::string& text);
 
-  // Asks the owner, for a `baton` of this node. Waits a while for an owner where there is none.
+  // Asks the owner, for a `baton` of this node; that may be this node by then. Waits a while for an
+  // owner where there is none; ends before `timeout`, after which nobody waits for the answer.
   // Unavailable: nobody owns the pool, or the owner did not answer.
   absl::StatusOr<std::string> AskOwner(const std::string& request, absl::Duration timeout);
+  // Has `work`, which waits for storage, carried out by a thread that there is for that.
+  // Unavailable: it takes too long; it may go on then, or begin, and must own what it uses.
+  absl::Status OnStorage(std::function<absl::Status()> work);
   // What this node knows of a pool that another one owns; null: nothing yet.
   std::shared_ptr<StandbyView> view() const;
 
@@ -144,6 +154,8 @@ class Pair {
   void Beat();
   void Route();
   void Publish();
+  void MonitorFence();
+  void AskFenceAgent(const std::string& node);
   void Do(const ha::action::AskOwnerToStop& action);
   void Do(const ha::action::RunFence& action);
   void Do(const ha::action::Claim& action);
@@ -179,6 +191,7 @@ class Pair {
   absl::StatusOr<pair::Answer> Answer(const std::string& peer, const pair::Call& call);
   absl::StatusOr<pair::Answer> AnswerControl(const std::string& request);
   absl::StatusOr<pair::Answer> AnswerPrepare(const pair::Prepare& prepare);
+  absl::Status CheckPrepare(StandbyView& known, const pair::Prepare& prepare);
   absl::StatusOr<pair::Answer> AnswerActivated(const pair::Clones& clones);
   absl::StatusOr<pair::Answer> AnswerStop(const std::string& peer, uint64_t epoch);
   absl::StatusOr<pair::Answer> AnswerOffer(const std::string& peer, const pair::Offer& offer);
@@ -206,6 +219,9 @@ class Pair {
   bool KnowsOpensOf(const std::string& peer, bool degraded);
   std::string NodeOfUnknownOpens(bool degraded);
   bool WaitForOwner(absl::Duration deadline, std::string& owner);
+  absl::StatusOr<std::string> AskWhoOwns(const std::string& owner, const std::string& request,
+                                         absl::Duration end);
+  void Rest(absl::Duration time);
   void WaitForHealthyPeer(const std::string& node, absl::Duration deadline);
 
   const Options options_;
@@ -221,6 +237,7 @@ class Pair {
   absl::Duration next_beat_;
   absl::Status told_storage_ = absl::UnavailableError("");
   bool told_storage_once_ = false;
+  std::map<std::string, absl::Duration> next_monitor_;  // by peer
   const RemoteVolumes* routed_to_ = nullptr;
   uint64_t routed_epoch_ = 0;
   bool routed_here_ = false;
@@ -235,6 +252,7 @@ class Pair {
   mutable absl::CondVar changed_;  // the status, an answer, the queue
   std::deque<ha::Event> events_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool monitoring_ ABSL_GUARDED_BY(mutex_) = false;  // the fence agent is being asked
   PairStatus status_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, PeerSeen> peers_ ABSL_GUARDED_BY(mutex_);
   std::optional<LeaseRecord> lease_ ABSL_GUARDED_BY(mutex_);
@@ -258,6 +276,8 @@ class Pair {
   std::unique_ptr<Worker> tenures_;
   std::unique_ptr<Worker> orders_;
   std::unique_ptr<Worker> fences_;
+  std::unique_ptr<Worker> fence_monitor_;
+  std::unique_ptr<Worker> storage_calls_;
   std::unique_ptr<Thread> follower_;
   std::unique_ptr<Thread> teller_;
   std::unique_ptr<Thread> thread_;

@@ -135,21 +135,29 @@ absl::StatusOr<pair::Answer> Pair::AnswerPrepare(const pair::Prepare& prepare) {
   BATON_RETURN_IF_ERROR(watch_->Health());
   const std::shared_ptr<StandbyView> known = view();
   if (known == nullptr) return absl::UnavailableError("it does not follow the pool yet");
-  const absl::Duration deadline = runtime_.BootTime() + kViewPatience;
-  absl::Status status =
-      known->CheckPrepare(prepare.source(), prepare.target(), prepare.size_bytes());
-  while (absl::IsNotFound(status) && runtime_.BootTime() < deadline) {
-    BATON_RETURN_IF_ERROR(known->Poll());
-    status = known->CheckPrepare(prepare.source(), prepare.target(), prepare.size_bytes());
-  }
-  BATON_RETURN_IF_ERROR(status);
+  BATON_RETURN_IF_ERROR(
+      OnStorage([this, known, prepare] { return CheckPrepare(*known, prepare); }));
   return pair::Answer();
 }
 
+absl::Status Pair::CheckPrepare(StandbyView& known, const pair::Prepare& prepare) {
+  const absl::Duration deadline = runtime_.BootTime() + kViewPatience;
+  while (true) {
+    const absl::Status status =
+        known.CheckPrepare(prepare.source(), prepare.target(), prepare.size_bytes());
+    if (!absl::IsNotFound(status) || runtime_.BootTime() >= deadline) return status;
+    BATON_RETURN_IF_ERROR(known.Poll());
+  }
+}
+
 absl::StatusOr<pair::Answer> Pair::AnswerActivated(const pair::Clones& clones) {
+  BATON_RETURN_IF_ERROR(watch_->Health());
   const std::shared_ptr<StandbyView> known = view();
   if (known == nullptr) return absl::UnavailableError("it does not follow the pool yet");
-  for (const uint64_t id : clones.ids()) BATON_RETURN_IF_ERROR(known->RegisterClone(id));
+  BATON_RETURN_IF_ERROR(OnStorage([known, clones] {
+    for (const uint64_t id : clones.ids()) BATON_RETURN_IF_ERROR(known->RegisterClone(id));
+    return absl::OkStatus();
+  }));
   return pair::Answer();
 }
 

@@ -14,6 +14,8 @@ namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(50);
 constexpr absl::Duration kHeard = absl::Seconds(1);
+// One that has just come is monitored after this long: what the agent looks for is there by then.
+constexpr absl::Duration kFirstMonitor = absl::Seconds(2);
 
 void AddProgress(const CloneStatus& clone, ha::Heartbeat& heartbeat) {
   ha::CloneProgress& progress = *heartbeat.add_clones();
@@ -39,6 +41,7 @@ void Pair::Run() {
     StepOn(ha::event::Tick{});
     Route();
     Publish();
+    MonitorFence();
     Beat();
   }
 }
@@ -142,6 +145,29 @@ void Pair::Publish() {
     }
     changed_.SignalAll();
   }
+}
+
+// Of peers that are heard: what an agent says of others does not count. One at a time.
+void Pair::MonitorFence() {
+  if (options_.monitor_fence_every == absl::InfiniteDuration()) return;
+  const absl::Duration now = runtime_.BootTime();
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [name, peer] : peers_) {
+    const bool is_new = !next_monitor_.contains(name) || now - peer.heard >= kHeard;
+    if (is_new) next_monitor_[name] = now + std::min(kFirstMonitor, options_.monitor_fence_every);
+    if (monitoring_ || now < next_monitor_[name]) continue;
+    next_monitor_[name] = now + options_.monitor_fence_every;
+    monitoring_ = true;
+    fence_monitor_->Do([this, node = name] { AskFenceAgent(node); });
+  }
+}
+
+// The fence-monitor thread's.
+void Pair::AskFenceAgent(const std::string& node) {
+  const absl::Status status = options_.monitor_fence(node);
+  Post(ha::event::FenceMonitored{.node = node, .ok = status.ok(), .text = Message(status)});
+  absl::MutexLock lock(&mutex_);
+  monitoring_ = false;
 }
 
 void Pair::Do(const ha::action::AskOwnerToStop& action) {

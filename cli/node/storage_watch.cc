@@ -49,15 +49,29 @@ void StorageWatch::Run() {
     mutex_.Unlock();
     const absl::Status status = Look();
     mutex_.Lock();
-    if (!status.ok() && status != last_) spdlog::error("storage: {}", Message(status));
-    last_ = status;
-    const absl::Duration now = options_.runtime.BootTime();
-    if (status.ok()) last_look_ = now;
-    const absl::Duration next = now + options_.every;
+    NoteLook(status);
+    const absl::Duration next = options_.runtime.BootTime() + options_.every;
     while (!stopping_ && options_.runtime.BootTime() < next) {
       options_.runtime.WaitUntil(stopped_, mutex_, next);
     }
   }
+}
+
+// Of an owner an error means that the pool moves, and that hosts wait.
+void StorageWatch::NoteLook(const absl::Status& status) {
+  if (status.ok()) {
+    failed_looks_ = 0;
+    last_look_ = options_.runtime.BootTime();
+    last_ = status;
+    return;
+  }
+  ++failed_looks_;
+  if (last_.ok() && failed_looks_ < kFailedLooks) {
+    spdlog::warn("storage: {}: looking again", Message(status));
+    return;
+  }
+  if (status != last_) spdlog::error("storage: {}", Message(status));
+  last_ = status;
 }
 
 absl::Status StorageWatch::Look() {

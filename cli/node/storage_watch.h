@@ -31,9 +31,10 @@ class StorageWatch {
     std::string node;
     absl::Duration every = absl::Milliseconds(100);
     // How long a look may take before the storage counts as failed. One that answers with an error
-    // has failed at once.
+    // has failed when kFailedLooks in a row have: an error that passes moves no pool.
     absl::Duration patience = absl::Seconds(3);
   };
+  static constexpr int kFailedLooks = 3;
   // Called by the thread.
   struct Handlers {
     // The newest lease record, read since `began`; nullopt: no epoch was ever claimed.
@@ -50,7 +51,7 @@ class StorageWatch {
   void Start();
   // Open, and no other process of this node's name is alive; null until then.
   PosixStorage* storage() const { return ready_.load(std::memory_order_acquire); }
-  // OK when the last look was good and not too long ago.
+  // OK when the last look that counts was good and not too long ago.
   absl::Status Health() const;
   // Whether the storage takes writes now; as slow as it is. REQUIRES: storage() is not null.
   absl::Status Probe() const { return node_lock_->Probe(); }
@@ -60,6 +61,7 @@ class StorageWatch {
 
  private:
   void Run();
+  void NoteLook(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Look();
   absl::Status OpenStorage();
   void Measure();
@@ -79,6 +81,7 @@ class StorageWatch {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status last_ ABSL_GUARDED_BY(mutex_) = absl::UnavailableError("not looked at yet");
   absl::Duration last_look_ ABSL_GUARDED_BY(mutex_);
+  int failed_looks_ ABSL_GUARDED_BY(mutex_) = 0;  // in a row
   std::unique_ptr<Thread> thread_;
 };
 

@@ -9,8 +9,9 @@
 namespace baton::ha {
 namespace {
 
-constexpr Alarm kAlarms[] = {Alarm::kStorage,     Alarm::kOwnerSilent, Alarm::kNoProof,
-                             Alarm::kFenceFailed, Alarm::kTimesDiffer, Alarm::kRecoveryFailed};
+constexpr Alarm kAlarms[] = {Alarm::kStorage,       Alarm::kOwnerSilent,  Alarm::kNoProof,
+                             Alarm::kFenceFailed,   Alarm::kFenceUnready, Alarm::kTimesDiffer,
+                             Alarm::kRecoveryFailed};
 
 }  // namespace
 
@@ -40,6 +41,10 @@ std::optional<std::string> Machine::Cause(Alarm alarm) const {
     case Alarm::kFenceFailed:
       if (facts_.FenceFailure() == nullptr) return std::nullopt;
       return facts_.FenceFailure()->text;
+    case Alarm::kFenceUnready:
+      if (facts_.FenceUnready() == nullptr) return std::nullopt;
+      return fmt::format("node {} could not be fenced if it had to be: {}",
+                         facts_.FenceUnready()->node, facts_.FenceUnready()->text);
     case Alarm::kTimesDiffer:
       if (facts_.OtherTimes().empty()) return std::nullopt;
       return facts_.OtherTimes();

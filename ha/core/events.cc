@@ -66,6 +66,8 @@ std::string Name(Alarm alarm) {
       return "no-proof";
     case Alarm::kFenceFailed:
       return "fence-failed";
+    case Alarm::kFenceUnready:
+      return "fence-unready";
     case Alarm::kTimesDiffer:
       return "times-differ";
     case Alarm::kRecoveryFailed:

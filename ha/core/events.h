@@ -40,6 +40,7 @@ enum class Alarm {
   kOwnerSilent,     // no heartbeat of the owner, which goes on renewing its lease
   kNoProof,         // the owner is in trouble, and this node may not or cannot take over
   kFenceFailed,     // the fence command did not confirm
+  kFenceUnready,    // it says that it could not turn off a peer that is well
   kTimesDiffer,     // a peer is set to other times than this node
   kRecoveryFailed,  // an epoch was claimed and could not be served
 };
@@ -127,6 +128,13 @@ struct FenceEnded {
   std::string text;
 };
 
+// The fence command was asked whether it could turn off a node that is well.
+struct FenceMonitored {
+  std::string node;
+  bool ok = false;
+  std::string text;
+};
+
 // What Claim asked for. `epoch`: the new one, if ok.
 struct ClaimEnded {
   bool ok = false;
@@ -170,11 +178,12 @@ struct Shutdown {};
 
 }  // namespace event
 
-using Event = std::variant<event::Tick, event::LeaseSeen, event::NoLease, event::StorageHealth,
-                           event::Heartbeat, event::Certificate, event::StopAnswered,
-                           event::StopAsked, event::FenceEnded, event::ClaimEnded,
-                           event::RecoveryEnded, event::SealEnded, event::OwnFault, event::Handover,
-                           event::HandoverOffered, event::OperatorTakeover, event::Shutdown>;
+using Event =
+    std::variant<event::Tick, event::LeaseSeen, event::NoLease, event::StorageHealth,
+                 event::Heartbeat, event::Certificate, event::StopAnswered, event::StopAsked,
+                 event::FenceEnded, event::FenceMonitored, event::ClaimEnded, event::RecoveryEnded,
+                 event::SealEnded, event::OwnFault, event::Handover, event::HandoverOffered,
+                 event::OperatorTakeover, event::Shutdown>;
 
 namespace action {
 

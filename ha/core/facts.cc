@@ -105,6 +105,18 @@ const event::OwnerTimes& Facts::times() const {
   return lease_ && lease_->record.times ? *lease_->record.times : options_.times;
 }
 
+void Facts::Take(const event::FenceMonitored& monitored) {
+  if (monitored.ok) {
+    fence_unready_.erase(monitored.node);
+  } else {
+    fence_unready_[monitored.node] = monitored;
+  }
+}
+
+const event::FenceMonitored* Facts::FenceUnready() const {
+  return fence_unready_.empty() ? nullptr : &fence_unready_.begin()->second;
+}
+
 absl::Duration Facts::Unchanged() const {
   if (!lease_) return absl::ZeroDuration();
   return std::max(absl::ZeroDuration(), lease_->last_look - lease_->first_seen);

@@ -43,6 +43,7 @@ class Facts {
   void Take(const event::HandoverOffered& offer);
   void Take(const event::OperatorTakeover& order);
   void Take(const event::FenceEnded& ended);
+  void Take(const event::FenceMonitored& monitored);
   void NoteFenceStarted();
 
   // Of storage.
@@ -82,6 +83,8 @@ class Facts {
   bool FenceRunning() const { return fence_.running; }
   bool FenceConfirmed() const { return fence_.result && fence_.result->ok; }
   const event::FenceEnded* FenceFailure() const;
+  // The first node by name that it said last it could not turn off; nullptr: there is none.
+  const event::FenceMonitored* FenceUnready() const;
   absl::Duration FenceEndedAt() const { return fence_.ended; }
 
   // Of the peers.
@@ -129,6 +132,7 @@ class Facts {
   Messages sealed_;        // likewise
   std::optional<Order> order_;
   Fence fence_;
+  std::map<std::string, event::FenceMonitored> fence_unready_;  // by node
 };
 
 }  // namespace baton::ha

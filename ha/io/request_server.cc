@@ -5,9 +5,11 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <deque>
+#include <numeric>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -25,23 +27,31 @@ struct Envelope {
   std::string body;
 };
 
-// One loop thread owns the socket; workers meet it at two queues.
+struct Lane {
+  absl::CondVar queued;
+  std::deque<Envelope> requests;
+};
+
+// One loop thread owns the socket; workers meet it at queues.
 class Server final : public RequestServer {
  public:
   Server(RequestServer::Options options, Handler handler)
-      : options_(options), handler_(std::move(handler)) {}
+      : options_(std::move(options)),
+        handler_(std::move(handler)),
+        lanes_(options_.workers.size()) {}
   ~Server() override;
   absl::Status Start(const UnixListener& listener);
 
  private:
   void Loop();
   void ReceiveRequests();
+  void Queue(Frames frames) ABSL_LOCKS_EXCLUDED(mutex_);
   void SendAnswers();
   bool HasRoom() ABSL_LOCKS_EXCLUDED(mutex_);
   bool Finished() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  void Work();
-  std::optional<Envelope> NextRequest() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Work(size_t lane);
+  std::optional<Envelope> NextRequest(size_t number) ABSL_LOCKS_EXCLUDED(mutex_);
   void Answer(const Envelope& request) ABSL_LOCKS_EXCLUDED(mutex_);
 
   void WakeLoop();
@@ -54,8 +64,7 @@ class Server final : public RequestServer {
   UniqueFd wake_;                      // an eventfd that workers use to wake the loop
 
   absl::Mutex mutex_;
-  absl::CondVar request_queued_;
-  std::deque<Envelope> requests_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Lane> lanes_ ABSL_GUARDED_BY(mutex_);  // their number never changes
   std::deque<Envelope> answers_ ABSL_GUARDED_BY(mutex_);
   int workers_left_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
@@ -72,9 +81,13 @@ absl::Status Server::Start(const UnixListener& listener) {
   BATON_RETURN_IF_ERROR(socket_->Serve(listener.path(), listener.fd()));
   {
     absl::MutexLock guard(&mutex_);
-    workers_left_ = options_.workers;
+    workers_left_ = std::accumulate(options_.workers.begin(), options_.workers.end(), 0);
   }
-  for (int i = 0; i < options_.workers; ++i) workers_.emplace_back([this] { Work(); });
+  for (size_t lane = 0; lane < options_.workers.size(); ++lane) {
+    for (int i = 0; i < options_.workers[lane]; ++i) {
+      workers_.emplace_back([this, lane] { Work(lane); });
+    }
+  }
   loop_ = std::thread([this] { Loop(); });
   return absl::OkStatus();
 }
@@ -83,7 +96,7 @@ Server::~Server() {
   {
     absl::MutexLock guard(&mutex_);
     stopping_ = true;
-    request_queued_.SignalAll();
+    for (Lane& lane : lanes_) lane.queued.SignalAll();
   }
   for (std::thread& worker : workers_) worker.join();
   if (loop_.joinable()) {
@@ -100,24 +113,35 @@ void Server::Loop() {
                                      ZmqPollItem{.handle = socket_->handle()}};
     ZmqPoll(std::span(items).first(HasRoom() ? 2 : 1), absl::InfiniteDuration());
     if (items[0].readable) ClearWake();
-    SendAnswers();
     if (items[1].readable) ReceiveRequests();
+    SendAnswers();
   }
   SendAnswers();
 }
 
+// Not all at once: answers are not to wait for one who sends on and on.
 void Server::ReceiveRequests() {
-  while (HasRoom()) {
+  for (size_t i = 0; i < options_.queued_requests && HasRoom(); ++i) {
     std::optional<Frames> frames = socket_->Receive();
     if (!frames) return;
-    if (frames->size() != 2) {
+    if (frames->size() == 2) {
+      Queue(*std::move(frames));
+    } else {
       options_.dropped.fetch_add(1, std::memory_order_relaxed);
-      continue;
     }
-    absl::MutexLock guard(&mutex_);
-    requests_.push_back({std::move((*frames)[0]), std::move((*frames)[1])});
-    request_queued_.Signal();
   }
+}
+
+void Server::Queue(Frames frames) {
+  const size_t number = options_.lane_of ? options_.lane_of(frames[1]) : 0;
+  absl::MutexLock guard(&mutex_);
+  Lane& lane = lanes_[number];
+  if (lane.requests.size() >= options_.queued_requests) {
+    answers_.push_back({std::move(frames[0]), options_.busy});
+    return;
+  }
+  lane.requests.push_back({std::move(frames[0]), std::move(frames[1])});
+  lane.queued.Signal();
 }
 
 void Server::SendAnswers() {
@@ -134,7 +158,10 @@ void Server::SendAnswers() {
 
 bool Server::HasRoom() {
   absl::MutexLock guard(&mutex_);
-  return !stopping_ && requests_.size() < options_.queued_requests;
+  if (stopping_ || !options_.busy.empty()) return !stopping_;
+  return std::all_of(lanes_.begin(), lanes_.end(), [this](const Lane& lane) {
+    return lane.requests.size() < options_.queued_requests;
+  });
 }
 
 bool Server::Finished() {
@@ -142,21 +169,22 @@ bool Server::Finished() {
   return stopping_ && workers_left_ == 0;
 }
 
-void Server::Work() {
+void Server::Work(size_t lane) {
   pthread_setname_np(pthread_self(), "control-worker");
-  while (std::optional<Envelope> request = NextRequest()) Answer(*request);
+  while (std::optional<Envelope> request = NextRequest(lane)) Answer(*request);
   absl::MutexLock guard(&mutex_);
   --workers_left_;
 }
 
-std::optional<Envelope> Server::NextRequest() {
+std::optional<Envelope> Server::NextRequest(size_t number) {
   std::optional<Envelope> request;
   {
     absl::MutexLock guard(&mutex_);
-    while (requests_.empty() && !stopping_) request_queued_.Wait(&mutex_);
+    Lane& lane = lanes_[number];
+    while (lane.requests.empty() && !stopping_) lane.queued.Wait(&mutex_);
     if (stopping_) return std::nullopt;
-    request = std::move(requests_.front());
-    requests_.pop_front();
+    request = std::move(lane.requests.front());
+    lane.requests.pop_front();
   }
   WakeLoop();  // there is room again
   return request;
@@ -187,7 +215,7 @@ void Server::ClearWake() {
 absl::StatusOr<std::unique_ptr<RequestServer>> RequestServer::Start(const UnixListener& listener,
                                                                     Options options,
                                                                     Handler handler) {
-  auto server = std::make_unique<Server>(options, std::move(handler));
+  auto server = std::make_unique<Server>(std::move(options), std::move(handler));
   BATON_RETURN_IF_ERROR(server->Start(listener));
   return std::unique_ptr<RequestServer>(std::move(server));
 }

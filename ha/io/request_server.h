@@ -12,13 +12,15 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ha/io/unix_listener.h"
 
 namespace baton::ha {
 
 // Answers requests on a few worker threads: one that takes long holds up none of the others until
-// all workers are busy, and then requests queue (bounded; beyond that, in their senders).
+// all workers of its lane are busy, and then requests queue (bounded; what is beyond that see
+// Options::busy).
 class RequestServer {
  public:
   // Called by any worker, several at once. nullopt: the request is garbled; it is dropped, and its
@@ -29,8 +31,14 @@ class RequestServer {
     // Counts the messages that were dropped: with a wrong number of frames, or refused by the
     // handler. A frame that is too long never gets so far: its connection is closed.
     std::atomic<uint64_t>& dropped;  // outlives the server
-    int workers = 8;
-    size_t queued_requests = 64;  // read, and waiting for a worker
+    // Of each lane, at least one: requests of one lane never wait for those of another.
+    std::vector<int> workers = {8};
+    // The lane of a request. Quick; by the thread that receives. Empty: there is one lane.
+    std::function<size_t(const std::string& request)> lane_of = {};
+    size_t queued_requests = 64;  // in a lane: read, and waiting for a worker
+    // The answer to a request beyond those. Empty: such a request waits in its sender, and so do
+    // those of other lanes.
+    std::string busy = {};
   };
 
   // `listener` outlives the server.

@@ -126,6 +126,7 @@ TEST_F(ConfigTest, TheDefaultsAreThoseOfTheOptions) {
   EXPECT_EQ(parsed.pair.suspect_after, defaults.pair.suspect_after);
   EXPECT_EQ(parsed.pair.io_timeout, defaults.pair.io_timeout);
   EXPECT_EQ(parsed.pair.fence.timeout, defaults.pair.fence.timeout);
+  EXPECT_EQ(parsed.pair.fence.monitor_every, defaults.pair.fence.monitor_every);
   EXPECT_EQ(parsed.pair.watchdog_time, defaults.pair.watchdog_time);
   EXPECT_TRUE(parsed.pair.alone());
 }
@@ -167,6 +168,7 @@ poll_seconds = 0.25
 command = "/usr/sbin/fence_ipmilan"
 delay_seconds = 0.5
 timeout_seconds = 20
+monitor_seconds = 5
 [fence.options]
 ip = "bmc-{node}"
 )")});
@@ -204,6 +206,7 @@ ip = "bmc-{node}"
   EXPECT_EQ(pair.fence.program, "/usr/sbin/fence_ipmilan");
   EXPECT_EQ(pair.fence.delay, absl::Milliseconds(500));
   EXPECT_EQ(pair.fence.timeout, absl::Seconds(20));
+  EXPECT_EQ(pair.fence.monitor_every, absl::Seconds(5));
   EXPECT_EQ(pair.fence.options.at("ip"), "bmc-{node}");
 }
 
@@ -297,6 +300,8 @@ TEST_F(ConfigTest, TimesThatContradictEachOtherAreRefused) {
   EXPECT_THAT(RefusalAfter("[keeper]\ngive_up_after_seconds = -1"), HasSubstr("negative"));
   EXPECT_THAT(RefusalAfter("[fence]\ndelay_seconds = -1"), HasSubstr("negative"));
   EXPECT_THAT(RefusalAfter("[fence]\ntimeout_seconds = 0"), HasSubstr("positive"));
+  EXPECT_THAT(RefusalAfter("[fence]\nmonitor_seconds = -1"), HasSubstr("positive, or 0"));
+  EXPECT_EQ(RefusalAfter("[fence]\nmonitor_seconds = 0"), "");
 }
 
 TEST_F(ConfigTest, WithoutKeysOnlyLoopbackAddressesAreTaken) {

@@ -60,6 +60,13 @@ TEST_F(FenceCommandTest, ConfiguredOptionsReplaceTheNodesName) {
   EXPECT_EQ(Read("input"), "action=off\nnodename=left\nplug=outlet-7\n");
 }
 
+TEST_F(FenceCommandTest, TheMonitorIsToldSoAndAsksTheSame) {
+  FenceCommand command = Agent("cat >input; echo would be found");
+  command.options = {{"ip", "bmc-{node}"}};
+  EXPECT_EQ(Must(RunFenceCommand(command, "left", FenceAction::kMonitor)), "would be found");
+  EXPECT_EQ(Read("input"), "action=monitor\nip=bmc-left\nnodename=left\nplug=left\n");
+}
+
 TEST_F(FenceCommandTest, StatusZeroConfirmsAndTheLastLineIsKept) {
   EXPECT_EQ(Must(RunFenceCommand(Agent("echo first; echo left is off >&2; echo"), "left")),
             "left is off");

@@ -23,7 +23,7 @@ class RequestTest : public testing::Test {
 
   void Serve(RequestServer::Handler handler, int workers = 4) {
     listener_ = Must(UnixListener::Bind(path_, 0600));
-    server_ = Must(RequestServer::Start(*listener_, {.dropped = dropped_, .workers = workers},
+    server_ = Must(RequestServer::Start(*listener_, {.dropped = dropped_, .workers = {workers}},
                                         std::move(handler)));
   }
 
@@ -105,6 +105,34 @@ TEST_F(RequestTest, WaitsInAQueueWhileAllWorkersAreBusyHoweverManyThereAre) {
   release.Notify();
   for (std::thread& client : clients) client.join();
   EXPECT_EQ(answered, kRequests);
+}
+
+TEST_F(RequestTest, OfOneLaneNeverWaitsForThoseOfAnother) {
+  absl::Notification release;
+  listener_ = Must(UnixListener::Bind(path_, 0600));
+  server_ = Must(RequestServer::Start(
+      *listener_,
+      {.dropped = dropped_,
+       .workers = {2, 1},
+       .lane_of = [](const std::string& request) { return request == "status" ? 1 : 0; },
+       .queued_requests = 3,
+       .busy = "busy"},
+      [&](const std::string& request) {
+        if (request == "waits") release.WaitForNotification();
+        return request;
+      }));
+  std::atomic<int> refused{0};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 10; ++i) {
+    clients.emplace_back([&] {
+      if (Must(client_->Call("waits", kLong)) == "busy") ++refused;
+    });
+  }
+  while (refused < 5) absl::SleepFor(absl::Milliseconds(1));
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(Must(client_->Call("status", kLong)), "status");
+  release.Notify();
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(refused, 5) << "two were carried out and three waited";
 }
 
 TEST_F(RequestTest, ToNobodyFailsAtOnceAndSaysWhere) {

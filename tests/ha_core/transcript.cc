@@ -105,6 +105,10 @@ const std::map<std::string, Maker>& Makers() {
          return event::FenceEnded{
              .node = w.at(1), .ok = w.at(2) == "confirmed", .text = From(w, 3)};
        }},
+      {"fence-monitored",
+       [](const Words& w, absl::Duration) {
+         return event::FenceMonitored{.node = w.at(1), .ok = w.at(2) == "ok", .text = From(w, 3)};
+       }},
       {"claim-ended",
        [](const Words& w, absl::Duration) {
          const bool ok = w.at(1) == "ok";

@@ -1,0 +1,74 @@
+// What counts as storage that has failed.
+#include "cli/node/storage_watch.h"
+
+#include <absl/time/clock.h>
+
+#include <filesystem>
+
+#include "engine/base/system_runtime.h"
+#include "engine/meta/pool_file.h"
+#include "tests/base/temporary_directory.h"
+#include "tests/base/testing.h"
+
+namespace baton {
+namespace {
+
+class StorageWatchTest : public testing::Test {
+ protected:
+  StorageWatchTest() {
+    const auto storage = Must(PosixStorage::Open(directory_.path()));
+    EXPECT_OK(InitPool(*storage, DURABILITY_NODE, runtime_, "pool"));
+    watch_ = std::make_unique<StorageWatch>(
+        StorageWatch::Options{.runtime = runtime_,
+                              .pool = directory_.path(),
+                              .pool_id = "pool",
+                              .node = "a",
+                              .every = absl::Milliseconds(100)},
+        StorageWatch::Handlers{
+            .on_lease = [this](const std::optional<LeaseRecord>&, absl::Duration) { ++looks_; },
+            .on_certificate = [](const DeathCertificate&) {}});
+    watch_->Start();
+    AwaitLook();
+  }
+
+  // Since now.
+  void AwaitLook() {
+    const int before = looks_;
+    while (looks_ == before) absl::SleepFor(absl::Milliseconds(1));
+  }
+  // A directory that is not there is an error of each look.
+  void Break() { std::filesystem::rename(Path("lease"), Path("away")); }
+  void Mend() { std::filesystem::rename(Path("away"), Path("lease")); }
+  std::string Path(const std::string& name) const { return directory_.path() + "/" + name; }
+
+  TemporaryDirectory directory_;
+  SystemRuntime runtime_;
+  std::atomic<int> looks_ = 0;
+  std::unique_ptr<StorageWatch> watch_;
+};
+
+TEST_F(StorageWatchTest, OneLookThatFailsIsNoFailureOfTheStorage) {
+  AwaitLook();
+  Break();
+  for (int i = 0; i < 130; ++i) {
+    EXPECT_OK(watch_->Health());
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  Mend();
+  AwaitLook();
+  EXPECT_OK(watch_->Health());
+}
+
+TEST_F(StorageWatchTest, LooksThatGoOnFailingAre) {
+  Break();
+  const absl::Time limit = absl::Now() + absl::Seconds(5);
+  while (watch_->Health().ok() && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_FALSE(watch_->Health().ok());
+  Mend();
+  AwaitLook();
+  while (!watch_->Health().ok() && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_OK(watch_->Health());
+}
+
+}  // namespace
+}  // namespace baton
