@@ -11,6 +11,7 @@
 #include "cli/daemon_options.h"
 #include "cli/keeper/link.h"
 #include "cli/keeper_process.h"
+#include "cli/memory.h"
 
 namespace baton {
 namespace {
@@ -41,6 +42,7 @@ int RunDaemon(int argc, char** argv) {
   const bool is_controller = keeper::Link::IsControllerProcess();
   PrepareLog(is_controller ? "batond" : "keeper", options.log_level);
   PrepareProcess();
+  RaiseDescriptorLimit();
   if (is_controller) return RunController(options);
   return RunKeeper(options, {argv, argv + argc});
 }

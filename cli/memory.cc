@@ -7,8 +7,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include "engine/base/limits.h"
 
 namespace baton {
 namespace {
@@ -35,6 +38,19 @@ void LockMemory(Lock what) {
   } else if (::mlockall(flags) != 0) {
     spdlog::info("memory is not locked: {}", std::strerror(errno));
   }
+}
+
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limits::kDescriptors) return;
+  const rlimit enough{limits::kDescriptors, std::max<rlim_t>(limits::kDescriptors, limit.rlim_max)};
+  if (::setrlimit(RLIMIT_NOFILE, &enough) == 0) return;
+  limit.rlim_cur = std::min<rlim_t>(limits::kDescriptors, limit.rlim_max);
+  if (::setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == limits::kDescriptors) return;
+  spdlog::warn(
+      "at most {} files can be open, so not all {} volumes of a full pool: raise "
+      "LimitNOFILE, or ulimit -n, to {}",
+      limit.rlim_cur, limits::kMaxVolumes, limits::kDescriptors);
 }
 
 }  // namespace baton

@@ -1,4 +1,4 @@
-// Keeping a process in memory.
+// What a process takes of its machine from the start.
 #pragma once
 
 namespace baton {
@@ -10,5 +10,9 @@ enum class Lock {
 
 // Where the process may not, or not enough, the log says so and it goes on without.
 void LockMemory(Lock what);
+
+// Raises the limit on open files so that all volumes of a pool can be open (limits::kDescriptors).
+// Where the process may not, the log says how many can be.
+void RaiseDescriptorLimit();
 
 }  // namespace baton

@@ -87,6 +87,7 @@ void DescribePair(const PairStatus& pair, control::ControllerStatus& status) {
   self.set_epoch(pair.epoch);
   if (!pair.storage.ok()) self.set_problem(Message(pair.storage));
   if (!pair.storage.ok()) status.add_problems("storage: " + Message(pair.storage));
+  if (!pair.shortage.ok()) status.add_problems("descriptors: " + Message(pair.shortage));
   if (!pair.serves) status.add_problems("no controller owns the pool at the moment: I/O waits");
   for (const std::string& alarm : pair.alarms) status.add_problems("alarm: " + alarm);
   for (const PeerStatus& peer : pair.peers) DescribePeer(peer, status);

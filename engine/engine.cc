@@ -171,7 +171,7 @@ absl::Status EngineImpl::LoadVolumes() {
 absl::StatusOr<std::shared_ptr<Volume>> EngineImpl::OpenFile(const VolumeRecord& record) {
   const std::string path = FilePath(record.name());
   absl::StatusOr<std::unique_ptr<File>> file =
-      storage_.Open(path, {.direct = durability_ != DURABILITY_NONE});
+      storage_.Open(path, {.direct = durability_ != DURABILITY_NONE, .leave_reserve = true});
   if (absl::IsNotFound(file.status())) {
     return Error(StatusCode::kDataLoss, "{} is missing, but volume {} is recorded: bring it back",
                  path, record.name());
@@ -261,7 +261,8 @@ absl::Status EngineImpl::CheckNewVolume(const VolumeOptions& options) const {
 // A file without a record is what is left of a creation or deletion that a crash broke off.
 absl::Status EngineImpl::MakeFile(const VolumeOptions& options) {
   const std::string path = FilePath(options.name);
-  BATON_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, storage_.Open(path, {.create = true}));
+  BATON_ASSIGN_OR_RETURN(const std::unique_ptr<File> file,
+                         storage_.Open(path, {.create = true, .leave_reserve = true}));
   absl::Status status = file->Truncate(0);
   if (status.ok()) status = file->Truncate(options.size_bytes);
   if (status.ok() && options.thick) status = file->Allocate(0, options.size_bytes);

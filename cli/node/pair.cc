@@ -149,6 +149,7 @@ PairStatus Pair::Describe() const {
   for (PeerStatus& peer : status.peers) peer.connected = network_->connected(peer.name);
   status.takeover = ha::Name(options_.coordinator.takeover);
   status.storage = watch_->Health();
+  status.shortage = watch_->Shortage();
   status.total_bytes = watch_->total_bytes();
   status.free_bytes = watch_->free_bytes();
   status.counters = network_->counters();

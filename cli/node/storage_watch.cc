@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "engine/base/errno_status.h"
 #include "engine/base/status.h"
 #include "engine/meta/death_certificate.h"
 #include "engine/meta/lease_file.h"
@@ -43,6 +44,11 @@ absl::Status StorageWatch::Health() const {
                absl::ToInt64Milliseconds(silent));
 }
 
+absl::Status StorageWatch::Shortage() const {
+  absl::MutexLock lock(&mutex_);
+  return shortage_;
+}
+
 void StorageWatch::Run() {
   absl::MutexLock lock(&mutex_);
   while (!stopping_) {
@@ -59,6 +65,13 @@ void StorageWatch::Run() {
 
 // Of an owner an error means that the pool moves, and that hosts wait.
 void StorageWatch::NoteLook(const absl::Status& status) {
+  const bool is_short = IsOutOfDescriptors(status);
+  if (is_short && shortage_.ok()) spdlog::error("descriptors: {}", Message(status));
+  shortage_ = is_short ? status : absl::OkStatus();
+  if (is_short) {
+    last_look_ = options_.runtime.BootTime();
+    return;
+  }
   if (status.ok()) {
     failed_looks_ = 0;
     last_look_ = options_.runtime.BootTime();

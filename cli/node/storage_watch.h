@@ -53,6 +53,9 @@ class StorageWatch {
   PosixStorage* storage() const { return ready_.load(std::memory_order_acquire); }
   // OK when the last look that counts was good and not too long ago.
   absl::Status Health() const;
+  // Not OK while this process has no descriptor left to look with: nothing of the storage is known
+  // then, and Health() stays as it was.
+  absl::Status Shortage() const;
   // Whether the storage takes writes now; as slow as it is. REQUIRES: storage() is not null.
   absl::Status Probe() const { return node_lock_->Probe(); }
   // As of a look that is not long ago; never waits for storage.
@@ -80,6 +83,7 @@ class StorageWatch {
   absl::CondVar stopped_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status last_ ABSL_GUARDED_BY(mutex_) = absl::UnavailableError("not looked at yet");
+  absl::Status shortage_ ABSL_GUARDED_BY(mutex_);
   absl::Duration last_look_ ABSL_GUARDED_BY(mutex_);
   int failed_looks_ ABSL_GUARDED_BY(mutex_) = 0;  // in a row
   std::unique_ptr<Thread> thread_;

@@ -54,10 +54,19 @@ absl::StatusCode CodeOf(int error) {
   }
 }
 
+constexpr char kOutOfDescriptors[] = "baton/out-of-descriptors";
+
 }  // namespace
 
 absl::Status ErrnoStatus(int error, const std::string& operation, const std::string& path) {
-  return Error(CodeOf(error), "{} {}: {}", operation, path, std::generic_category().message(error));
+  absl::Status status =
+      Error(CodeOf(error), "{} {}: {}", operation, path, std::generic_category().message(error));
+  if (error == EMFILE || error == ENFILE) status.SetPayload(kOutOfDescriptors, absl::Cord());
+  return status;
+}
+
+bool IsOutOfDescriptors(const absl::Status& status) {
+  return status.GetPayload(kOutOfDescriptors).has_value();
 }
 
 }  // namespace baton

@@ -12,4 +12,8 @@ namespace baton {
 // InvalidArgument, the rest: Internal.
 absl::Status ErrnoStatus(int error, const std::string& operation, const std::string& path);
 
+// ResourceExhausted because this process or machine has no descriptor left: it says nothing of
+// what was to be opened.
+bool IsOutOfDescriptors(const absl::Status& status);
+
 }  // namespace baton

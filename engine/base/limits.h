@@ -17,6 +17,10 @@ constexpr uint64_t kBlockBytes = 4 * kKiB;
 constexpr uint64_t kMaxVolumes = 4096;
 constexpr uint64_t kMaxVolumeBytes = 64 * kTiB;
 constexpr size_t kMaxNameBytes = 63;
+// Each volume has its file open. Volumes leave so many descriptors of the process to everything
+// else: metadata, the lease, connections.
+constexpr uint64_t kDescriptorReserve = 1024;
+constexpr uint64_t kDescriptors = kMaxVolumes + kDescriptorReserve;
 constexpr uint64_t kMaxActiveRelations = 256;
 
 constexpr uint64_t kMinExtentBytes = 4 * kKiB;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -15,6 +16,7 @@
 #include <cstdlib>
 
 #include "engine/base/errno_status.h"
+#include "engine/base/limits.h"
 #include "engine/base/status.h"
 #include "engine/base/storage_path.h"
 
@@ -43,6 +45,21 @@ int OpenFlags(const OpenOptions& options) {
   if (options.create && options.exclusive) flags |= O_EXCL;
   if (options.direct) flags |= O_DIRECT;
   return flags;
+}
+
+// The lowest number that is free is that of the next descriptor.
+absl::Status CheckReserve(int any, const std::string& path) {
+  const UniqueFd next(::fcntl(any, F_DUPFD_CLOEXEC, 0));
+  rlimit limit = {};
+  if (!next.valid() || ::getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return ErrnoStatus(errno, "open", path);
+  }
+  const rlim_t reserve = std::min<rlim_t>(limits::kDescriptorReserve, limit.rlim_cur / 2);
+  if (static_cast<rlim_t>(next.get()) < limit.rlim_cur - reserve) return absl::OkStatus();
+  return Annotate(ErrnoStatus(EMFILE, "open", path),
+                  fmt::format("this process may have {} files open, and the last {} are for "
+                              "metadata and connections (raise LimitNOFILE, or ulimit -n, to {})",
+                              limit.rlim_cur, reserve, limits::kDescriptors));
 }
 
 // Not in <linux/magic.h>.
@@ -118,6 +135,7 @@ absl::StatusOr<PosixStorage::Place> PosixStorage::Locate(const std::string& path
 
 absl::StatusOr<std::unique_ptr<File>> PosixStorage::Open(const std::string& path,
                                                          OpenOptions options) {
+  if (options.leave_reserve) BATON_RETURN_IF_ERROR(CheckReserve(root_.get(), FullName(path)));
   BATON_ASSIGN_OR_RETURN(UniqueFd fd, OpenBeneath(path, OpenFlags(options), "open"));
   const int flags = ::fcntl(fd.get(), F_GETFL);
   if (flags < 0) return ErrnoStatus(errno, "fcntl", FullName(path));

@@ -23,7 +23,11 @@ inline std::string Message(const absl::Status& status) { return std::string(stat
 // `status` with "context: " in front of its message; OK stays OK.
 inline absl::Status Annotate(const absl::Status& status, const std::string& context) {
   if (status.ok()) return status;
-  return Error(status.code(), "{}: {}", context, Message(status));
+  absl::Status annotated = Error(status.code(), "{}: {}", context, Message(status));
+  status.ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
+    annotated.SetPayload(type, payload);
+  });
+  return annotated;
 }
 
 }  // namespace baton

@@ -71,6 +71,9 @@ struct OpenOptions {
   bool exclusive = false;  // with create: AlreadyExists when it is there
   bool direct = false;     // O_DIRECT where the file system has it, else ordinary
   bool read_only = false;
+  // The last descriptors of the process are not for it (limits::kDescriptorReserve, or half of a
+  // small limit): it is refused then with IsOutOfDescriptors, and nothing is made.
+  bool leave_reserve = false;
 };
 
 // A directory tree. Paths are relative to its root, with '/' between components, and never leave

@@ -51,7 +51,7 @@ void Heartbeats::Loop() {
   while (!stopping_) {
     WaitForWork();
     FollowNew();
-    SeeFailedHandshakes();
+    SeeConnections();
     for (auto& [peer, subscription] : subscriptions_) {
       if (subscription.socket != nullptr) ReceiveAll(peer, subscription);
       if (runtime_.BootTime() >= subscription.renew_at) Subscribe(peer, subscription);
@@ -85,8 +85,11 @@ void Heartbeats::FollowNew() {
   }
 }
 
-void Heartbeats::SeeFailedHandshakes() {
-  while (const std::optional<ZmqSocket::Event> event = publisher_->NextEvent()) {
+void Heartbeats::SeeConnections() {
+  int fd = -1;
+  while (const std::optional<ZmqSocket::Event> event = publisher_->NextEvent(&fd)) {
+    if (*event == ZmqSocket::Event::kCome) strangers_.Come(fd);
+    if (*event == ZmqSocket::Event::kLost) strangers_.Go(fd);
     if (*event != ZmqSocket::Event::kHandshakeFailed) continue;
     refusals_.Count(PeerRefusals::Kind::kHandshake,
                     "a connection to " + endpoint_ + " without a proper handshake");

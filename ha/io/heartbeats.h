@@ -17,6 +17,7 @@
 #include "ha/io/heartbeat_filter.h"
 #include "ha/io/peer_refusals.h"
 #include "ha/io/peer_socket.h"
+#include "ha/io/strangers.h"
 #include "ha/io/wake_fd.h"
 
 namespace baton::ha {
@@ -57,13 +58,14 @@ class Heartbeats {
         context_(context),
         identity_(identity),
         refusals_(refusals),
-        handler_(std::move(handler)) {}
+        handler_(std::move(handler)),
+        strangers_(runtime) {}
 
   // The thread's.
   void Loop();
   void WaitForWork();
   void FollowNew() ABSL_LOCKS_EXCLUDED(mutex_);
-  void SeeFailedHandshakes();
+  void SeeConnections();
   void Subscribe(const std::string& peer, Subscription& subscription);
   void ReceiveAll(const std::string& peer, Subscription& subscription);
   void Accept(const std::string& peer, Subscription& subscription, Bytes body);
@@ -85,6 +87,7 @@ class Heartbeats {
   absl::Mutex mutex_;
   std::map<std::string, std::string> new_endpoints_ ABSL_GUARDED_BY(mutex_);
 
+  Strangers strangers_;  // the thread's
   std::map<std::string, Subscription> subscriptions_;
   std::unique_ptr<Thread> thread_;
 };

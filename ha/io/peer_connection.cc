@@ -141,6 +141,8 @@ std::optional<std::string> PeerConnection::SeeEvents() {
       case ZmqSocket::Event::kMade:
         hello_due_ = true;
         break;
+      case ZmqSocket::Event::kCome:
+        break;  // to those who listen
       case ZmqSocket::Event::kNotMade:
         break;  // ZeroMQ tries again
       case ZmqSocket::Event::kLost:

@@ -13,6 +13,7 @@
 #include "ha/io/hello.h"
 #include "ha/io/peer_sessions.h"
 #include "ha/io/settings.h"
+#include "ha/io/strangers.h"
 #include "ha/io/wake_fd.h"
 
 namespace baton::ha {
@@ -36,7 +37,8 @@ class ServerOfPeers final : public PeerServer {
         identity_(identity),
         refusals_(refusals),
         service_(service),
-        options_(std::move(options)) {}
+        options_(std::move(options)),
+        strangers_(runtime) {}
   ~ServerOfPeers() override;
 
   absl::Status Listen(PeerContext& context);
@@ -67,6 +69,7 @@ class ServerOfPeers final : public PeerServer {
   const Options options_;
   std::string endpoint_;
   std::unique_ptr<ZmqSocket> socket_;
+  Strangers strangers_;
   WakeFd wake_;
 
   absl::Mutex mutex_;
@@ -123,7 +126,10 @@ void ServerOfPeers::Loop() {
 }
 
 void ServerOfPeers::SeeEvents() {
-  while (const std::optional<ZmqSocket::Event> event = socket_->NextEvent()) {
+  int fd = -1;
+  while (const std::optional<ZmqSocket::Event> event = socket_->NextEvent(&fd)) {
+    if (*event == ZmqSocket::Event::kCome) strangers_.Come(fd);
+    if (*event == ZmqSocket::Event::kLost) strangers_.Go(fd);
     if (*event != ZmqSocket::Event::kHandshakeFailed) continue;
     refusals_.Count(PeerRefusals::Kind::kHandshake,
                     "a connection to " + endpoint_ + " without a proper handshake");
@@ -175,6 +181,7 @@ void ServerOfPeers::HandleHello(Message message) {
     socket_->Send(refusal);
     return;
   }
+  strangers_.Go(message[1].connection());
   absl::MutexLock lock(&mutex_);
   sessions_.Begin(proven, message[0].text(), MakeWelcome());
 }

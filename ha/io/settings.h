@@ -21,6 +21,10 @@ constexpr absl::Duration kReconnectMin = absl::Milliseconds(50);
 constexpr absl::Duration kReconnectMax = absl::Milliseconds(200);
 constexpr absl::Duration kHandshakeTimeout = absl::Seconds(2);
 
+// Connections to one port that may be there without having proven who they are; each is ended
+// after kHandshakeTimeout.
+constexpr size_t kMaxStrangers = 64;
+
 // A peer that does not answer for so long is taken for gone and its connection is closed: a cut
 // cable, a stopped process. Probed every kProbeInterval.
 constexpr absl::Duration kProbeInterval = absl::Milliseconds(300);
@@ -51,5 +55,8 @@ constexpr size_t kMaxHeartbeatBytes = 64 * limits::kKiB;
 static_assert(kReconnectMin < kReconnectMax);
 static_assert(kProbeInterval < kSilenceTimeout);
 static_assert(limits::kMaxRequestBytes < limits::kMaxMessageBytes);
+static_assert(kMaxStrangers >= 3 * kMaxPeers, "all peers may come at one time");
+// Three ports; each peer has some ten descriptors more.
+static_assert(3 * kMaxStrangers + 10 * kMaxPeers < limits::kDescriptorReserve / 2);
 
 }  // namespace baton::ha

@@ -165,7 +165,7 @@ bool ZmqSocket::Send(std::span<ZmqMessage> frames) {
 
 absl::Status ZmqSocket::WatchConnections() {
   const std::string address = context_.UniqueAddress();
-  constexpr int kEvents = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED |
+  constexpr int kEvents = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED |
                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
                           ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
                           ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
@@ -179,11 +179,16 @@ absl::Status ZmqSocket::WatchConnections() {
   return absl::OkStatus();
 }
 
-std::optional<ZmqSocket::Event> ZmqSocket::NextEvent() {
+std::optional<ZmqSocket::Event> ZmqSocket::NextEvent(int* fd) {
   const std::optional<Frames> event = ReceiveFrom(events_);
   if (!event) return std::nullopt;
   uint16_t kind = 0;
-  std::memcpy(&kind, event->front().data(), std::min(sizeof(kind), event->front().size()));
+  int32_t value = -1;
+  if (event->front().size() != sizeof(kind) + sizeof(value)) return Event::kHandshakeFailed;
+  std::memcpy(&kind, event->front().data(), sizeof(kind));
+  std::memcpy(&value, event->front().data() + sizeof(kind), sizeof(value));
+  if (fd != nullptr) *fd = value;
+  if (kind == ZMQ_EVENT_ACCEPTED) return Event::kCome;
   if (kind == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) return Event::kMade;
   if (kind == ZMQ_EVENT_CONNECT_RETRIED) return Event::kNotMade;
   if (kind == ZMQ_EVENT_DISCONNECTED) return Event::kLost;
@@ -194,7 +199,7 @@ std::optional<ZmqSocket::Event> ZmqSocket::NextEvent() {
 ZmqSocket::Trouble ZmqSocket::ConnectionTrouble() {
   Trouble worst = Trouble::kNone;
   while (const std::optional<Event> event = NextEvent()) {
-    if (*event == Event::kMade) continue;
+    if (*event == Event::kMade || *event == Event::kCome) continue;
     worst = std::max(worst, *event == Event::kNotMade ? Trouble::kNotMade : Trouble::kLost);
   }
   return worst;
@@ -303,6 +308,8 @@ std::string ZmqMessage::sender() const {
   const char* name = zmq_msg_gets(Raw(handle_), "User-Id");
   return name == nullptr ? std::string() : std::string(name);
 }
+
+int ZmqMessage::connection() const { return zmq_msg_get(Raw(handle_), ZMQ_SRCFD); }
 
 absl::StatusOr<ZmqKeys> ZmqMakeKeys() {
   std::array<char, kKeyBuffer> public_key{};

@@ -56,6 +56,8 @@ class ZmqMessage {
   std::string text() const;
   // The name that the authenticator gave to the sender; empty: none.
   std::string sender() const;
+  // The descriptor of the connection that it came by; -1: none.
+  int connection() const;
 
  private:
   friend class ZmqSocket;
@@ -130,8 +132,10 @@ class ZmqSocket {
   bool Send(std::span<ZmqMessage> frames);
 
   // From now on NextEvent() tells what became of connections; poll with connection_events().
-  enum class Event { kMade, kNotMade, kLost, kKeyRefused, kHandshakeFailed };
-  std::optional<Event> NextEvent();
+  // kCome: somebody connected, and has proven nothing yet.
+  enum class Event { kCome, kMade, kNotMade, kLost, kKeyRefused, kHandshakeFailed };
+  // `fd`: of kCome and kLost the descriptor of the connection; it may be closed by now.
+  std::optional<Event> NextEvent(int* fd = nullptr);
   // The worst of the events since the last call.
   enum class Trouble { kNone, kNotMade, kLost };
   absl::Status WatchConnections();

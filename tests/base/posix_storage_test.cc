@@ -12,6 +12,9 @@
 #include <fstream>
 #include <thread>
 
+#include "engine/base/errno_status.h"
+#include "engine/base/limits.h"
+#include "engine/base/status.h"
 #include "tests/base/storage_contract.h"
 #include "tests/base/temporary_directory.h"
 
@@ -210,6 +213,48 @@ TEST(PosixStorageFullTest, ASideWriteCutShortIsContinuedUntilTheRealError) {
     ASSERT_OK(file->Read(0, start));
     EXPECT_TRUE(std::equal(start.begin(), start.end(), data.begin()));
   });
+}
+
+// The limit on descriptors of this process while it lives.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(rlim_t limit) {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit low{limit, before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &low);
+  }
+  ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_ = {};
+};
+
+TEST(PosixStorageDescriptorsTest, TheLastOnesAreNotForVolumes) {
+  const TemporaryDirectory directory(testing::TempDir());
+  const auto storage = Must(PosixStorage::Open(directory.path()));
+  const DescriptorLimit limit(128);
+  std::vector<std::unique_ptr<File>> open;
+  absl::Status refused;
+  for (int i = 0; i < 128 && refused.ok(); ++i) {
+    auto file = storage->Open(fmt::format("v{}", i), {.create = true, .leave_reserve = true});
+    refused = file.status();
+    if (file.ok()) open.push_back(*std::move(file));
+  }
+  EXPECT_CODE(refused, kResourceExhausted);
+  EXPECT_TRUE(IsOutOfDescriptors(Annotate(refused, "somewhere")));
+  EXPECT_LE(open.size(), 64u);
+  EXPECT_GE(open.size(), 32u);
+  EXPECT_FALSE(Must(storage->Exists(fmt::format("v{}", open.size())))) << "nothing was made";
+  for (int i = 0; i < 60; ++i) {
+    open.push_back(Must(storage->Open(fmt::format("m{}", i), {.create = true})));
+  }
+}
+
+TEST(PosixStorageDescriptorsTest, AFullStorageIsNoLackOfDescriptors) {
+  EXPECT_TRUE(IsOutOfDescriptors(ErrnoStatus(EMFILE, "open", "f")));
+  EXPECT_TRUE(IsOutOfDescriptors(ErrnoStatus(ENFILE, "open", "f")));
+  EXPECT_FALSE(IsOutOfDescriptors(ErrnoStatus(ENOSPC, "write", "f")));
+  EXPECT_FALSE(IsOutOfDescriptors(absl::OkStatus()));
 }
 
 TEST(PosixStorageRamfsTest, WithoutHolesPunchingWritesZeros) {

@@ -1,10 +1,18 @@
 // Whoever does not belong here: nothing changes, nothing stops, it is counted.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <cerrno>
 #include <memory>
 #include <random>
+#include <thread>
+#include <vector>
 
 #include "ha/io/peer_address.h"
 #include "ha/io/settings.h"
@@ -60,6 +68,74 @@ class StrangersTest : public testing::Test {
   int expected_calls = 0;
   Pair pair;
 };
+
+// Somebody who fills a port with connections and says nothing.
+class Crowd {
+ public:
+  // Comes from `host`, an address of loopback.
+  void Connect(const std::string& host, uint16_t port) {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const sockaddr_in from = AddressAt(host, 0);
+    const sockaddr_in to = AddressAt("127.0.0.1", port);
+    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&from), sizeof(from)) != 0) return;
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)) != 0) return;
+    connections_.push_back(std::move(fd));
+  }
+  // Those that the other end has not ended.
+  size_t CountOpen() const {
+    return std::count_if(connections_.begin(), connections_.end(), [](const UniqueFd& fd) {
+      std::array<char, 256> greeting;
+      ssize_t got = 1;
+      while (got > 0) got = ::recv(fd.get(), greeting.data(), greeting.size(), MSG_DONTWAIT);
+      return got < 0 && errno == EAGAIN;
+    });
+  }
+  size_t size() const { return connections_.size(); }
+
+ private:
+  static sockaddr_in AddressAt(const std::string& host, uint16_t port) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    ::inet_pton(AF_INET, host.c_str(), &address.sin_addr);
+    return address;
+  }
+  std::vector<UniqueFd> connections_;
+};
+
+void AllowDescriptors(rlim_t count) {
+  const rlimit limit{count, count};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+TEST_F(StrangersTest, WhoConnectAndSayNothingTakeFewDescriptorsAndNotForLong) {
+  AllowDescriptors(limits::kDescriptors);
+  const uint16_t port = Must(PeerAddress::Parse(pair.b.network->endpoint())).port;
+  Crowd crowd;
+  for (int i = 0; i < 400; ++i) crowd.Connect("127.0.0.2", port);
+  ASSERT_EQ(crowd.size(), 400u);
+  EXPECT_TRUE(Eventually([&] { return crowd.CountOpen() <= kMaxStrangers; }, absl::Seconds(1)));
+  EXPECT_TRUE(Eventually([&] { return crowd.CountOpen() == 0; }, 3 * kHandshakeTimeout));
+}
+
+TEST_F(StrangersTest, WhoConnectAllTheTimeFromOneMachineKeepOutNobodyElse) {
+  AllowDescriptors(limits::kDescriptors);
+  const uint16_t port = Must(PeerAddress::Parse(pair.b.network->endpoint())).port;
+  std::atomic<bool> stop = false;
+  std::thread flood([&] {
+    while (!stop) {
+      Crowd crowd;
+      for (int i = 0; i < 200 && !stop; ++i) crowd.Connect("127.0.0.2", port);
+    }
+  });
+  pair.StopB();
+  pair.StartB();
+  EXPECT_TRUE(pair.AwaitConnection() && pair.AwaitForwarding());
+  EXPECT_OK(pair.network().Call("b", "hello", kPatience));
+  ++expected_calls;
+  stop = true;
+  flood.join();
+}
 
 TEST_F(StrangersTest, WithoutAKey) {
   ExpectRefused(Stranger("a", {.insecure = true, .keys = {}, .allowed = {}}),

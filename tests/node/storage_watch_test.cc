@@ -2,16 +2,34 @@
 #include "cli/node/storage_watch.h"
 
 #include <absl/time/clock.h>
+#include <fcntl.h>
+#include <sys/resource.h>
 
 #include <filesystem>
 
 #include "engine/base/system_runtime.h"
+#include "engine/base/unique_fd.h"
 #include "engine/meta/pool_file.h"
 #include "tests/base/temporary_directory.h"
 #include "tests/base/testing.h"
 
 namespace baton {
 namespace {
+
+// No descriptor is left while it lives.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const UniqueFd next(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const rlimit used{static_cast<rlim_t>(next.get()), before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &used);
+  }
+  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_ = {};
+};
 
 class StorageWatchTest : public testing::Test {
  protected:
@@ -67,6 +85,23 @@ TEST_F(StorageWatchTest, LooksThatGoOnFailingAre) {
   Mend();
   AwaitLook();
   while (!watch_->Health().ok() && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_OK(watch_->Health());
+}
+
+TEST_F(StorageWatchTest, LooksThatLackADescriptorAreNone) {
+  const absl::Time limit = absl::Now() + absl::Seconds(10);
+  {
+    const NoDescriptors none;
+    while (watch_->Shortage().ok() && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(1));
+    EXPECT_FALSE(watch_->Shortage().ok());
+    for (int i = 0; i < 500; ++i) {
+      EXPECT_OK(watch_->Health());
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+  }
+  AwaitLook();
+  while (!watch_->Shortage().ok() && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_OK(watch_->Shortage());
   EXPECT_OK(watch_->Health());
 }
 
