@@ -101,11 +101,13 @@ absl::Status Controller::ServeAlone() {
 }
 
 absl::Status Controller::ClaimEpoch() {
-  BATON_ASSIGN_OR_RETURN(const OwnerGone gone, AwaitOwnerGone({.storage = *storage_,
-                                                               .runtime = runtime_,
-                                                               .identity = identity_,
-                                                               .holds_node_lock = true,
-                                                               .times = options_.lease}));
+  BATON_ASSIGN_OR_RETURN(const OwnerGone gone,
+                         AwaitOwnerGone({.storage = *storage_,
+                                         .runtime = runtime_,
+                                         .identity = identity_,
+                                         .holds_node_lock = true,
+                                         .times = options_.lease,
+                                         .give_up = [this] { return end_.IsAsked(); }}));
   BATON_ASSIGN_OR_RETURN(
       tenure_,
       Tenure::Claim({.storage = *storage_,

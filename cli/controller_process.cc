@@ -83,6 +83,10 @@ int ServeUntilEnd(Controller& controller, const DaemonOptions& options, keeper::
 
 int StartAndServe(const DaemonOptions& options, keeper::Link& link, EndWatch& end) {
   const auto controller = Controller::Start(options, link, end);
+  if (absl::IsCancelled(controller.status()) && end.IsAsked()) {
+    link.SayGoodbye(Goodbye(kDone, ""));
+    return kDone;
+  }
   if (!controller.ok()) return RefuseToServe(&link, controller.status());
   (*controller)->RecordTakeover();
   return ServeUntilEnd(**controller, options, link, end);

@@ -76,6 +76,11 @@ bool EndWatch::SignalIsOrder() {
   return true;
 }
 
+bool EndWatch::IsAsked() const {
+  absl::MutexLock guard(&mutex_);
+  return news_.contains(News::kStop) || news_.contains(News::kDrain);
+}
+
 absl::Status EndWatch::fault() const {
   absl::MutexLock guard(&mutex_);
   return fault_;

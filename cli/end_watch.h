@@ -40,6 +40,9 @@ class EndWatch {
   News Await();
   // OK while there is none.
   absl::Status fault() const;
+  // An orderly end was asked for, and Await() has not told yet: whoever waits for something else
+  // gives that up.
+  bool IsAsked() const;
 
  private:
   EndWatch(UniqueFd signals, UniqueFd wake)

@@ -114,6 +114,7 @@ Pair::~Pair() {
 }
 
 absl::Status Pair::Stop() {
+  if (thread_ == nullptr) return absl::OkStatus();  // it never started
   Post(ha::event::Shutdown{});
   absl::MutexLock lock(&mutex_);
   const absl::Duration deadline = runtime_.BootTime() + kStopLimit;

@@ -60,6 +60,7 @@ absl::StatusOr<OwnerGone> AwaitUnchanged(const StartOptions& options, LeaseWatch
   spdlog::info("waiting {} for the lease of node {} (epoch {}) to run out",
                absl::FormatDuration(TakeoverWait(owner)), first.node, first.epoch);
   while (watch.unchanged() < TakeoverWait(owner)) {
+    if (options.give_up()) return absl::CancelledError("the start was called off");
     SleepUntil(options.runtime, options.runtime.BootTime() + options.times.poll);
     BATON_RETURN_IF_ERROR(watch.Look());
     if (watch.record() == first) continue;

@@ -43,10 +43,12 @@ struct StartOptions {
   // The caller holds the NodeLock of its name, so that an earlier process of it is dead.
   bool holds_node_lock = false;
   LeaseTimes times;
+  // True: nobody wants to wait any more. Asked at each look.
+  std::function<bool()> give_up = [] { return false; };
 };
 
 // At a start: looks at the lease and waits for the proof, up to the time that the owner's record
-// asks for (JudgeBy, TakeoverWait) and a little.
+// asks for (JudgeBy, TakeoverWait) and a little. Cancelled: `give_up` said so.
 // FailedPrecondition: the owner is alive (the message names it). DataLoss: the newest record is
 // garbled, or is missing although there is metadata.
 absl::StatusOr<OwnerGone> AwaitOwnerGone(const StartOptions& options);

@@ -246,6 +246,11 @@ absl::StatusOr<std::string> ZmqSocket::Bind(const std::string& address) {
   const int ipv6 = address.find('[') == std::string::npos ? 0 : 1;
   BATON_RETURN_IF_ERROR(SetOption(handle_, ZMQ_IPV6, ipv6));
   if (zmq_bind(handle_, address.c_str()) != 0) {
+    if (zmq_errno() == EADDRINUSE) {
+      return Error(absl::StatusCode::kFailedPrecondition,
+                   "cannot listen at {}: another process does; stop it, or choose another port",
+                   address);
+    }
     return Error(absl::StatusCode::kFailedPrecondition, "cannot listen at {}: {}", address,
                  zmq_strerror(zmq_errno()));
   }

@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 """What the command line refuses: one clear line, exit code 1 or 2, and nothing is changed."""
 
+import socket
+import time
+
 import lab
 from lab import MIB, REFUSED, USAGE, SystemTest
 
@@ -182,6 +185,33 @@ class Pools(SystemTest):
         result = lab.run(lab.BUILD / "baton", "pool", "init", self.lab.directory / "no" / "pool",
                          check=False)
         self.assertEqual(result.returncode, REFUSED, result.stderr)
+
+
+class Starts(SystemTest):
+    def test_port_that_is_taken(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            controller = self.lab.make_controller(options=(
+                "--insecure", "--listen", f"tcp://127.0.0.1:{port}", "--peer",
+                "b=tcp://127.0.0.1:9"))
+            begin = time.monotonic()
+            code, line = controller.start_refused()
+            self.assertEqual(code, REFUSED)
+            self.assertIn(f"tcp://127.0.0.1:{port}: another process does", line)
+            self.assertLess(time.monotonic() - begin, 5)
+
+    def test_stop_while_the_lease_of_another_node_is_waited_for(self):
+        owner = self.lab.start_controller(node="a")
+        owner.kill()
+        controller = self.lab.make_controller(pool=owner.pool, node="b")
+        log = self.lab.directory / "stopped.log"
+        with open(log, "wb") as output:
+            process = self.lab.start(*controller.command_line(), stderr=output)
+            lab.wait_until(lambda: b"waiting 5s for the lease" in log.read_bytes(), what="the wait")
+            begin = time.monotonic()
+            process.terminate()
+            self.assertEqual(process.wait(30), 0)
+        self.assertLess(time.monotonic() - begin, 2)
 
 
 if __name__ == "__main__":
