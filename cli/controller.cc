@@ -96,7 +96,7 @@ absl::Status Controller::ServeAlone() {
   BATON_RETURN_IF_ERROR(session_->Serve());
   serving_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
   tenure_->engine().StartCopiers();
-  BATON_RETURN_IF_ERROR(tenure_->TidyUp());
+  BATON_RETURN_IF_ERROR(tenure_->RecordClaim());
   return StartCommands();
 }
 

@@ -179,7 +179,7 @@ class Pair {
   absl::Status CheckFeedback(Engine& engine);
   void Seal();
   absl::Status SealTenure();
-  void TidyUp();
+  void RecordClaim();
   void RecordNotes();
   void WriteCertificate(const LeaseRecord& record);
 

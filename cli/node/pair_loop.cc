@@ -212,7 +212,7 @@ void Pair::Do(const ha::action::Serve&) {
     certificate_ = 0;
   }
   spdlog::info("serving epoch {}", tenure_->epoch());
-  tenures_->Do([this] { TidyUp(); });
+  tenures_->Do([this] { RecordClaim(); });
 }
 
 // Requests wait from here on, and nobody begins anything new with the engine.

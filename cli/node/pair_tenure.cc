@@ -120,9 +120,9 @@ absl::Status Pair::SealTenure() {
   return released;
 }
 
-void Pair::TidyUp() {
-  const absl::Status tidied = tenure_->TidyUp();
-  if (!tidied.ok()) spdlog::warn("an event is missing: {}", Message(tidied));
+void Pair::RecordClaim() {
+  const absl::Status recorded = tenure_->RecordClaim();
+  if (!recorded.ok()) spdlog::warn("an event is missing: {}", Message(recorded));
   RecordNotes();
 }
 

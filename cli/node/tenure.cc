@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "engine/base/status.h"
-#include "engine/meta/epoch_directory.h"
 #include "engine/meta/reserve.h"
 
 namespace baton {
@@ -81,14 +80,13 @@ absl::Status Tenure::Open() {
                                                 .node = options_.identity.node,
                                                 .hold_copiers = true,
                                                 .on_fault = options_.on_fault}));
+  // Before hosts write: on a full storage nothing would be left of it after that.
+  const absl::Status reserved = FillReserve(storage);
+  if (!reserved.ok()) spdlog::warn("{}", Message(reserved));
   return absl::OkStatus();
 }
 
-absl::Status Tenure::TidyUp() {
-  const absl::Status removed = RemoveOldEpochs(options_.storage, epoch());
-  if (!removed.ok()) spdlog::warn("old epochs were not removed: {}", Message(removed));
-  const absl::Status reserved = FillReserve(options_.storage);
-  if (!reserved.ok()) spdlog::warn("no space is kept in reserve: {}", Message(reserved));
+absl::Status Tenure::RecordClaim() {
   return RecordEvent("epoch-claimed", fmt::format("node {} claimed epoch {}, proof: {}",
                                                   options_.identity.node, epoch(), proof_));
 }

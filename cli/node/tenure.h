@@ -51,8 +51,8 @@ class Tenure {
   // OK while this controller may write.
   absl::Status Check() const { return claimed_.lease->Check(); }
 
-  // What nobody need wait for: old epochs, space in reserve, the event of the claim.
-  absl::Status TidyUp();
+  // The event of the claim, which nobody need wait for.
+  absl::Status RecordClaim();
   absl::Status RecordEvent(const std::string& kind, const std::string& text);
 
   // The end in good order, in two steps. Stops with feedback (Engine::Seal): calls that use the

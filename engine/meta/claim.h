@@ -4,10 +4,10 @@
 //   2. Claim the epoch after the one that the proof is about, exclusively. If somebody else has
 //      it, the proof is worth nothing any more.
 //   3. The lease of the new epoch is renewed from here on, and its kill timer armed.
-//   4. Seal the old metadata, copy it (epoch_directory.h).
+//   4. Remove older epochs, seal the old metadata, copy it (epoch_directory.h).
 //   5. OpenClaimedStore: open the store in the new directory with the lease as its fence, compare
 //      what it holds with what was known to be durable, and only then let it count.
-//   6. RemoveOldEpochs, when the engine is open.
+//   6. FillReserve, before anybody writes to a volume.
 #pragma once
 
 #include <absl/status/status.h>

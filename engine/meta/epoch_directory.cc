@@ -221,6 +221,16 @@ absl::StatusOr<std::vector<std::string>> EarlierDirectories(const Storage& stora
   return directories;
 }
 
+// All but the newest ones before `epoch`. What cannot be removed is left for the next claim.
+void RemoveOldEpochs(Storage& storage, uint64_t epoch) {
+  const absl::StatusOr<std::vector<std::string>> directories = EarlierDirectories(storage, epoch);
+  absl::Status removed = directories.status();
+  for (size_t i = limits::kSealedEpochsKept; removed.ok() && i < directories->size(); ++i) {
+    removed = RemoveDirectory(storage, (*directories)[i]);
+  }
+  if (!removed.ok()) spdlog::warn("old epochs were not removed: {}", Message(removed));
+}
+
 }  // namespace
 
 std::string EpochDirectory(uint64_t epoch) { return InMeta(EpochName(epoch)); }
@@ -248,6 +258,7 @@ absl::StatusOr<std::optional<LatestMetadata>> FindLatestMetadata(const Storage& 
 
 absl::Status SealAndCopy(Storage& storage, uint64_t from_epoch, uint64_t to_epoch) {
   BATON_RETURN_IF_ERROR(RemoveLeftovers(storage));
+  RemoveOldEpochs(storage, to_epoch);  // first: the storage may have no other room for the copy
   const std::string final = EpochDirectory(to_epoch);
   const std::string temporary = final + kTemporary;
   if (from_epoch == 0) {
@@ -271,15 +282,6 @@ absl::Status ProveEpoch(Storage& storage, uint64_t epoch) {
   BATON_RETURN_IF_ERROR(storage.Remove(directory + kUnproven));
   BATON_RETURN_IF_ERROR(storage.SyncDirectory(directory));
   return storage.SyncDirectory(kMeta);
-}
-
-absl::Status RemoveOldEpochs(Storage& storage, uint64_t epoch) {
-  BATON_ASSIGN_OR_RETURN(const std::vector<std::string> directories,
-                         EarlierDirectories(storage, epoch));
-  for (size_t i = limits::kSealedEpochsKept; i < directories.size(); ++i) {
-    BATON_RETURN_IF_ERROR(RemoveDirectory(storage, directories[i]));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace baton

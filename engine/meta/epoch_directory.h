@@ -50,7 +50,8 @@ struct LatestMetadata {
 };
 absl::StatusOr<std::optional<LatestMetadata>> FindLatestMetadata(const Storage& storage);
 
-// Steps 1 to 3: makes the unproven directory of `to_epoch` from that of `from_epoch`, which is
+// Steps 1 to 3, before which leftovers and all but the two newest directories of earlier epochs are
+// removed: makes the unproven directory of `to_epoch` from that of `from_epoch`, which is
 // LatestEpoch(); with `from_epoch` 0 an empty one. REQUIRES: the caller has claimed `to_epoch`,
 // greater than every epoch claimed before, and knows that the owners of the earlier ones are gone.
 // DataLoss: `from_epoch` has no store, or a garbled one.
@@ -59,9 +60,5 @@ absl::Status SealAndCopy(Storage& storage, uint64_t from_epoch, uint64_t to_epoc
 // The end of step 4: makes what the directory holds durable, tables excepted, which whoever wrote
 // them has made durable. What is stored in it counts from now on. A store may be open there.
 absl::Status ProveEpoch(Storage& storage, uint64_t epoch);
-
-// Removes all but the two newest directories of epochs before `epoch`. REQUIRES: `epoch` is
-// proven, and its owner has got so far that it will not need to look back.
-absl::Status RemoveOldEpochs(Storage& storage, uint64_t epoch);
 
 }  // namespace baton

@@ -24,8 +24,19 @@ absl::Status ReleaseReserve(Storage& storage) {
 absl::Status FillReserve(Storage& storage) {
   BATON_ASSIGN_OR_RETURN(const std::unique_ptr<File> reserve,
                          storage.Open(kReservePath, {.create = true}));
+  BATON_ASSIGN_OR_RETURN(const uint64_t kept_bytes, reserve->AllocatedBytes());
+  if (kept_bytes >= limits::kReserveBytes) return absl::OkStatus();
   const absl::Status filled = reserve->Allocate(0, limits::kReserveBytes);
-  return absl::IsResourceExhausted(filled) ? absl::OkStatus() : filled;
+  if (!absl::IsResourceExhausted(filled)) return filled;
+  // Not every file system allocates what there is.
+  uint64_t part_bytes = limits::kReserveBytes;
+  while (part_bytes >= limits::kMiB && !reserve->Allocate(0, part_bytes).ok()) part_bytes /= 2;
+  BATON_ASSIGN_OR_RETURN(const uint64_t left_bytes, reserve->AllocatedBytes());
+  return Error(
+      absl::StatusCode::kResourceExhausted,
+      "the storage is full: only {} of the {} MiB that the next owner of the pool may need "
+      "could be reserved; make room, or a crash may leave nobody who can own it",
+      left_bytes / limits::kMiB, limits::kReserveBytes / limits::kMiB);
 }
 
 }  // namespace baton

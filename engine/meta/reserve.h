@@ -12,8 +12,8 @@ namespace baton {
 // an epoch, before the first write.
 absl::Status ReleaseReserve(Storage& storage);
 
-// Takes it again: limits::kReserveBytes, or what there is room for. For the owner, once old epochs
-// are removed. A storage without room is no error.
+// Takes it again: limits::kReserveBytes, or what there is room for. For the owner, before hosts may
+// write. ResourceExhausted: there is less; a crash may then leave nobody who can claim.
 absl::Status FillReserve(Storage& storage);
 
 }  // namespace baton

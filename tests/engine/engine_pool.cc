@@ -45,7 +45,7 @@ absl::Status EnginePool::Open() {
                     .on_fault = [](const absl::Status& why) { ADD_FAILURE() << why; }});
   if (!engine.ok()) return engine.status();
   engine_ = *std::move(engine);
-  return RemoveOldEpochs(*storage_, epoch_);
+  return absl::OkStatus();
 }
 
 std::vector<Residual> EnginePool::Close() {

@@ -59,7 +59,6 @@ void PoolNode::Own(const OwnerGone& gone) {
                                .node = name_,
                                .hold_copiers = true,
                                .on_fault = [](const absl::Status& why) { ADD_FAILURE() << why; }}));
-  EXPECT_OK(RemoveOldEpochs(*storage_, claimed_.epoch));
   EXPECT_OK(FillReserve(*storage_));
 }
 

@@ -117,11 +117,24 @@ TEST_F(EpochDirectoryTest, TwoSealedEpochsAreKept) {
   Run([&] {
     for (uint64_t epoch = 2; epoch <= 6; ++epoch) {
       ASSERT_OK(Claim(storage_, epoch));
-      ASSERT_OK(RemoveOldEpochs(storage_, epoch));
     }
     EXPECT_THAT(Must(storage_.List("meta")),
                 ElementsAre("epoch-4.sealed", "epoch-5.sealed", "epoch-6"));
     ExpectStore(storage_, 6);
+  });
+}
+
+TEST_F(EpochDirectoryTest, OnAFullStorageTheOldestEpochMakesRoomForTheNextOne) {
+  Run([&] {
+    for (uint64_t epoch = 2; epoch <= 4; ++epoch) ASSERT_OK(Claim(storage_, epoch));
+    const auto ballast = Must(storage_.Open("ballast", {.create = true}));
+    for (uint64_t epoch = 5; epoch <= 9; ++epoch) {
+      const uint64_t free_bytes = Must(storage_.FreeBytes());
+      const uint64_t kept_bytes = Must(ballast->SizeBytes());
+      ASSERT_OK(ballast->Allocate(kept_bytes, free_bytes - 64 * limits::kKiB));
+      ASSERT_OK(Claim(storage_, epoch));
+      ExpectStore(storage_, epoch);
+    }
   });
 }
 
@@ -153,7 +166,6 @@ TEST_F(EpochDirectoryTest, ForeignNamesAreLeftAlone) {
     ASSERT_OK(storage_.MakeDirectory("meta/epoch-07"));
     ASSERT_OK(WriteNewFile(storage_, "meta/README", "x"));
     ASSERT_OK(Claim(storage_, 2));
-    ASSERT_OK(RemoveOldEpochs(storage_, 2));
     EXPECT_THAT(Must(storage_.List("meta")), IsSupersetOf({"README", "epoch-07"}));
   });
 }

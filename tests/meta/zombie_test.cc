@@ -93,7 +93,6 @@ TEST(ZombieTest, TheNextEpochHasAConsistentPrefixWithAllThatWasAcknowledged) {
     }
     zombie.Kill();
     ASSERT_OK(ProveEpoch(*storage, epoch + 1));
-    ASSERT_OK(RemoveOldEpochs(*storage, epoch + 1));
     next = last + 1;
   }
 }

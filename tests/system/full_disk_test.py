@@ -2,11 +2,14 @@
 """The storage fills up while a clone copies: what is in production is served first."""
 
 import os
+import threading
 
 import lab
 from lab import KIB, MIB, SystemTest
 
 IMAGE_BYTES = 96 * MIB
+HOG_BYTES = 192 * MIB
+HOGS = 16
 
 
 class FullDisk(SystemTest):
@@ -94,6 +97,38 @@ class FullDisk(SystemTest):
         self.controller.run("clone", "set", clone, "--rate", "1G")
         self.controller.wait_clone(clone)
         self.assert_same_content(self.target, self.image)
+
+    def fill(self, hog, begin, stop):
+        """Writes to a part of a volume until nothing is free, and takes whatever becomes free."""
+        data = bytes([7]) * MIB
+        offset = 0
+        with open(hog, "r+b", buffering=0) as file:
+            while not stop.is_set() and offset < HOG_BYTES // HOGS:
+                try:
+                    offset += os.pwrite(file.fileno(), data, begin + offset)
+                except OSError:
+                    stop.wait(0.002)
+
+    def test_crash_after_crash_of_a_controller_whose_hosts_leave_no_space(self):
+        hog = self.controller.create_volume("hog", HOG_BYTES)
+        self.ballast.unlink()
+        self.leave_free(60 * MIB)
+        stop = threading.Event()
+        hosts = [threading.Thread(target=self.fill, args=(hog, n * HOG_BYTES // HOGS, stop))
+                 for n in range(HOGS)]
+        for host in hosts:
+            host.start()
+        try:
+            for _ in range(5):
+                lab.wait_until(lambda: os.statvfs(self.storage).f_bavail < 256, what="a full disk")
+                pid = self.controller.kill_controller()
+                self.controller.wait_restarted(pid, timeout=10)
+        finally:
+            stop.set()
+            self.ballast.unlink()  # whoever waits for room, or a controller, goes on
+            for host in hosts:
+                host.join()
+        self.assert_source_is_served()
 
     def test_failed_clone_stays_failed_after_a_crash(self):
         clone = self.controller.start_clone("src", "dst")
