@@ -34,6 +34,8 @@ Controller::~Controller() { link_.SetProof({}); }
 // own way to the storage is broken.
 absl::Status Controller::OpenPool() {
   if (!options_.pair.alone()) {
+    // Of an upgrade: before the one that serves gives way.
+    BATON_RETURN_IF_ERROR(CheckKeyFiles(options_.pair));
     if (pool_.ParseFromString(link_.begin().facts().pool())) return absl::OkStatus();
     return absl::InternalError("the keeper tells nothing of the pool");
   }

@@ -32,6 +32,18 @@ absl::StatusOr<ha::PeerNetwork::Options> NetworkOptionsOf(const DaemonOptions& o
 
 }  // namespace
 
+absl::Status CheckKeyFiles(const PairOptions& pair) {
+  if (pair.insecure) return absl::OkStatus();
+  BATON_ASSIGN_OR_RETURN(const ha::PeerSecurity security, SecurityOf(pair));
+  for (const PeerAddress& peer : pair.peers) {
+    if (security.allowed.KeysOf(peer.node).empty()) {
+      return Error(absl::StatusCode::kInvalidArgument, "{} has no key of {}", pair.allowed_keys,
+                   peer.node);
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Pair::Options> PairOptionsOf(const DaemonOptions& options, PairParts parts) {
   if (parts.pool.durability() == DURABILITY_NONE) {
     return absl::FailedPreconditionError(

@@ -18,6 +18,9 @@ struct PairParts {
   bool certificate_counts = false;
 };
 
+// Whether the key files can be used as they are now, and have a key of each peer.
+absl::Status CheckKeyFiles(const PairOptions& pair);
+
 // Reads the key files. REQUIRES: options.pair is not alone.
 absl::StatusOr<Pair::Options> PairOptionsOf(const DaemonOptions& options, PairParts parts);
 

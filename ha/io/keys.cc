@@ -70,6 +70,29 @@ absl::Status CheckPrivate(int fd, const std::string& path) {
                "{} may be used by others than its owner; make it private with chmod 600", path);
 }
 
+bool IsTrusted(uid_t owner) { return owner == 0 || owner == ::geteuid(); }
+
+// Nobody but root and this process's user may change it, or what stands at its path.
+absl::Status CheckNotForeign(int fd, const std::string& path) {
+  struct stat file = {};
+  struct stat folder = {};
+  const std::string folder_path = (std::filesystem::path(path).parent_path() / ".").string();
+  if (::fstat(fd, &file) != 0) return ErrnoStatus(errno, "look at", path);
+  if (::stat(folder_path.c_str(), &folder) != 0) return ErrnoStatus(errno, "look at", folder_path);
+  if (!IsTrusted(file.st_uid) || (file.st_mode & 022) != 0) {
+    return Error(absl::StatusCode::kPermissionDenied,
+                 "{} may be written by others than its owner, or is not root's; mend it with chown "
+                 "root and chmod go-w",
+                 path);
+  }
+  const bool sticky = (folder.st_mode & S_ISVTX) != 0;
+  if (IsTrusted(folder.st_uid) && ((folder.st_mode & 022) == 0 || sticky)) return absl::OkStatus();
+  return Error(absl::StatusCode::kPermissionDenied,
+               "{} may be replaced by others, who may write to its directory; mend that with chown "
+               "root and chmod go-w",
+               path);
+}
+
 absl::Status CheckPublicKey(const std::string& key) {
   // Every 40 characters of Z85 are a key; the check is the same for both kinds.
   return ZmqPublicKey(key).status();
@@ -98,6 +121,7 @@ absl::StatusOr<KeyPair> ReadKeyFile(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return ErrnoStatus(errno, "open", path);
   BATON_RETURN_IF_ERROR(CheckPrivate(fd.get(), path));
+  BATON_RETURN_IF_ERROR(CheckNotForeign(fd.get(), path));
   BATON_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(fd.get(), path));
   KeyPair keys;
   keys.secret_key = std::string(absl::StripAsciiWhitespace(text));
@@ -110,6 +134,7 @@ absl::StatusOr<KeyPair> ReadKeyFile(const std::string& path) {
 absl::StatusOr<AllowedKeys> AllowedKeys::Read(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return ErrnoStatus(errno, "open", path);
+  BATON_RETURN_IF_ERROR(CheckNotForeign(fd.get(), path));
   BATON_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(fd.get(), path));
   absl::StatusOr<AllowedKeys> keys = Parse(text);
   if (!keys.ok()) return Annotate(keys.status(), path);
@@ -136,12 +161,10 @@ absl::StatusOr<AllowedKeys> AllowedKeys::Parse(const std::string& text) {
 absl::Status AllowedKeys::Add(const std::string& name, const std::string& public_key) {
   BATON_RETURN_IF_ERROR(CheckName(name));
   BATON_RETURN_IF_ERROR(CheckPublicKey(public_key));
-  if (key_by_name_.contains(name) || name_by_key_.contains(public_key)) {
-    return Error(absl::StatusCode::kAlreadyExists, "{}: the name or its key is there already",
-                 name);
+  if (!name_by_key_.try_emplace(public_key, name).second) {
+    return Error(absl::StatusCode::kAlreadyExists, "{}: its key is there already", name);
   }
-  name_by_key_[public_key] = name;
-  key_by_name_[name] = public_key;
+  keys_by_name_[name].push_back(public_key);
   return absl::OkStatus();
 }
 
@@ -151,10 +174,21 @@ std::optional<std::string> AllowedKeys::NameOf(const std::string& public_key) co
   return found->second;
 }
 
-std::optional<std::string> AllowedKeys::KeyOf(const std::string& name) const {
-  const auto found = key_by_name_.find(name);
-  if (found == key_by_name_.end()) return std::nullopt;
-  return found->second;
+const std::vector<std::string>& AllowedKeys::KeysOf(const std::string& name) const {
+  static const auto& none = *new std::vector<std::string>;
+  const auto found = keys_by_name_.find(name);
+  return found == keys_by_name_.end() ? none : found->second;
+}
+
+AllowedKeys AllowedKeys::Only(const std::set<std::string>& names) const {
+  AllowedKeys only;
+  for (const std::string& name : names) {
+    const std::vector<std::string>& keys = KeysOf(name);
+    if (keys.empty()) continue;
+    only.keys_by_name_[name] = keys;
+    for (const std::string& key : keys) only.name_by_key_[key] = name;
+  }
+  return only;
 }
 
 std::string AllowedKeysLine(const std::string& name, const KeyPair& keys) {

@@ -6,7 +6,9 @@
 #include <absl/status/statusor.h>
 
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 namespace baton::ha {
 
@@ -27,27 +29,34 @@ absl::StatusOr<KeyPair> MakeKeyPair();
 absl::Status WriteKeyFiles(const KeyPair& keys, const std::string& path);
 
 // The pair of a secret key file; the public key is computed. PermissionDenied: the file may be
-// read or written by others than its owner. InvalidArgument: it holds no key.
+// read or written by others than its owner, or is not safe as AllowedKeys::Read says.
+// InvalidArgument: it holds no key.
 absl::StatusOr<KeyPair> ReadKeyFile(const std::string& path);
 
 // The controllers that may connect, and their public keys: one NAME PUBLICKEY a line; empty lines
-// and lines that begin with # are comments. A name and a key stand there once each.
+// and lines that begin with # are comments. A name may have several keys, as it has while one of
+// them is being replaced; a key stands there once.
 class AllowedKeys {
  public:
   AllowedKeys() = default;
 
+  // PermissionDenied: somebody else than root and the user of this process may write the file, or
+  // put another one in its place, and so let in whom they like.
   static absl::StatusOr<AllowedKeys> Read(const std::string& path);
   static absl::StatusOr<AllowedKeys> Parse(const std::string& text);
-  // AlreadyExists: the name or the key is there. InvalidArgument: it is no name, or no key.
+  // AlreadyExists: the key is there. InvalidArgument: it is no name, or no key.
   absl::Status Add(const std::string& name, const std::string& public_key);
 
   // nullopt: not allowed.
   std::optional<std::string> NameOf(const std::string& public_key) const;
-  std::optional<std::string> KeyOf(const std::string& name) const;
+  // In the order of the file; empty: not allowed.
+  const std::vector<std::string>& KeysOf(const std::string& name) const;
+  // Those of `names` alone.
+  AllowedKeys Only(const std::set<std::string>& names) const;
 
  private:
   absl::flat_hash_map<std::string, std::string> name_by_key_;
-  absl::flat_hash_map<std::string, std::string> key_by_name_;
+  absl::flat_hash_map<std::string, std::vector<std::string>> keys_by_name_;
 };
 
 // "NAME PUBLICKEY": the line of `keys` for the files of allowed keys of the other controllers.

@@ -234,6 +234,7 @@ void PeerConnection::Drop(const std::string& why) {
   retry_delay_ = std::min(2 * retry_delay_, kReconnectMax);
   LogLimiter& log = was_connected ? losses_ : failures_;
   if (was_begun && !stopping_) log.Warn("no connection to {}: {}", options_.peer, why);
+  if (was_begun && !was_connected && options_.on_failed) options_.on_failed();
   if (!was_connected) return;
   refusals_.Count(PeerRefusals::Kind::kLostConnection, why);
   if (options_.on_lost) options_.on_lost();

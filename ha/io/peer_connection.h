@@ -33,6 +33,8 @@ class PeerConnection {
     // On the connection's thread, before requests are taken and after they have ended.
     std::function<void(const Welcome&)> on_made;
     std::function<void()> on_lost;
+    // An attempt to make one has failed.
+    std::function<void()> on_failed;
   };
 
   // Has no endpoint at first. All references outlive it.

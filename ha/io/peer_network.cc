@@ -78,6 +78,7 @@ class Network final : public PeerNetwork {
   const Options options_;
   const Handlers handlers_;
   const PeerIdentity identity_;
+  PeerKeys peer_keys_;
   PeerRefusals refusals_;
   CallService call_service_;
   std::unique_ptr<ForwardService> forward_service_;
@@ -96,12 +97,21 @@ uint64_t RandomInstance() {
   return (uint64_t{device()} << 32) | device();
 }
 
+// A key alone is no right: whoever is not named among the peers is nobody.
+PeerSecurity SecurityOf(const PeerNetwork::Options& options) {
+  std::set<std::string> names;
+  for (const auto& [name, endpoint] : options.peers) names.insert(name);
+  PeerSecurity security = options.security;
+  security.allowed = security.allowed.Only(names);
+  return security;
+}
+
 PeerIdentity IdentityOf(const PeerNetwork::Options& options) {
   return {.node = options.node,
           .pool_id = options.pool_id,
           .instance = RandomInstance(),
           .protocol = options.protocol == 0 ? kProtocol : options.protocol,
-          .security = options.security};
+          .security = SecurityOf(options)};
 }
 
 // What of `address` is not possible for us or for a peer.
@@ -123,7 +133,9 @@ absl::Status CheckPeer(const std::string& name, const std::string& endpoint,
     return Error(absl::StatusCode::kInvalidArgument, "the port of {} is missing", name);
   }
   BATON_RETURN_IF_ERROR(CheckAddress(address, options.security.insecure));
-  if (options.security.insecure || options.security.allowed.KeyOf(name)) return absl::OkStatus();
+  if (options.security.insecure || !options.security.allowed.KeysOf(name).empty()) {
+    return absl::OkStatus();
+  }
   return Error(absl::StatusCode::kInvalidArgument, "there is no key of {} among the allowed ones",
                name);
 }
@@ -155,6 +167,7 @@ Network::Network(Runtime& runtime, Options options, Handlers handlers)
       options_(std::move(options)),
       handlers_(std::move(handlers)),
       identity_(IdentityOf(options_)),
+      peer_keys_(identity_.security.allowed),
       refusals_(runtime),
       call_service_(handlers_.on_call) {}
 
@@ -173,8 +186,8 @@ Network::~Network() {
 }
 
 absl::Status Network::Run() {
-  BATON_ASSIGN_OR_RETURN(context_, PeerContext::Make(runtime_, identity_, refusals_));
-  BATON_ASSIGN_OR_RETURN(data_context_, PeerContext::Make(runtime_, identity_, refusals_));
+  BATON_ASSIGN_OR_RETURN(context_, PeerContext::Make(runtime_, identity_, peer_keys_, refusals_));
+  BATON_ASSIGN_OR_RETURN(data_context_, PeerContext::Make(runtime_, identity_, peer_keys_, refusals_));
   // All are there before the first welcome tells of them.
   for (const auto& [name, endpoint] : options_.peers) BATON_RETURN_IF_ERROR(AddPeer(name));
   BATON_ASSIGN_OR_RETURN(const PeerAddress address, PeerAddress::Parse(options_.listen));
@@ -238,7 +251,8 @@ PeerConnection::Options Network::CallOptions(const std::string& name) {
           .on_lost =
               [this, name] {
                 if (handlers_.on_connection) handlers_.on_connection(name, false);
-              }};
+              },
+          .on_failed = [this, name] { peer_keys_.TryNext(name); }};
 }
 
 PeerConnection::Options Network::DataOptions(const std::string& name) const {
@@ -251,7 +265,8 @@ PeerConnection::Options Network::DataOptions(const std::string& name) const {
           .on_lost =
               [this, name] {
                 if (handlers_.on_forward_connection) handlers_.on_forward_connection(name, false);
-              }};
+              },
+          .on_failed = {}};
 }
 
 // The peer's other ports are known now.

@@ -25,7 +25,7 @@ namespace baton::ha {
 struct PeerSecurity {
   bool insecure = false;
   KeyPair keys;
-  AllowedKeys allowed;  // one for every peer that is named, and may have more
+  AllowedKeys allowed;  // one or more for every peer that is named; those of others let nobody in
 };
 
 // What was refused or dropped since the start, for metrics. None of it changed anything.

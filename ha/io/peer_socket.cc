@@ -26,9 +26,10 @@ ZmqTcpOptions OptionsOf(ZmqSocket::Type type) {
 
 absl::StatusOr<std::unique_ptr<PeerContext>> PeerContext::Make(Runtime& runtime,
                                                                const PeerIdentity& identity,
+                                                               const PeerKeys& peer_keys,
                                                                PeerRefusals& refusals) {
   BATON_ASSIGN_OR_RETURN(auto zmq, ZmqContext::Make());
-  std::unique_ptr<PeerContext> context(new PeerContext(identity, std::move(zmq)));
+  std::unique_ptr<PeerContext> context(new PeerContext(identity, peer_keys, std::move(zmq)));
   if (identity.security.insecure) return context;
   BATON_ASSIGN_OR_RETURN(
       context->authenticator_,
@@ -56,7 +57,7 @@ absl::StatusOr<std::unique_ptr<ZmqSocket>> PeerContext::OpenClient(ZmqSocket::Ty
   BATON_ASSIGN_OR_RETURN(auto socket, Open(type));
   if (authenticator_ == nullptr) return socket;
   const PeerSecurity& security = identity_.security;
-  const std::optional<std::string> server_key = security.allowed.KeyOf(peer);
+  const std::optional<std::string> server_key = peer_keys_.Current(peer);
   if (!server_key) {
     return Error(absl::StatusCode::kInvalidArgument, "there is no allowed key of {}", peer);
   }

@@ -8,6 +8,7 @@
 
 #include "engine/base/runtime.h"
 #include "ha/io/key_authenticator.h"
+#include "ha/io/peer_keys.h"
 #include "ha/io/peer_network.h"
 #include "ha/io/zmq_socket.h"
 
@@ -27,20 +28,24 @@ class PeerContext {
  public:
   static absl::StatusOr<std::unique_ptr<PeerContext>> Make(Runtime& runtime,
                                                            const PeerIdentity& identity,
+                                                           const PeerKeys& peer_keys,
                                                            PeerRefusals& refusals);
 
   // A socket that listens, after Bind: with keys it lets in none but allowed ones.
   absl::StatusOr<std::unique_ptr<ZmqSocket>> OpenServer(ZmqSocket::Type type);
-  // A socket that talks to `peer` alone, after Dial: with keys to nobody who has not its key.
+  // A socket that talks to `peer` alone, after Dial: with keys to nobody who has not its current
+  // key.
   absl::StatusOr<std::unique_ptr<ZmqSocket>> OpenClient(ZmqSocket::Type type,
                                                         const std::string& peer);
 
  private:
-  PeerContext(const PeerIdentity& identity, std::unique_ptr<ZmqContext> context)
-      : identity_(identity), context_(std::move(context)) {}
+  PeerContext(const PeerIdentity& identity, const PeerKeys& peer_keys,
+              std::unique_ptr<ZmqContext> context)
+      : identity_(identity), peer_keys_(peer_keys), context_(std::move(context)) {}
   absl::StatusOr<std::unique_ptr<ZmqSocket>> Open(ZmqSocket::Type type);
 
   const PeerIdentity& identity_;
+  const PeerKeys& peer_keys_;
   const std::unique_ptr<ZmqContext> context_;
   std::unique_ptr<KeyAuthenticator> authenticator_;  // null without keys
 };

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -12,7 +13,9 @@
 namespace baton::ha {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 mode_t ModeOf(const std::string& path) {
   struct stat file = {};
@@ -75,9 +78,47 @@ TEST_F(KeysTest, AllowedOnesAreNamed) {
             "# the pair\n\n" + AllowedKeysLine("a", a) + "\n  " + AllowedKeysLine("b", b) + "  \n");
   const AllowedKeys allowed = Must(AllowedKeys::Read(Path("allowed")));
   EXPECT_EQ(allowed.NameOf(a.public_key), "a");
-  EXPECT_EQ(allowed.KeyOf("b"), b.public_key);
+  EXPECT_THAT(allowed.KeysOf("b"), ElementsAre(b.public_key));
   EXPECT_EQ(allowed.NameOf(a.secret_key), std::nullopt);
-  EXPECT_EQ(allowed.KeyOf("c"), std::nullopt);
+  EXPECT_THAT(allowed.KeysOf("c"), IsEmpty());
+}
+
+TEST_F(KeysTest, ANameMayHaveSeveralAllowedOnes) {
+  const KeyPair old_key = Must(MakeKeyPair());
+  const KeyPair new_key = Must(MakeKeyPair());
+  const AllowedKeys allowed = Must(
+      AllowedKeys::Parse(AllowedKeysLine("a", old_key) + "\n" + AllowedKeysLine("a", new_key)));
+  EXPECT_EQ(allowed.NameOf(old_key.public_key), "a");
+  EXPECT_EQ(allowed.NameOf(new_key.public_key), "a");
+  EXPECT_THAT(allowed.KeysOf("a"), ElementsAre(old_key.public_key, new_key.public_key));
+  EXPECT_EQ(allowed.Only({"b"}).NameOf(new_key.public_key), std::nullopt);
+  EXPECT_EQ(allowed.Only({"a", "b"}).NameOf(new_key.public_key), "a");
+}
+
+TEST_F(KeysTest, AFileThatOthersCouldChangeIsNotBelieved) {
+  WriteText("allowed", AllowedKeysLine("a", Must(MakeKeyPair())) + "\n");
+  ASSERT_OK(AllowedKeys::Read(Path("allowed")));
+  for (const mode_t mode : {0664, 0646, 0666}) {
+    ASSERT_EQ(::chmod(Path("allowed").c_str(), mode), 0);
+    EXPECT_CODE(AllowedKeys::Read(Path("allowed")), kPermissionDenied) << mode;
+  }
+  ASSERT_EQ(::chmod(Path("allowed").c_str(), 0644), 0);
+  ASSERT_OK(WriteKeyFiles(Must(MakeKeyPair()), Path("node.key")));
+  for (const char* name : {"allowed", "node.key"}) {
+    ASSERT_EQ(::chown(Path(name).c_str(), 12345, 0), 0);
+  }
+  EXPECT_CODE(AllowedKeys::Read(Path("allowed")), kPermissionDenied);
+  EXPECT_CODE(ReadKeyFile(Path("node.key")), kPermissionDenied);
+}
+
+TEST_F(KeysTest, AFileThatOthersCouldReplaceIsNotBelieved) {
+  WriteText("allowed", AllowedKeysLine("a", Must(MakeKeyPair())) + "\n");
+  ASSERT_OK(WriteKeyFiles(Must(MakeKeyPair()), Path("node.key")));
+  ASSERT_EQ(::chmod(Path("").c_str(), 0777), 0);
+  EXPECT_CODE(AllowedKeys::Read(Path("allowed")), kPermissionDenied);
+  EXPECT_CODE(ReadKeyFile(Path("node.key")), kPermissionDenied);
+  ASSERT_EQ(::chmod(Path("").c_str(), 01777), 0);
+  EXPECT_OK(AllowedKeys::Read(Path("allowed")));
 }
 
 TEST_F(KeysTest, AFileOfAllowedOnesThatIsWrongIsRefusedWithItsLine) {

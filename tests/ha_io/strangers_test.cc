@@ -149,6 +149,46 @@ TEST_F(StrangersTest, WithAKeyThatIsNotAllowed) {
   ExpectRefused(Stranger("a", security), [&] { return Counted().refused_keys >= 3; });
 }
 
+TEST_F(StrangersTest, WithAnAllowedKeyOfANameThatIsNoPeers) {
+  PeerSecurity security = pair.keys.SecurityOf("a");
+  security.keys = Must(MakeKeyPair());
+  PeerNetwork::Options b_options = pair.b_options;
+  ASSERT_OK(b_options.security.allowed.Add("removed", security.keys.public_key));
+  pair.StopB();
+  ASSERT_OK(Start(runtime, pair.b, b_options, &target, [this](const auto& peer, const auto& text) {
+    ++calls;
+    return peer + ": " + text;
+  }));
+  PeerNetwork::Options options = Stranger("removed", security);
+  ExpectRefused(options, [&] { return Counted().refused_keys >= 3; });
+}
+
+TEST_F(StrangersTest, AreNotPeersWhoseKeyIsBeingReplaced) {
+  const KeyPair new_key = Must(MakeKeyPair());
+  // a knows b's next key, too; b begins to use it; a forgets the old one.
+  for (const bool first : {true, false}) {
+    PeerNetwork::Options a_options = pair.a_options;
+    a_options.security.allowed = {};
+    ASSERT_OK(a_options.security.allowed.Add("a", pair.keys.keys("a").public_key));
+    ASSERT_OK(a_options.security.allowed.Add(
+        "b", first ? pair.keys.keys("b").public_key : new_key.public_key));
+    ASSERT_OK(a_options.security.allowed.Add(
+        "b", first ? new_key.public_key : pair.keys.keys("b").public_key));
+    pair.a.network = nullptr;
+    ASSERT_OK(Start(runtime, pair.a, a_options));
+    ASSERT_TRUE(pair.AwaitConnection() && pair.AwaitForwarding());
+    pair.StopB();
+    pair.b_options.security.keys = new_key;
+    pair.StartB();
+    ASSERT_TRUE(pair.AwaitConnection() && pair.AwaitForwarding());
+    const size_t heard = pair.a.heard();
+    EXPECT_TRUE(Eventually([&] {
+      pair.b.network->Publish({});
+      return pair.a.heard() > heard;
+    }));
+  }
+}
+
 TEST_F(StrangersTest, WhoTakeUsForSomebodyElse) {
   KeyRing others({"b"});
   PeerSecurity security = pair.keys.SecurityOf("a");
@@ -216,6 +256,7 @@ class CableTest : public testing::Test {
     b_options.listen = PeerAddress{"127.0.0.1", ports[0]}.Endpoint();
     b_options.heartbeat_port = ports[1];
     b_options.data_port = ports[2];
+    b_options.peers["a"] = "tcp://127.0.0.1:1";
     ASSERT_OK(Start(runtime, b, b_options, &target, [this](const std::string&, const std::string&) {
       ++calls;
       return "done";

@@ -194,6 +194,56 @@ class SecurityTest(SystemTest):
         self.pair["b"].start()
         self.check_nothing_has_changed()
 
+    def test_key_is_replaced_while_hosts_write(self):
+        longest, stop = [0.0], threading.Event()
+
+        def write():
+            with open(self.pair["b"].path("vol"), "r+b", buffering=0) as file:
+                while not stop.wait(0.01):
+                    begin = time.monotonic()
+                    os.pwrite(file.fileno(), os.urandom(4096), 4096)
+                    longest[0] = max(longest[0], time.monotonic() - begin)
+
+        def upgrade(name):
+            self.pair[name].upgrade()
+            self.pair.wait_agreed()
+
+        keys = self.pair.keys
+        host = threading.Thread(target=write)
+        host.start()
+        try:
+            old = keys.allowed.read_text()
+            keys.secret("a").rename(keys.directory / "a.old")
+            keys.secret("a").with_suffix(".pub").unlink()
+            line = lab.run(lab.BUILD / "baton", "keygen", "--out", keys.secret("a"), "--node",
+                           "a").stdout
+            keys.secret("a").rename(keys.directory / "a.new")
+            keys.secret("a").with_suffix(".old").rename(keys.secret("a"))
+            keys.allowed.write_text(old + line)
+            upgrade("b")
+            upgrade("a")
+            (keys.directory / "a.new").rename(keys.secret("a"))
+            upgrade("a")
+            keys.allowed.write_text(line + "".join(
+                kept + "\n" for kept in old.splitlines() if not kept.startswith("a ")))
+            upgrade("b")
+            upgrade("a")
+        finally:
+            stop.set()
+            host.join()
+        self.assertLess(longest[0], 4)
+        for controller in self.pair.controllers.values():
+            self.assertEqual(controller.json("status")["refused"]["keys"], 0)
+
+    def test_upgrade_with_key_files_that_others_may_write_is_refused(self):
+        before = self.pair.owner().json("status")["pid"]
+        self.pair.keys.allowed.chmod(0o666)
+        line = self.pair.owner().refused("upgrade")
+        self.assertIn(str(self.pair.keys.allowed), line)
+        self.pair.keys.allowed.chmod(0o644)
+        self.assertEqual(self.pair.owner().json("status")["pid"], before)
+        self.check_nothing_has_changed()
+
     def test_log_is_not_flooded(self):
         position = self.pair["a"].log.stat().st_size
         for _ in range(300):
