@@ -25,6 +25,7 @@ absl::StatusOr<ha::PeerNetwork::Options> NetworkOptionsOf(const DaemonOptions& o
   network.listen = options.pair.listen;
   network.heartbeat_port = options.pair.heartbeat_port;
   network.data_port = options.pair.data_port;
+  network.address_cache = options.control + ".addresses";
   for (const PeerAddress& peer : options.pair.peers) network.peers[peer.node] = peer.address;
   BATON_ASSIGN_OR_RETURN(network.security, SecurityOf(options.pair));
   return network;

@@ -55,6 +55,11 @@ absl::StatusOr<PeerAddress> PeerAddress::Parse(const std::string& endpoint) {
 
 std::string PeerAddress::Endpoint() const { return fmt::format("tcp://{}:{}", host, port); }
 
+bool PeerAddress::IsNumber() const {
+  in_addr address = {};
+  return ::inet_pton(AF_INET, host.c_str(), &address) == 1 || IsIpv6(host);
+}
+
 bool PeerAddress::IsLoopback() const {
   in_addr address = {};
   if (::inet_pton(AF_INET, host.c_str(), &address) == 1) {

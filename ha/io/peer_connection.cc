@@ -52,7 +52,7 @@ void PeerConnection::Stop() {
   thread_ = nullptr;
 }
 
-void PeerConnection::ConnectTo(const std::string& endpoint) {
+void PeerConnection::ConnectTo(const std::optional<PeerAddress>& endpoint) {
   {
     absl::MutexLock lock(&mutex_);
     if (endpoint_ == endpoint) return;
@@ -68,7 +68,7 @@ void PeerConnection::Restart() {
   wake_.Wake();
 }
 
-std::string PeerConnection::endpoint() {
+std::optional<PeerAddress> PeerConnection::endpoint() {
   absl::MutexLock lock(&mutex_);
   return endpoint_;
 }
@@ -108,13 +108,19 @@ absl::Duration PeerConnection::NextTimeout() const {
 }
 
 void PeerConnection::Begin() {
-  const std::string target = endpoint();
+  const std::optional<PeerAddress> target = endpoint();
   retry_at_ = absl::InfiniteDuration();
-  if (target.empty()) return;
+  if (!target) return;
+  const std::optional<PeerAddress> address = options_.resolve ? options_.resolve(*target) : target;
+  if (!address) {
+    Drop("its name is being looked up");
+    return;
+  }
+  dialed_ = *address;
   absl::StatusOr<std::unique_ptr<ZmqSocket>> socket =
       context_.OpenClient(ZmqSocket::Type::kDealer, options_.peer);
   absl::Status status = socket.status();
-  if (status.ok()) status = (*socket)->Dial(target);
+  if (status.ok()) status = (*socket)->Dial(dialed_.Endpoint());
   if (!status.ok()) {
     Drop(Message(status));
     return;
@@ -204,7 +210,7 @@ std::optional<std::string> PeerConnection::AcceptWelcome(const PeerMessage& mess
   }
   give_up_at_ = absl::InfiniteDuration();
   retry_delay_ = kReconnectMin;
-  if (options_.on_made) options_.on_made(welcome);
+  if (options_.on_made) options_.on_made(welcome, dialed_);
   connected_ = true;
   requests_.Open();
   return std::nullopt;

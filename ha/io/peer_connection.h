@@ -16,6 +16,7 @@
 #include "engine/base/log_limiter.h"
 #include "engine/base/runtime.h"
 #include "ha/io/peer.pb.h"
+#include "ha/io/peer_address.h"
 #include "ha/io/peer_refusals.h"
 #include "ha/io/peer_socket.h"
 #include "ha/io/request_table.h"
@@ -30,8 +31,12 @@ class PeerConnection {
   struct Options {
     std::string peer;
     std::string thread_name;
-    // On the connection's thread, before requests are taken and after they have ended.
-    std::function<void(const Welcome&)> on_made;
+    // The address to connect to now, with a number for its host; nullopt: not known yet. Never
+    // waits: ZeroMQ would look up a name on the thread that does all I/O.
+    std::function<std::optional<PeerAddress>(const PeerAddress&)> resolve;
+    // On the connection's thread, before requests are taken and after they have ended. `address`:
+    // where the peer was found.
+    std::function<void(const Welcome&, const PeerAddress& address)> on_made;
     std::function<void()> on_lost;
     // An attempt to make one has failed.
     std::function<void()> on_failed;
@@ -47,8 +52,8 @@ class PeerConnection {
   PeerConnection(const PeerConnection&) = delete;
   PeerConnection& operator=(const PeerConnection&) = delete;
 
-  // Empty: nowhere. A connection to the same endpoint is kept.
-  void ConnectTo(const std::string& endpoint) ABSL_LOCKS_EXCLUDED(mutex_);
+  // nullopt: nowhere. A connection to the same endpoint is kept.
+  void ConnectTo(const std::optional<PeerAddress>& endpoint) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // See RequestTable::Exchange; Unavailable when there is no connection, or no longer.
   absl::StatusOr<PeerMessage> Exchange(PeerMessage request, absl::Duration deadline) {
@@ -77,7 +82,7 @@ class PeerConnection {
   std::optional<std::string> AcceptWelcome(const PeerMessage& message);
   std::optional<std::string> SendRequests();
   void Drop(const std::string& why);
-  std::string endpoint() ABSL_LOCKS_EXCLUDED(mutex_);
+  std::optional<PeerAddress> endpoint() ABSL_LOCKS_EXCLUDED(mutex_);
 
   Runtime& runtime_;
   PeerContext& context_;
@@ -90,12 +95,13 @@ class PeerConnection {
   RequestTable requests_;
 
   absl::Mutex mutex_;
-  std::string endpoint_ ABSL_GUARDED_BY(mutex_);
+  std::optional<PeerAddress> endpoint_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> restart_ = false;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> connected_ = false;
 
   std::unique_ptr<ZmqSocket> socket_;  // null: waiting for retry_at_
+  PeerAddress dialed_;                 // by socket_
   bool hello_due_ = false;
   absl::Duration retry_at_ = absl::ZeroDuration();
   absl::Duration give_up_at_ = absl::InfiniteDuration();

@@ -15,6 +15,7 @@
 #include "ha/io/peer_refusals.h"
 #include "ha/io/peer_server.h"
 #include "ha/io/peer_socket.h"
+#include "ha/io/resolver.h"
 #include "ha/io/settings.h"
 
 namespace baton::ha {
@@ -72,7 +73,7 @@ class Network final : public PeerNetwork {
   absl::Status AddPeer(const std::string& name);
   PeerConnection::Options CallOptions(const std::string& name);
   PeerConnection::Options DataOptions(const std::string& name) const;
-  void Follow(const std::string& name, const Welcome& welcome);
+  void Follow(const std::string& name, const Welcome& welcome, const PeerAddress& address);
 
   Runtime& runtime_;
   const Options options_;
@@ -80,6 +81,7 @@ class Network final : public PeerNetwork {
   const PeerIdentity identity_;
   PeerKeys peer_keys_;
   PeerRefusals refusals_;
+  Resolver resolver_;
   CallService call_service_;
   std::unique_ptr<ForwardService> forward_service_;
 
@@ -169,6 +171,7 @@ Network::Network(Runtime& runtime, Options options, Handlers handlers)
       identity_(IdentityOf(options_)),
       peer_keys_(identity_.security.allowed),
       refusals_(runtime),
+      resolver_(options_.address_cache),
       call_service_(handlers_.on_call) {}
 
 // Callers first, so that handlers that call a peer themselves come to an end.
@@ -187,12 +190,17 @@ Network::~Network() {
 
 absl::Status Network::Run() {
   BATON_ASSIGN_OR_RETURN(context_, PeerContext::Make(runtime_, identity_, peer_keys_, refusals_));
-  BATON_ASSIGN_OR_RETURN(data_context_, PeerContext::Make(runtime_, identity_, peer_keys_, refusals_));
+  BATON_ASSIGN_OR_RETURN(data_context_,
+                         PeerContext::Make(runtime_, identity_, peer_keys_, refusals_));
   // All are there before the first welcome tells of them.
   for (const auto& [name, endpoint] : options_.peers) BATON_RETURN_IF_ERROR(AddPeer(name));
-  BATON_ASSIGN_OR_RETURN(const PeerAddress address, PeerAddress::Parse(options_.listen));
+  BATON_ASSIGN_OR_RETURN(const PeerAddress named, PeerAddress::Parse(options_.listen));
+  BATON_ASSIGN_OR_RETURN(const PeerAddress address, resolver_.Await(named, kOwnNamePatience));
   BATON_RETURN_IF_ERROR(Listen(address));
-  for (const auto& [name, endpoint] : options_.peers) peers_[name].calls->ConnectTo(endpoint);
+  for (const auto& [name, endpoint] : options_.peers) {
+    BATON_ASSIGN_OR_RETURN(const PeerAddress peer, PeerAddress::Parse(endpoint));
+    peers_[name].calls->ConnectTo(peer);
+  }
   return absl::OkStatus();
 }
 
@@ -243,9 +251,10 @@ absl::Status Network::AddPeer(const std::string& name) {
 PeerConnection::Options Network::CallOptions(const std::string& name) {
   return {.peer = name,
           .thread_name = "to-calls",
+          .resolve = [this](const PeerAddress& address) { return resolver_.Find(address); },
           .on_made =
-              [this, name](const Welcome& welcome) {
-                Follow(name, welcome);
+              [this, name](const Welcome& welcome, const PeerAddress& address) {
+                Follow(name, welcome, address);
                 if (handlers_.on_connection) handlers_.on_connection(name, true);
               },
           .on_lost =
@@ -258,8 +267,9 @@ PeerConnection::Options Network::CallOptions(const std::string& name) {
 PeerConnection::Options Network::DataOptions(const std::string& name) const {
   return {.peer = name,
           .thread_name = "to-data",
+          .resolve = {},  // a number already
           .on_made =
-              [this, name](const Welcome&) {
+              [this, name](const Welcome&, const PeerAddress&) {
                 if (handlers_.on_forward_connection) handlers_.on_forward_connection(name, true);
               },
           .on_lost =
@@ -269,16 +279,15 @@ PeerConnection::Options Network::DataOptions(const std::string& name) const {
           .on_failed = {}};
 }
 
-// The peer's other ports are known now.
-void Network::Follow(const std::string& name, const Welcome& welcome) {
-  const absl::StatusOr<PeerAddress> address = PeerAddress::Parse(options_.peers.at(name));
-  const auto endpoint = [&address](uint32_t port) {
-    if (port == 0 || port > 65535) return std::string();
-    return address->WithPort(static_cast<uint16_t>(port)).Endpoint();
+// The peer's other ports are known now; they are where it was found.
+void Network::Follow(const std::string& name, const Welcome& welcome, const PeerAddress& address) {
+  const auto with_port = [&address](uint32_t port) -> std::optional<PeerAddress> {
+    if (port == 0 || port > 65535) return std::nullopt;
+    return address.WithPort(static_cast<uint16_t>(port));
   };
-  const std::string heartbeats = endpoint(welcome.heartbeat_port());
-  if (!heartbeats.empty()) heartbeats_->Follow(name, heartbeats);
-  peers_.at(name).data->ConnectTo(endpoint(welcome.data_port()));
+  const std::optional<PeerAddress> heartbeats = with_port(welcome.heartbeat_port());
+  if (heartbeats) heartbeats_->Follow(name, heartbeats->Endpoint());
+  peers_.at(name).data->ConnectTo(with_port(welcome.data_port()));
 }
 
 absl::StatusOr<std::string> Network::Call(const std::string& peer, const std::string& request,

@@ -46,12 +46,14 @@ class PeerNetwork {
   struct Options {
     std::string node;     // our name
     std::string pool_id;  // others are refused
-    // tcp://ADDR:PORT: an address of this machine, not a name; port 0: any. Heartbeats and
+    // tcp://ADDR:PORT: an address of this machine; port 0: any. Heartbeats and
     // forwarded I/O have a port each on the same address: these, or any (peers are told which).
     std::string listen;
     uint16_t heartbeat_port = 0;
     uint16_t data_port = 0;
     std::map<std::string, std::string> peers;  // name -> tcp://ADDR:PORT
+    // A file that keeps the addresses of names in `peers` for the next process; empty: none.
+    std::string address_cache;
     PeerSecurity security;
     uint32_t protocol = 0;  // 0: ours; tests play a newer one
   };
@@ -73,7 +75,7 @@ class PeerNetwork {
   // Listens, and goes on trying to connect to each peer.
   //   InvalidArgument     an address or a name that makes no sense; an address that is no loopback
   //                       one with `insecure`; a peer without an allowed key
-  //   FailedPrecondition  the address or the port cannot be had
+  //   FailedPrecondition  the address or the port cannot be had, or our name not be looked up
   // `runtime` outlives the network.
   static absl::StatusOr<std::unique_ptr<PeerNetwork>> Start(Runtime& runtime, Options options,
                                                             Handlers handlers);

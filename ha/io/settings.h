@@ -21,6 +21,9 @@ constexpr absl::Duration kReconnectMin = absl::Milliseconds(50);
 constexpr absl::Duration kReconnectMax = absl::Milliseconds(200);
 constexpr absl::Duration kHandshakeTimeout = absl::Seconds(2);
 
+// How long a start waits for the address of a name to listen at, where none is remembered.
+constexpr absl::Duration kOwnNamePatience = absl::Seconds(5);
+
 // Connections to one port that may be there without having proven who they are; each is ended
 // after kHandshakeTimeout.
 constexpr size_t kMaxStrangers = 64;
