@@ -24,6 +24,7 @@ enum class Mutant {
   kStartWithoutQuiesce,        // T0 is taken while writes are in flight
   kStartNotDurable,            // the host writes on before T0 is durable
   kFailureNotDurable,          // the host writes on before the clone's failure is durable
+  kStopEndsRunLate,            // a stopped clone's target is readable while its ring is dropped
   kRecoveryStopsAtEmptySlot,   // recovery does not look at all slots
   kRecoverySkipsHash,          // recovery believes a slot without looking at the data
   kRecoveryIgnoresRing,        // recovery looks for the data in the target alone

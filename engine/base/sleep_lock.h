@@ -3,6 +3,7 @@
 
 #include <absl/synchronization/mutex.h>
 
+#include "engine/base/race_point.h"
 #include "engine/base/runtime.h"
 
 namespace baton {
@@ -30,9 +31,12 @@ class SleepLock {
     held_ = true;
   }
   void Release() {
-    absl::MutexLock guard(&mutex_);
-    held_ = false;
-    released_.Signal();
+    {
+      absl::MutexLock guard(&mutex_);
+      held_ = false;
+      released_.Signal();
+    }
+    BATON_RACE_POINT();
   }
 
   Runtime& runtime_;

@@ -271,8 +271,11 @@ absl::Status Clones::Stop(uint64_t id) {
       change.AddEvent(record, "stopped", "was stopped; its target is offline");
     }));
     BATON_RETURN_IF_ERROR(change.Commit());
+    // Inside the change: whoever finds the clone stopped, and drops what the target does not take,
+    // relies on it.
+    if (!BATON_MUTANT(kStopEndsRunLate)) relation->run->SetPhase(CloneRun::Phase::kOver);
   }
-  relation->run->SetPhase(CloneRun::Phase::kOver);
+  if (BATON_MUTANT(kStopEndsRunLate)) relation->run->SetPhase(CloneRun::Phase::kOver);
   return Detach(*relation);
 }
 

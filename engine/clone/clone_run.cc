@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/mutant.h"
+#include "engine/base/race_point.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -42,8 +43,10 @@ absl::Status CloneRun::ReadTarget(VolumeIo& target, uint64_t offset, MutableByte
     BATON_RETURN_IF_ERROR(CheckReadable());
     const ExtentSpan span = geometry_.Touching(offset, out.size());
     const bool is_copied = copied_.Test(span.first);
-    const uint64_t end = is_copied ? copied_.NextClear(span.first, span.end())
-                                   : copied_.NextSet(span.first, span.end());
+    BATON_RACE_POINT();
+    // From the second extent on: the first one may be copied meanwhile, and the run is never empty.
+    const uint64_t end = is_copied ? copied_.NextClear(span.first + 1, span.end())
+                                   : copied_.NextSet(span.first + 1, span.end());
     const uint64_t length = std::min<uint64_t>(out.size(), geometry_.OffsetOf(end) - offset);
     const MutableBytes part = out.first(length);
     BATON_RETURN_IF_ERROR(is_copied ? ReadCopied(target, offset, part)
@@ -54,15 +57,16 @@ absl::Status CloneRun::ReadTarget(VolumeIo& target, uint64_t offset, MutableByte
   return absl::OkStatus();
 }
 
-// Data that is still in the ring is waited for. It may go away because its run has failed, whose
-// phase says so before that.
+// Data that is still in the ring is waited for. It may go away because its run has ended, whose
+// phase says so before that; and the target of a run that has ended may be emptied during the read.
 absl::Status CloneRun::ReadCopied(VolumeIo& target, uint64_t offset, MutableBytes out) {
   if (!BATON_MUTANT(kTargetReadIgnoresRing)) {
     const ExtentSpan span = geometry_.Touching(offset, out.size());
     BATON_RETURN_IF_ERROR(services_.carrier.WaitCarried(progress_, span));
     BATON_RETURN_IF_ERROR(CheckReadable());
   }
-  return target.Read(offset, out);
+  BATON_RETURN_IF_ERROR(target.Read(offset, out));
+  return CheckReadable();
 }
 
 // The bit is set before the source is overwritten: one that is still clear after the read proves

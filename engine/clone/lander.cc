@@ -53,12 +53,20 @@ void Lander::Enqueue(Progress& progress, ExtentSpan span, std::span<const Digest
   landing.digest_count = digests.size();
   landing.entry = entry;
   absl::MutexLock guard(&mutex_);
-  Append(landing);
+  if (failed_.ok()) Append(landing);
 }
 
 void Lander::GiveUp(const absl::Status& aborted) {
   absl::MutexLock guard(&mutex_);
+  Drop(aborted);
+}
+
+// The Landings of those who wait in Land are on their stacks: who sees failed_ goes away, so they
+// are taken out of the queue; those of a commit under way stay until it is over.
+void Lander::Drop(const absl::Status& aborted) {
   failed_.Update(aborted);
+  queue_ = queue_tail_ = nullptr;
+  queued_ = 0;
   landed_.SignalAll();
 }
 
@@ -73,7 +81,7 @@ absl::Status Lander::Land(Progress& progress, ExtentSpan span, std::span<const D
   Append(landing);
   ++hurry_;
   work_.Signal();
-  while (!landing.done && failed_.ok()) runtime_.Wait(landed_, mutex_);
+  while (!landing.done && (failed_.ok() || landing.committing)) runtime_.Wait(landed_, mutex_);
   --hurry_;
   return landing.done ? absl::OkStatus() : failed_;
 }
@@ -106,9 +114,7 @@ void Lander::Work() {
       absl::MutexLock guard(&mutex_);
       WaitUntilDue();
       if (queue_ == nullptr || !failed_.ok()) return;
-      batch = committing_ = std::exchange(queue_, nullptr);
-      queue_tail_ = nullptr;
-      queued_ = 0;
+      batch = TakeQueue();
     }
     const absl::Status status = Commit(batch);
     if (status.ok()) {
@@ -117,15 +123,27 @@ void Lander::Work() {
     }
     const absl::Status aborted = fault_.Report(status);
     absl::MutexLock guard(&mutex_);
-    failed_ = aborted;
-    queue_ = committing_ = nullptr;  // their owners go away once they see failed_
-    landed_.SignalAll();
+    for (Landing* landing = batch; landing != nullptr; landing = landing->next) {
+      landing->committing = false;
+    }
+    committing_ = nullptr;
+    Drop(aborted);
     return;
   }
 }
 
+Lander::Landing* Lander::TakeQueue() {
+  committing_ = std::exchange(queue_, nullptr);
+  queue_tail_ = nullptr;
+  queued_ = 0;
+  for (Landing* landing = committing_; landing != nullptr; landing = landing->next) {
+    landing->committing = true;
+  }
+  return committing_;
+}
+
 void Lander::Append(Landing& landing) {
-  landing.done = false;
+  landing.done = landing.committing = false;
   landing.next = nullptr;
   if (queue_ == nullptr) oldest_ = runtime_.BootTime();
   (queue_ == nullptr ? queue_ : queue_tail_->next) = &landing;
@@ -177,6 +195,7 @@ void Lander::Finish(Landing* batch) {
       landing->progress->landing -= landing->span.count;
       log_.Release(*landing->entry);
     }
+    landing->committing = false;
     landing->done = true;
   }
   committing_ = nullptr;

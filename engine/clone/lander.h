@@ -44,7 +44,8 @@ class Lander {
   // Somebody else has met a fault: from now on everything here returns `aborted`.
   void GiveUp(const absl::Status& aborted);
 
-  // Records `span`, whose data is durable (no digests: holes); returns when the bits are durable.
+  // Records `span`, whose data is durable (no digests: holes); returns when the bits are durable, or
+  // when they are in no commit that is under way and will be in none.
   absl::Status Land(Progress& progress, ExtentSpan span, std::span<const Digest> digests);
 
   // Returns when the bits of all copies of `span` that were enqueued before are durable.
@@ -59,6 +60,7 @@ class Lander {
     std::array<Digest, limits::kMaxExtentsPerCopy> digests;
     size_t digest_count = 0;
     std::optional<uint32_t> entry;
+    bool committing = false;
     bool done = false;
     Landing* next = nullptr;
   };
@@ -67,8 +69,11 @@ class Lander {
   void Append(Landing& landing) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsDue() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WaitUntilDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Landing* TakeQueue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Commit(const Landing* batch);
   void Finish(Landing* batch);
+  // Nothing that is queued will be committed.
+  void Drop(const absl::Status& aborted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Calls `visit` with everything that is queued or being committed.
   template <typename Visit>
   void ForEach(Visit visit) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

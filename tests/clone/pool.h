@@ -31,7 +31,7 @@ class AlignedBlocks {
 
 // The storage of an empty pool.
 struct SimPool {
-  SimPool() {
+  explicit SimPool(uint64_t seed = 1) : machine(seed) {
     machine.runtime().Run([this] {
       EXPECT_OK(InitPool(machine.storage(), DURABILITY_NODE, machine.runtime(), "sim"));
     });
@@ -39,7 +39,7 @@ struct SimPool {
   sim::SimRuntime& runtime() { return machine.runtime(); }
   sim::SimStorage& storage() { return machine.storage(); }
 
-  sim::SimMachine machine{1};
+  sim::SimMachine machine;
 };
 
 // Two volumes and what copies between them. Lives inside a SimRuntime::Run.

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "engine/base/race_point.h"
+
 namespace baton::crash {
 namespace {
 
@@ -34,7 +36,12 @@ World::World(uint64_t seed)
     volumes_.push_back(std::make_unique<Volume>(clock_, name, size_bytes_));
   }
   machine_.steps().Observe([this](const sim::Operation& operation) { ObserveCopies(operation); });
+  at_race_point = [this] {
+    machine_.runtime().SleepFor(absl::Microseconds(random_.OneIn(4) ? random_.Below(2000) : 0));
+  };
 }
+
+World::~World() { at_race_point = nullptr; }
 
 Outcome World::Run() {
   machine_.runtime().Run([this] { Format(); });
@@ -50,6 +57,8 @@ Outcome World::Run() {
       machine_.steps().CrashAt(machine_.steps().count() + random_.Between(1, reach), kind);
     }
     machine_.runtime().Run([&] { Life(is_last); });
+    // After a sync that failed nobody goes on before the storage was looked after.
+    if (storage_failed_) machine_.steps().CrashNow(sim::CrashKind::kPower);
     if (machine_.steps().crashed()) ++outcome_.crash_points;
     const bool lost_cache =
         machine_.steps().crashed() && machine_.steps().crash_kind() == sim::CrashKind::kPower;
@@ -79,7 +88,7 @@ void World::Format() {
 }
 
 bool World::OpenEngine() {
-  faulted_ = false;
+  faulted_ = storage_failed_ = false;
   absl::StatusOr<std::unique_ptr<Engine>> engine =
       Engine::Open({.storage = machine_.storage(),
                     .runtime = machine_.runtime(),
@@ -92,7 +101,11 @@ bool World::OpenEngine() {
                     .copy_buffers = 2,
                     .copy_bytes = 2 * kBlock,
                     .ring = kRing,
-                    .on_fault = [this](const absl::Status&) { faulted_ = true; }});
+                    .on_fault =
+                        [this](const absl::Status&) {
+                          faulted_ = true;
+                          storage_failed_ = !machine_.steps().crashed();
+                        }});
   if (engine.ok()) {
     engine_ = *std::move(engine);
     for (const std::unique_ptr<Clone>& clone : clones_) CheckClone(*clone);
@@ -156,8 +169,9 @@ void World::Command() {
     (void)engine_->ResumeClone(clone.id);
   } else if (clone.is_live && random_.OneIn(12)) {
     clone.is_over = true;
+    if (has_faults_ && random_.OneIn(2)) InjectWriteFault(*clone.target);
+    (void)engine_->StopClone(clone.id);  // hosts use the target meanwhile
     clone.target->hosts_may_use = false;
-    (void)engine_->StopClone(clone.id);
   } else if (random_.OneIn(3)) {
     (void)engine_->SetCloneRate(clone.id, random_.Below(2) * 100'000'000);
   }
@@ -217,7 +231,12 @@ void World::PollProgress() {
 }
 
 void World::InjectFault() {
-  const std::string path = Path(volumes_[2 + random_.Below(2)]->name);
+  if (random_.OneIn(4)) return InjectSyncFault();
+  InjectWriteFault(*volumes_[2 + random_.Below(2)]);
+}
+
+void World::InjectWriteFault(const Volume& target) {
+  const std::string path = Path(target.name);
   machine_.steps().Inject(
       {.matches =
            [path](const sim::Operation& operation) {
@@ -227,6 +246,18 @@ void World::InjectFault() {
        .status = random_.OneIn(2) ? absl::ResourceExhaustedError("no space is left")
                                   : absl::DataLossError("input/output error"),
        .sticky = random_.OneIn(2)});
+}
+
+void World::InjectSyncFault() {
+  const std::string path = Path(volumes_[random_.Below(volumes_.size())]->name);
+  machine_.steps().Inject(
+      {.matches =
+           [path](const sim::Operation& operation) {
+             return operation.kind == sim::OperationKind::kSync && operation.path == path;
+           },
+       .skip = random_.Below(4),
+       .status = absl::DataLossError("input/output error"),
+       .sticky = false});
 }
 
 // ---- hosts --------------------------------------------------------------------------------------
@@ -287,7 +318,11 @@ void World::HostRead(Volume& volume, VolumeIo& io) {
   std::vector<std::byte> data((1 + Cell(std::min(4 * kBlock, size_bytes_ - offset))) *
                               model::kCellBytes);
   const uint64_t begin = volume.model.BeginRead();
-  if (!io.Read(offset, data).ok()) return volume.model.FailRead(begin);
+  if (const absl::Status status = io.Read(offset, data); !status.ok()) {
+    volume.model.FailRead(begin);
+    if (absl::IsAborted(status) || absl::IsFailedPrecondition(status) || faulted_) return;
+    return Violate(fmt::format("read of {}: {}", volume.name, status.ToString()));
+  }
   const std::string wrong = volume.model.CheckRead(begin, offset, data);
   if (!wrong.empty()) Violate(fmt::format("read of {}: {}", volume.name, wrong));
 }

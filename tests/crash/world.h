@@ -24,6 +24,7 @@ struct Outcome {
 class World {
  public:
   explicit World(uint64_t seed);
+  ~World();
 
   // Some lives, each ended by a crash, and a last one in which all clones are completed.
   Outcome Run();
@@ -73,6 +74,8 @@ class World {
   void HostWrite(Volume& volume, VolumeIo& io);
   void HostRead(Volume& volume, VolumeIo& io);
   void InjectFault();
+  void InjectWriteFault(const Volume& target);
+  void InjectSyncFault();
 
   void Violate(const std::string& what);
   uint64_t Cell(uint64_t limit) { return random_.Below(limit / model::kCellBytes); }
@@ -90,6 +93,7 @@ class World {
   std::unique_ptr<Engine> engine_;
   uint64_t epoch_ = 0;
   bool faulted_ = false;
+  bool storage_failed_ = false;  // a sync has
   Outcome outcome_;
 };
 

@@ -1,0 +1,119 @@
+// What happens between two steps of a thread, at a race point (engine/base/race_point.h).
+#include <gtest/gtest.h>
+
+#include "engine/base/mutant.h"
+#include "engine/base/race_point.h"
+#include "engine/engine.h"
+#include "tests/clone/pool.h"
+
+namespace baton {
+namespace {
+
+constexpr uint64_t kExtentBytes = 2 * kBlock;
+
+class RacePoint : public testing::Test {
+ protected:
+  ~RacePoint() override { at_race_point = nullptr; }
+
+  SimPool pool_;
+};
+
+TEST_F(RacePoint, AReadOfATargetFromItsBeginningWhoseFirstExtentIsCopiedMeanwhileShowsT0) {
+  for (const uint64_t first : {0, 1}) {
+    pool_.runtime().Run([&] {
+      CopyBench bench(pool_, 6 * kExtentBytes);
+      const std::vector<std::byte> t0 = Pattern(bench.geometry.size_bytes, 1);
+      ASSERT_OK(bench.source->path.Write(0, t0));
+      bench.run->SetPhase(CloneRun::Phase::kActive);
+      at_race_point = [&] {
+        at_race_point = nullptr;
+        EXPECT_OK(bench.run->Preserve({first, 1}));
+        EXPECT_OK(bench.source->file->Write(first * kExtentBytes, Pattern(kExtentBytes, 9)));
+      };
+      std::vector<std::byte> out(3 * kExtentBytes);
+      ASSERT_OK(bench.run->ReadTarget(*bench.target->file, first * kExtentBytes, out));
+      EXPECT_TRUE(std::equal(out.begin(), out.end(), t0.begin() + first * kExtentBytes));
+    });
+  }
+}
+
+// The writes that needed it were answered long ago: a read that waits for what the ring has sees
+// T0 or an error, however the clone ends meanwhile.
+class StopUnderARead : public RacePoint {
+ protected:
+  ~StopUnderARead() override { active_mutant = Mutant::kNone; }
+
+  // Whether a read was answered with something else: a write that fails may have had its effect or
+  // not, as the seed wants it.
+  bool ShowsSomethingElse() {
+    bool shows = false;
+    for (uint64_t seed = 1; seed <= 20; ++seed) shows |= ShowsSomethingElse(seed);
+    return shows;
+  }
+  bool ShowsSomethingElse(uint64_t seed);
+};
+
+bool StopUnderARead::ShowsSomethingElse(uint64_t seed) {
+  bool shows = false;
+  OpenFence fence;
+  SimPool pool(seed);
+  pool.runtime().Run([&] {
+    const std::unique_ptr<Engine> engine = Must(Engine::Open({.storage = pool.storage(),
+                                                              .runtime = pool.runtime(),
+                                                              .fence = fence,
+                                                              .meta = pool.machine.meta().Open(),
+                                                              .epoch = 1,
+                                                              .node = "sim",
+                                                              .request_buffers = 4,
+                                                              .copy_buffers = 2,
+                                                              .hold_copiers = true,
+                                                              .on_fault = {}}));
+    for (const char* name : {"src", "dst"}) {
+      ASSERT_OK(engine->CreateVolume({.name = name, .size_bytes = 8 * kExtentBytes}));
+    }
+    const auto open = [&](const char* name) {
+      return Must(engine->OpenVolume(Must(engine->ShowVolume(name)).id()));
+    };
+    const std::vector<std::byte> t0 = Pattern(kExtentBytes, 1);
+    ASSERT_OK(open("src")->Write(0, t0));
+    const uint64_t id =
+        Must(engine->CreateClone({.source = "src", .target = "dst", .extent_bytes = kExtentBytes}));
+    ASSERT_OK(engine->ActivateClones({id}));
+    ASSERT_OK(engine->StartClones({id}));
+    pool.machine.steps().Inject({.matches =
+                                     [](const sim::Operation& operation) {
+                                       return operation.kind == sim::OperationKind::kWrite &&
+                                              operation.path == "volumes/dst";
+                                     },
+                                 .skip = 0,
+                                 .status = absl::ResourceExhaustedError("full"),
+                                 .sticky = true});
+    ASSERT_OK(open("src")->Write(0, Pattern(kExtentBytes, 2)));
+    // The stop rests when its change is over, for longer than the carrier needs.
+    at_race_point = [&] {
+      at_race_point = nullptr;
+      pool.runtime().SleepFor(absl::Milliseconds(100));
+    };
+    std::unique_ptr<Thread> stop =
+        pool.runtime().StartThread("stop", [&] { EXPECT_OK(engine->StopClone(id)); });
+    pool.runtime().SleepFor(absl::Milliseconds(10));
+    std::vector<std::byte> out(kExtentBytes);
+    const absl::Status read = open("dst")->Read(0, out);
+    shows = read.ok() && out != t0;
+    stop.reset();
+    EXPECT_CODE(open("dst")->Read(0, out), kFailedPrecondition);
+  });
+  return shows;
+}
+
+TEST_F(StopUnderARead, ShowsT0OrAnErrorWhenTheTargetRefusesData) {
+  EXPECT_FALSE(ShowsSomethingElse());
+}
+
+TEST_F(StopUnderARead, WouldNotIfTheRunEndedOnlyAfterTheChange) {
+  active_mutant = Mutant::kStopEndsRunLate;
+  EXPECT_TRUE(ShowsSomethingElse());
+}
+
+}  // namespace
+}  // namespace baton
