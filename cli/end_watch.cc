@@ -38,7 +38,8 @@ absl::StatusOr<std::unique_ptr<EndWatch>> EndWatch::Make() {
 void EndWatch::NoteFault(const absl::Status& fault) {
   {
     absl::MutexLock guard(&mutex_);
-    fault_.Update(fault);
+    // A failed sync counts most, whenever it comes: nobody of this node may go on after it.
+    if (fault_.ok() || (absl::IsDataLoss(fault) && !absl::IsDataLoss(fault_))) fault_ = fault;
   }
   Note(News::kFault);
 }

@@ -62,8 +62,9 @@ class Engine {
     bool hold_copiers = false;
     // Of the pool's file; another one than a pool has is for tests.
     RingShape ring = {};
-    // Called at most once, from any thread, when the engine cannot go on: an error of a sync, of
-    // a metadata write, of the fence. No write is acknowledged from then on. It only takes note:
+    // Called from any thread when the engine cannot go on: an error of a sync (DataLoss), of a
+    // metadata write, of the fence. Once, and a second time when it was something else and a sync
+    // fails after it. No write is acknowledged from then on. It only takes note:
     // calling the engine from inside it would wait for itself.
     std::function<void(const absl::Status&)> on_fault;
   };

@@ -83,13 +83,16 @@ absl::Status Pair::CheckFeedback(Engine& engine) {
   }
   // Whoever crashed could not tell.
   if (said.epoch() == 0 || said.epoch() != tenure_->epoch() - 1) return absl::OkStatus();
+  std::vector<Residual> told(said.residuals().begin(), said.residuals().end());
   std::vector<Residual> found;
   for (const CloneStatus& clone : engine.ListClones()) {
+    if (clone.state() == "failed") {  // by what recovery could not read: nothing is left of it
+      std::erase_if(told, [&](const Residual& residual) { return residual.id() == clone.id(); });
+    }
     if (clone.state() != "copying" && clone.state() != "paused") continue;
     BATON_ASSIGN_OR_RETURN(Residual residual, engine.CloneResidual(clone.id(), false));
     found.push_back(std::move(residual));
   }
-  const std::vector<Residual> told(said.residuals().begin(), said.residuals().end());
   {
     absl::MutexLock lock(&mutex_);
     notes_.emplace_back("feedback-received",

@@ -1,5 +1,6 @@
 #include "cli/node/volume_adapter.h"
 
+#include "engine/base/copy_failure.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -26,8 +27,10 @@ absl::StatusOr<fs::VolumeEntry> Find(const Engine& engine, const Name& wanted, M
   return Error(absl::StatusCode::kNotFound, "there is no volume {}", wanted);
 }
 
-// What a file says when the storage under it fails. Everything else is about the request.
+// What a file says when the storage under it fails. Everything else is about the request, or about
+// a clone: what its target does not take it takes from no other controller either.
 bool MayBeStorage(const absl::Status& status) {
+  if (IsCopyFailure(status)) return false;
   return absl::IsDataLoss(status) || absl::IsUnavailable(status) || absl::IsInternal(status) ||
          absl::IsPermissionDenied(status) || absl::IsUnknown(status);
 }

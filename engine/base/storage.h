@@ -59,6 +59,9 @@ class File {
   virtual IoAlignment alignment() const = 0;
 };
 
+// It goes past the page cache: direct I/O is always aligned to something.
+inline bool IsDirect(const File& file) { return file.alignment().offset_bytes > 1; }
+
 // One of several writes that are issued together.
 struct SideWrite {
   File* file = nullptr;

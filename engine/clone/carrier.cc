@@ -6,6 +6,7 @@
 
 #include "engine/base/mutant.h"
 #include "engine/base/status.h"
+#include "engine/clone/retry.h"
 
 namespace baton {
 namespace {
@@ -152,7 +153,9 @@ absl::Status Carrier::WriteAll(std::span<const Load* const> batch, Failures& fai
     const std::span<const Load* const> neighbours = batch.first(count);
     batch = batch.subspan(count);
     if (failures.contains(first.progress->run_id)) continue;
-    const absl::Status status = first.target->Write(first.offset, Joined(neighbours));
+    const Bytes data = Joined(neighbours);
+    const absl::Status status =
+        Repeated(runtime_, [&] { return first.target->Write(first.offset, data); });
     if (absl::IsAborted(status)) return status;
     if (!status.ok()) failures.emplace(first.progress->run_id, status);
   }

@@ -2,6 +2,7 @@
 //
 // The copier and host writes only report; a thread of its own does what follows, because taking a
 // plugin off a path waits for the host I/O inside it.
+#include "engine/base/copy_failure.h"
 #include "engine/base/mutant.h"
 #include "engine/base/status.h"
 #include "engine/clone/certificate.h"
@@ -24,7 +25,8 @@ absl::Status Clones::OnPreserveFailed(uint64_t id, const absl::Status& why) {
   absl::StatusOr<RelationPtr> relation = Get(id);
   if (!relation.ok()) return absl::OkStatus();  // deleted meanwhile: nothing to preserve
   if (RecordOf(**relation).on_error() == FAIL_WRITE) {
-    return Annotate(why, fmt::format("clone {} could not preserve what this write overwrites", id));
+    return AsCopyFailure(
+        Annotate(why, fmt::format("clone {} could not preserve what this write overwrites", id)));
   }
   return Fail(**relation, why);
 }

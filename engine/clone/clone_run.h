@@ -80,10 +80,15 @@ class CloneRun {
   // ---- background ----
 
   enum class Step { kCopied, kBusy, kDone };
+  // What a step was about, also when it failed; and how many bytes it copied.
+  struct Attempt {
+    ExtentSpan span;
+    uint64_t bytes = 0;
+  };
   // Copies, or records as holes, the next run of pending extents: at most `max_bytes`, one extent
   // at least. kBusy: all that is left is claimed by others or the limit is reached; kDone:
-  // nothing is pending. What does not fit `buffer` is copied in pieces. `bytes` is what was copied.
-  absl::StatusOr<Step> CopyNext(uint64_t max_bytes, MutableBytes buffer, uint64_t& bytes);
+  // nothing is pending. What does not fit `buffer` is copied in pieces.
+  absl::StatusOr<Step> CopyNext(uint64_t max_bytes, MutableBytes buffer, Attempt& attempt);
 
   // Returns when no copy is in flight and none is landing. The phase is not kActive any more, or
   // nothing is pending.

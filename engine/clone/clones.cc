@@ -1,6 +1,7 @@
 #include "engine/clone/clones.h"
 
 #include <absl/strings/numbers.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <map>
@@ -10,6 +11,7 @@
 #include "engine/base/status.h"
 #include "engine/clone/change.h"
 #include "engine/clone/clone_status.h"
+#include "engine/clone/named_extents.h"
 
 namespace baton {
 namespace {
@@ -78,6 +80,7 @@ std::vector<Residual> Clones::Finish() {
   SleepLock::Guard guard(commands_);
   carrier_.reset();  // carries what is in the ring
   lander_.reset();   // lands what is queued
+  const std::vector<IntentSlot> slots = ReadSlotsAtEnd();
   std::vector<Residual> residuals;
   MetaBatch batch;
   {
@@ -85,6 +88,10 @@ std::vector<Residual> Clones::Finish() {
     for (const auto& [id, relation] : relations_) {
       if (!IsRunning(relation->record.state())) continue;
       residuals.push_back(ResidualOf(*relation, false));
+      for (const ExtentSpan& span :
+           NamedExtents(slots, relation->record.run_id(), relation->run->copied())) {
+        residuals.back().set_extents_named(residuals.back().extents_named() + span.count);
+      }
       AddResidualEvent("clone-sealed", *relation, residuals.back(), batch);
     }
   }
@@ -93,6 +100,20 @@ std::vector<Residual> Clones::Finish() {
     if (!status.ok()) (void)fault_.Report(status);
   }
   return residuals;
+}
+
+// For the feedback; without them it only says less.
+std::vector<IntentSlot> Clones::ReadSlotsAtEnd() {
+  std::vector<IntentSlot> slots;
+  if (!fault_.Check().ok()) return slots;
+  const absl::Status read = log_->ForEach([&slots](uint64_t, const IntentSlot& slot) {
+    slots.push_back(slot);
+    return absl::OkStatus();
+  });
+  if (!read.ok() && !absl::IsAborted(read)) {
+    spdlog::warn("the slots cannot be read at the end: {}", Message(read));
+  }
+  return slots;
 }
 
 void Clones::AddResidualEvent(const std::string& kind, const Relation& relation,

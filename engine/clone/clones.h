@@ -147,6 +147,7 @@ class Clones {
   Residual ResidualOf(const Relation& relation, bool with_extents) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
+  std::vector<IntentSlot> ReadSlotsAtEnd();
   // One event that says what is left of a running clone.
   void AddResidualEvent(const std::string& kind, const Relation& relation, const Residual& residual,
                         MetaBatch& batch) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/limits.h"
+#include "engine/clone/retry.h"
 
 namespace baton {
 namespace {
@@ -18,8 +19,17 @@ bool HostIsActive(CopyJob& job) {
   return moved || source.in_flight + target.in_flight > 0;
 }
 
-bool IsWorthRepeating(const absl::Status& status) {
-  return !absl::IsAborted(status) && !absl::IsResourceExhausted(status);
+bool Overlap(ExtentSpan a, ExtentSpan b) { return a.first < b.end() && b.first < a.end(); }
+
+// How many attempts at what `span` has of extents that fail have failed, with this one.
+int CountFailure(CopyJob& job, ExtentSpan span) {
+  for (CopyJob::Failing& failing : job.failing) {
+    if (!Overlap(failing.span, span)) continue;
+    failing.span = span;
+    return ++failing.attempts;
+  }
+  job.failing.push_back({span, 1});
+  return 1;
 }
 
 }  // namespace
@@ -116,26 +126,27 @@ absl::Duration Copier::EarliestStart() const {
 
 void Copier::DoStep(const std::shared_ptr<CopyJob>& job, MutableBytes buffer) {
   const absl::Duration begin = runtime_.BootTime();
-  uint64_t bytes = 0;
+  CloneRun::Attempt attempt;
   const absl::StatusOr<CloneRun::Step> result =
-      job->run->CopyNext(job->throttle.PieceBytes(), buffer, bytes);
-  job->throttle.Spend(runtime_.BootTime(), bytes);
-  const bool finished = Account(*job, result, runtime_.BootTime() - begin);
+      job->run->CopyNext(job->throttle.PieceBytes(), buffer, attempt);
+  job->throttle.Spend(runtime_.BootTime(), attempt.bytes);
+  const bool finished = Account(*job, attempt.span, result, runtime_.BootTime() - begin);
   if (finished) on_finished_(job, result.status());
   absl::MutexLock guard(&mutex_);
   --job->workers;
   changed_.SignalAll();
 }
 
-bool Copier::Account(CopyJob& job, const absl::StatusOr<CloneRun::Step>& result,
+// Failures count by extent: that others are copied meanwhile says nothing about those that are not.
+bool Copier::Account(CopyJob& job, ExtentSpan span, const absl::StatusOr<CloneRun::Step>& result,
                      absl::Duration took) {
   absl::MutexLock guard(&mutex_);
   const absl::Duration now = runtime_.BootTime();
   if (job.finished) return false;
   if (!result.ok()) {
-    ++job.failures;
-    job.not_before = now + absl::Milliseconds(limits::kCopyRetryDelayMs << job.failures);
-    job.finished = job.failures >= limits::kCopyAttempts || !IsWorthRepeating(result.status());
+    const int failures = CountFailure(job, span);
+    job.not_before = now + PauseAfter(failures);
+    job.finished = failures >= limits::kCopyAttempts || !IsWorthRepeating(result.status());
     return job.finished;
   }
   switch (*result) {
@@ -146,7 +157,7 @@ bool Copier::Account(CopyJob& job, const absl::StatusOr<CloneRun::Step>& result,
       job.not_before = now + kBusyPause;
       return false;
     case CloneRun::Step::kCopied:
-      job.failures = 0;
+      std::erase_if(job.failing, [&](const auto& failing) { return Overlap(failing.span, span); });
       job.yielding = HostIsActive(job);
       if (job.yielding) job.not_before = now + took;
       return false;

@@ -23,17 +23,22 @@ struct CopyJob {
   Throttle throttle;
 
   // The rest belongs to the copier, under its lock.
-  int workers = 0;              // inside a step of this job
-  int failures = 0;             // in a row
-  bool finished = false;        // reported
-  bool yielding = false;        // hosts were active at the last look
-  absl::Duration not_before;    // no step begins earlier
-  uint64_t host_completed = 0;  // what the host had done at the last look
+  int workers = 0;  // inside a step of this job
+  struct Failing {
+    ExtentSpan span;
+    int attempts = 0;
+  };
+  std::vector<Failing> failing;  // what could not be copied yet; a few at most
+  bool finished = false;         // reported
+  bool yielding = false;         // hosts were active at the last look
+  absl::Duration not_before;     // no step begins earlier
+  uint64_t host_completed = 0;   // what the host had done at the last look
 };
 
 // Takes the jobs in turn, one step (see CloneRun::CopyNext) at a time. It yields to hosts: while
 // there is host I/O on a job's volumes, one thread works on it at most, half of the time.
-// A step that fails is repeated limits::kCopyAttempts times, with growing pauses. Thread-safe.
+// Extents that cannot be copied are tried limits::kCopyAttempts times, with growing pauses,
+// whatever becomes of others meanwhile. Thread-safe.
 class Copier {
  public:
   // Called from a copier's thread without a lock, once for each job that was added: the job is
@@ -61,7 +66,8 @@ class Copier {
   absl::Duration EarliestStart() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DoStep(const std::shared_ptr<CopyJob>& job, MutableBytes buffer);
   // True when the job is finished with `result`.
-  bool Account(CopyJob& job, const absl::StatusOr<CloneRun::Step>& result, absl::Duration took);
+  bool Account(CopyJob& job, ExtentSpan span, const absl::StatusOr<CloneRun::Step>& result,
+               absl::Duration took);
 
   Runtime& runtime_;
   const OnFinished on_finished_;

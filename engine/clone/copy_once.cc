@@ -12,6 +12,7 @@
 #include "engine/base/status.h"
 #include "engine/clone/clone_run.h"
 #include "engine/clone/intent_slot.h"
+#include "engine/clone/retry.h"
 
 namespace baton {
 namespace {
@@ -29,7 +30,8 @@ absl::Status CloneRun::PreserveBy(Way way, ExtentSpan wanted) {
     Claims::Claim claim(claims_);
     claims_.AcquirePending(claim, wanted, max);
     if (!claim.holds_any() || phase() != Phase::kActive) break;
-    BATON_RETURN_IF_ERROR(CopyDurably(way, claim.span()));
+    BATON_RETURN_IF_ERROR(
+        Repeated(services_.runtime, [&] { return CopyDurably(way, claim.span()); }));
   }
   return absl::OkStatus();
 }
@@ -83,6 +85,10 @@ absl::Status CloneRun::CopyToTarget(ExtentSpan span, uint32_t entry, Digester& d
   const auto write = [&](uint64_t offset, Bytes piece, bool is_last) -> absl::Status {
     if (!is_last) return target_->file->WriteDurable(offset, piece);
     IntentSlot slot = SlotOf(span, digester);
+    if (!IsDirect(target_->file->file()) || !services_.log.is_direct()) {
+      BATON_RETURN_IF_ERROR(target_->file->WriteDurable(offset, piece));
+      return services_.log.Write(entry, slot);
+    }
     const std::array<SideWrite, 2> writes = {SideWrite{&target_->file->file(), offset, piece},
                                              services_.log.Prepare(entry, slot)};
     if (BATON_MUTANT(kTargetDataWithoutSlot)) return target_->file->WriteDurable(offset, piece);
@@ -114,22 +120,24 @@ absl::Status CloneRun::CopyPieces(ExtentSpan span, MutableBytes buffer, Digester
 }
 
 absl::StatusOr<CloneRun::Step> CloneRun::CopyNext(uint64_t max_bytes, MutableBytes buffer,
-                                                  uint64_t& bytes) {
-  bytes = 0;
+                                                  Attempt& attempt) {
+  attempt = {};
   const uint64_t first = claims_.NextFree(FirstPending(), geometry_.extents());
   if (first == geometry_.extents()) {
     return copied_.count() == geometry_.extents() ? Step::kDone : Step::kBusy;
   }
+  attempt.span = {first, 1};
   BATON_ASSIGN_OR_RETURN(const Candidate candidate, Classify(first, max_bytes));
   Claims::Claim claim(claims_);
   if (!claims_.TryAcquire(claim, candidate.span, !candidate.is_hole)) return Step::kBusy;
   if (phase() != Phase::kActive) return Step::kBusy;
+  attempt.span = claim.span();
   if (candidate.is_hole) {
     BATON_RETURN_IF_ERROR(RecordHoles(claim.span()));
     return Step::kCopied;
   }
   BATON_RETURN_IF_ERROR(CopyInBackground(claim.span(), buffer));
-  bytes = geometry_.BytesOf(claim.span());
+  attempt.bytes = geometry_.BytesOf(claim.span());
   return Step::kCopied;
 }
 

@@ -5,6 +5,7 @@
 
 #include "engine/base/mutant.h"
 #include "engine/base/status.h"
+#include "engine/clone/retry.h"
 #include "engine/meta/pool_file.h"
 
 namespace baton {
@@ -29,33 +30,52 @@ absl::StatusOr<OpenRing> OpenRingFile(Storage& storage, const RingShape& shape, 
                size_bytes, shape.file_bytes());
 }
 
-// The blocks of all slots, into `blocks`.
-absl::Status ReadBlocks(const File& file, Runtime& runtime, const RingShape& shape,
-                        std::byte* blocks) {
-  std::array<absl::Status, kScanThreads> results;
+// The blocks of all slots, into `blocks`; what became of each.
+std::vector<absl::Status> ReadBlocks(const File& file, Runtime& runtime, const RingShape& shape,
+                                     std::byte* blocks) {
+  std::vector<absl::Status> results(shape.entries);
   std::vector<std::unique_ptr<Thread>> threads;
   for (uint64_t number = 0; number < kScanThreads; ++number) {
     threads.push_back(runtime.StartThread("slots", [&, number] {
-      for (uint64_t i = number; i < shape.entries && results[number].ok(); i += kScanThreads) {
-        results[number] =
-            file.Read(shape.OffsetOf(i), {blocks + i * limits::kBlockBytes, limits::kBlockBytes});
+      bool has_failed = false;  // then storage has had its time
+      for (uint64_t i = number; i < shape.entries; i += kScanThreads) {
+        const auto read = [&] {
+          return file.Read(shape.OffsetOf(i),
+                           {blocks + i * limits::kBlockBytes, limits::kBlockBytes});
+        };
+        results[i] = has_failed ? read() : Repeated(runtime, read);
+        has_failed = has_failed || !results[i].ok();
       }
     }));
   }
   threads.clear();  // waits for them
-  absl::Status status;
-  for (const absl::Status& result : results) status.Update(result);
-  return status;
+  return results;
+}
+
+// A sector can be unreadable; a ring of which nothing can be read is a storage that is not there.
+absl::Status CheckAnyIsRead(const std::vector<absl::Status>& results) {
+  const auto is_good = [](const absl::Status& result) { return result.ok(); };
+  const auto is_end = [](const absl::Status& result) { return absl::IsAborted(result); };
+  if (const auto end = std::find_if(results.begin(), results.end(), is_end); end != results.end()) {
+    return *end;
+  }
+  return std::any_of(results.begin(), results.end(), is_good) ? absl::OkStatus() : results.front();
 }
 
 absl::Status VisitSlots(const File& file, Runtime& runtime, const RingShape& shape,
-                        SlotVisitor visit) {
+                        SlotVisitor visit, UnreadableVisitor unreadable) {
   const ResidentMemory blocks(shape.entries * limits::kBlockBytes);
-  BATON_RETURN_IF_ERROR(ReadBlocks(file, runtime, shape, blocks.data()));
+  const std::vector<absl::Status> results = ReadBlocks(file, runtime, shape, blocks.data());
+  BATON_RETURN_IF_ERROR(CheckAnyIsRead(results));
   for (uint64_t entry = 0; entry < shape.entries; ++entry) {
+    const std::string name = fmt::format("{}, slot {}", kIntentsPath, entry);
+    if (!results[entry].ok()) {
+      BATON_RETURN_IF_ERROR(unreadable(entry, Annotate(results[entry], name)));
+      continue;
+    }
     const absl::StatusOr<std::optional<IntentSlot>> slot =
         DecodeSlot({blocks.data() + entry * limits::kBlockBytes, limits::kBlockBytes});
-    if (!slot.ok()) return Annotate(slot.status(), fmt::format("{}, slot {}", kIntentsPath, entry));
+    if (!slot.ok()) return Annotate(slot.status(), name);
     if (BATON_MUTANT(kRecoveryStopsAtEmptySlot) && !slot->has_value()) break;
     if (slot->has_value()) BATON_RETURN_IF_ERROR(visit(entry, **slot));
   }
@@ -65,9 +85,9 @@ absl::Status VisitSlots(const File& file, Runtime& runtime, const RingShape& sha
 }  // namespace
 
 absl::Status ForEachIntentSlot(Storage& storage, Runtime& runtime, SlotVisitor visit,
-                               const RingShape& shape) {
+                               const RingShape& shape, UnreadableVisitor unreadable) {
   BATON_ASSIGN_OR_RETURN(const OpenRing ring, OpenRingFile(storage, shape, true));
-  return VisitSlots(*ring.file, runtime, ring.is_old ? kOldRing : shape, visit);
+  return VisitSlots(*ring.file, runtime, ring.is_old ? kOldRing : shape, visit, unreadable);
 }
 
 absl::StatusOr<std::unique_ptr<IntentLog>> IntentLog::Open(Storage& storage, Runtime& runtime,
@@ -79,11 +99,12 @@ absl::StatusOr<std::unique_ptr<IntentLog>> IntentLog::Open(Storage& storage, Run
 
 absl::StatusOr<uint64_t> IntentLog::NewestMetaSequence(Storage& storage, Runtime& runtime) {
   uint64_t newest = 0;
-  BATON_RETURN_IF_ERROR(
-      ForEachIntentSlot(storage, runtime, [&newest](uint64_t, const IntentSlot& slot) {
-        newest = std::max(newest, slot.meta_sequence);
-        return absl::OkStatus();
-      }));
+  const auto visit = [&newest](uint64_t, const IntentSlot& slot) {
+    newest = std::max(newest, slot.meta_sequence);
+    return absl::OkStatus();
+  };
+  const auto skip = [](uint64_t, const absl::Status&) { return absl::OkStatus(); };
+  BATON_RETURN_IF_ERROR(ForEachIntentSlot(storage, runtime, visit, {}, skip));
   return newest;
 }
 
@@ -93,19 +114,24 @@ IntentLog::IntentLog(Storage& storage, Runtime& runtime, uint64_t epoch, const R
       runtime_(runtime),
       epoch_(epoch),
       shape_(shape),
-      file_(std::move(file)),
       is_old_(is_old),
       memory_(shape.file_bytes()) {
+  Use(std::move(file));
   free_.reserve(shape_.entries);
   for (uint32_t entry = 0; entry < shape_.entries; ++entry) free_.push_back(entry);
 }
 
-absl::Status IntentLog::ForEach(SlotVisitor visit) {
-  return VisitSlots(*file_, runtime_, is_old_ ? kOldRing : shape_,
-                    [&](uint64_t entry, const IntentSlot& slot) {
-                      sequence_ = std::max(sequence_.load(), slot.sequence);
-                      return visit(entry, slot);
-                    });
+void IntentLog::Use(std::unique_ptr<File> file) {
+  file_ = std::move(file);
+  sync_ = std::make_unique<GroupSync>(runtime_, *file_, nullptr);
+}
+
+absl::Status IntentLog::ForEach(SlotVisitor visit, UnreadableVisitor unreadable) {
+  const auto note = [&](uint64_t entry, const IntentSlot& slot) {
+    sequence_ = std::max(sequence_.load(), slot.sequence);
+    return visit(entry, slot);
+  };
+  return VisitSlots(*file_, runtime_, is_old_ ? kOldRing : shape_, note, unreadable);
 }
 
 absl::Status IntentLog::ReadData(uint64_t entry, uint64_t offset, MutableBytes out) const {
@@ -115,7 +141,7 @@ absl::Status IntentLog::ReadData(uint64_t entry, uint64_t offset, MutableBytes o
 absl::Status IntentLog::Renew() {
   BATON_RETURN_IF_ERROR(RenewIntents(storage_));
   BATON_ASSIGN_OR_RETURN(OpenRing ring, OpenRingFile(storage_, shape_, false));
-  file_ = std::move(ring.file);
+  Use(std::move(ring.file));
   is_old_ = ring.is_old;
   return absl::OkStatus();
 }
@@ -157,9 +183,9 @@ absl::Status IntentLog::Write(uint32_t entry, IntentSlot& slot) {
     return file_->Write(shape_.OffsetOf(entry), whole, WriteMode::kCached);
   }
   if (BATON_MUTANT(kEntryWithoutData)) {
-    return file_->Write(shape_.OffsetOf(entry), block, WriteMode::kDurable);
+    return sync_->WriteDurable(shape_.OffsetOf(entry), block);
   }
-  return file_->Write(shape_.OffsetOf(entry), whole, WriteMode::kDurable);
+  return sync_->WriteDurable(shape_.OffsetOf(entry), whole);
 }
 
 SideWrite IntentLog::Prepare(uint32_t entry, IntentSlot& slot) {

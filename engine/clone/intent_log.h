@@ -14,6 +14,7 @@
 #include "engine/base/runtime.h"
 #include "engine/base/storage.h"
 #include "engine/clone/intent_slot.h"
+#include "engine/volume/group_sync.h"
 
 namespace baton {
 
@@ -31,12 +32,18 @@ struct RingShape {
 inline constexpr RingShape kOldRing = {.entries = 256, .data_bytes = 0};
 
 using SlotVisitor = absl::FunctionRef<absl::Status(uint64_t entry, const IntentSlot& slot)>;
+// Told of a slot that storage does not give, also after limits::kCopyAttempts attempts.
+using UnreadableVisitor = absl::FunctionRef<absl::Status(uint64_t entry, const absl::Status& why)>;
+
+// Without slots that cannot be read nothing goes on.
+inline absl::Status RefuseUnreadable(uint64_t, const absl::Status& why) { return why; }
 
 // Reads all slots of the pool's ring, and only reads: visits every one that was ever used, in the
 // order of their places, which says nothing about when they were written. DataLoss names the slot
 // that is garbled, or says that the ring is of neither its own nor the old size.
 absl::Status ForEachIntentSlot(Storage& storage, Runtime& runtime, SlotVisitor visit,
-                               const RingShape& shape = {});
+                               const RingShape& shape = {},
+                               UnreadableVisitor unreadable = RefuseUnreadable);
 
 // Hands out entries to copies and takes them back once the bits that they stand for are durable
 // (O3). Shared by all clones of the pool. Thread-safe; no allocation after construction.
@@ -47,13 +54,13 @@ class IntentLog {
                                                          uint64_t epoch,
                                                          const RingShape& shape = {});
 
-  // The newest durable metadata write that any slot of the pool's ring knows of; 0: none. DataLoss
-  // as ForEachIntentSlot.
+  // The newest durable metadata write that any readable slot of the pool's ring knows of; 0: none.
+  // DataLoss as ForEachIntentSlot.
   static absl::StatusOr<uint64_t> NewestMetaSequence(Storage& storage, Runtime& runtime);
 
   // As ForEachIntentSlot, and what is written from now on is newer than all that was found. To be
-  // called before the first TryAcquire.
-  absl::Status ForEach(SlotVisitor visit);
+  // called before the first TryAcquire, and when no entry is in use any more.
+  absl::Status ForEach(SlotVisitor visit, UnreadableVisitor unreadable = RefuseUnreadable);
   // Data of an entry as it is in the file, from byte `offset` of it on.
   absl::Status ReadData(uint64_t entry, uint64_t offset, MutableBytes out) const;
 
@@ -66,6 +73,7 @@ class IntentLog {
   std::optional<uint32_t> TryAcquire();
   void Release(uint32_t entry);
   size_t free_entries() const;
+  bool is_direct() const { return IsDirect(*file_); }
   const RingShape& shape() const { return shape_; }
 
   // Where the holder of an entry puts its data: resident, the holder's until it is released.
@@ -74,13 +82,14 @@ class IntentLog {
   // one durable write; slot.data_bytes says how many.
   absl::Status Write(uint32_t entry, IntentSlot& slot);
   // Completes and encodes a `slot` without data and says where it goes, for a write side by side
-  // with that of the data to the target.
+  // with that of the data to the target; not where there is no direct I/O.
   SideWrite Prepare(uint32_t entry, IntentSlot& slot);
 
  private:
   IntentLog(Storage& storage, Runtime& runtime, uint64_t epoch, const RingShape& shape,
             std::unique_ptr<File> file, bool is_old);
 
+  void Use(std::unique_ptr<File> file);
   MutableBytes Encode(uint32_t entry, IntentSlot& slot);
 
   Storage& storage_;
@@ -88,6 +97,7 @@ class IntentLog {
   const uint64_t epoch_;
   const RingShape shape_;
   std::unique_ptr<File> file_;
+  std::unique_ptr<GroupSync> sync_;  // of file_
   bool is_old_;
   const ResidentMemory memory_;  // one entry after the other, as in the file
   std::atomic<uint64_t> sequence_{0};

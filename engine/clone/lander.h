@@ -44,8 +44,8 @@ class Lander {
   // Somebody else has met a fault: from now on everything here returns `aborted`.
   void GiveUp(const absl::Status& aborted);
 
-  // Records `span`, whose data is durable (no digests: holes); returns when the bits are durable, or
-  // when they are in no commit that is under way and will be in none.
+  // Records `span`, whose data is durable (no digests: holes); returns when the bits are durable,
+  // or when they are in no commit that is under way and will be in none.
   absl::Status Land(Progress& progress, ExtentSpan span, std::span<const Digest> digests);
 
   // Returns when the bits of all copies of `span` that were enqueued before are durable.

@@ -1,5 +1,6 @@
 #include "engine/clone/plugins.h"
 
+#include "engine/base/copy_failure.h"
 #include "engine/base/mutant.h"
 #include "engine/base/status.h"
 
@@ -48,7 +49,9 @@ absl::Status TargetPlugin::Discard(VolumeIo& next, uint64_t offset, uint64_t len
 absl::Status TargetPlugin::BeforeChange(uint64_t offset, uint64_t length_bytes) {
   BATON_RETURN_IF_ERROR(run_->CheckReadable());
   if (length_bytes == 0) return absl::OkStatus();
-  BATON_RETURN_IF_ERROR(run_->PreserveAndLand(run_->geometry().Touching(offset, length_bytes)));
+  const absl::Status status =
+      run_->PreserveAndLand(run_->geometry().Touching(offset, length_bytes));
+  if (!status.ok()) return absl::IsAborted(status) ? status : AsCopyFailure(status);
   return run_->CheckReadable();
 }
 

@@ -57,7 +57,7 @@ absl::Status Clones::LoadRelation(const RelationRecord& record) {
 
 absl::Status Clones::RecoverSlots() {
   const BufferPool::Lease buffer = buffers_.Acquire();
-  SlotRecovery recovery(*log_, catalog_, buffer.bytes());
+  SlotRecovery recovery(runtime_, *log_, catalog_, buffer.bytes());
   {
     absl::ReaderMutexLock guard(&mutex_);
     for (const auto& [id, relation] : relations_) {

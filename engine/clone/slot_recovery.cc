@@ -6,11 +6,12 @@
 #include "engine/base/mutant.h"
 #include "engine/base/status.h"
 #include "engine/clone/digester.h"
+#include "engine/clone/retry.h"
 
 namespace baton {
 
-SlotRecovery::SlotRecovery(IntentLog& log, Catalog& catalog, MutableBytes buffer)
-    : log_(log), catalog_(catalog), buffer_(buffer) {}
+SlotRecovery::SlotRecovery(Runtime& runtime, IntentLog& log, Catalog& catalog, MutableBytes buffer)
+    : runtime_(runtime), log_(log), catalog_(catalog), buffer_(buffer) {}
 
 void SlotRecovery::AddRun(std::shared_ptr<CloneRun> run) {
   const uint64_t id = run->progress().run_id;
@@ -18,26 +19,54 @@ void SlotRecovery::AddRun(std::shared_ptr<CloneRun> run) {
 }
 
 absl::Status SlotRecovery::Run(MetaBatch& batch) {
-  BATON_RETURN_IF_ERROR(log_.ForEach([&](uint64_t entry, const IntentSlot& slot) -> absl::Status {
-    BATON_RETURN_IF_ERROR(CheckNotNewer(slot));
-    AddCandidates(entry, slot);
-    return absl::OkStatus();
-  }));
+  BATON_RETURN_IF_ERROR(ReadSlots());
   std::map<uint64_t, std::shared_ptr<Volume>> targets;
   for (const Candidate& candidate : candidates_) {
-    const CloneRun& run = *candidate.run;
-    if (run.copied().Test(candidate.extent)) continue;  // another slot was enough
-    if (failures_.contains(run.progress().run_id)) continue;
-    BATON_ASSIGN_OR_RETURN(const bool proven, IsProven(candidate));
-    if (!proven) continue;
-    Restore(candidate, batch);
-    targets[run.target()->id] = run.target();
+    BATON_ASSIGN_OR_RETURN(const bool restored, Settle(candidate, batch));
+    if (restored) targets[candidate.run->target()->id] = candidate.run->target();
   }
   // What was found may be in a cache only: a bit may not outlive its data.
   for (const auto& [id, target] : targets) {
     if (!BATON_MUTANT(kRecoverySkipsTargetSync)) BATON_RETURN_IF_ERROR(target->file->Flush());
   }
   return absl::OkStatus();
+}
+
+absl::Status SlotRecovery::ReadSlots() {
+  const auto visit = [&](uint64_t entry, const IntentSlot& slot) -> absl::Status {
+    BATON_RETURN_IF_ERROR(CheckNotNewer(slot));
+    AddCandidates(entry, slot);
+    return absl::OkStatus();
+  };
+  const auto unreadable = [&](uint64_t, const absl::Status& why) {
+    FailUnfinished(why);
+    return absl::OkStatus();
+  };
+  return log_.ForEach(visit, unreadable);
+}
+
+// It may have been the only evidence for an extent of any of them.
+void SlotRecovery::FailUnfinished(const absl::Status& why) {
+  for (const auto& [id, run] : runs_) {
+    if (run->copied().count() < run->geometry().extents()) failures_.emplace(id, why);
+  }
+}
+
+absl::StatusOr<bool> SlotRecovery::Settle(const Candidate& candidate, MetaBatch& batch) {
+  const CloneRun& run = *candidate.run;
+  const uint64_t id = run.progress().run_id;
+  if (run.copied().Test(candidate.extent)) return false;  // another slot was enough
+  if (failures_.contains(id)) return false;
+  absl::StatusOr<bool> proven = false;
+  const absl::Status status = Repeated(runtime_, [&] {
+    proven = IsProven(candidate);
+    return proven.status();
+  });
+  if (absl::IsAborted(status)) return status;
+  if (!status.ok()) failures_.emplace(id, status);
+  if (!status.ok() || !*proven) return false;
+  Restore(candidate, batch);
+  return true;
 }
 
 absl::Status SlotRecovery::CheckNotNewer(const IntentSlot& slot) const {
@@ -87,11 +116,8 @@ absl::StatusOr<bool> SlotRecovery::BringFromRing(const Candidate& candidate) {
   if (digester.digests().front() != candidate.digest && !BATON_MUTANT(kRecoverySkipsHash)) {
     return false;
   }
-  const absl::Status written = run.target()->file->Write(geometry.OffsetOf(candidate.extent), data);
-  if (absl::IsAborted(written)) return written;
-  if (written.ok()) return true;
-  failures_.emplace(run.progress().run_id, written);
-  return false;
+  BATON_RETURN_IF_ERROR(run.target()->file->Write(geometry.OffsetOf(candidate.extent), data));
+  return true;
 }
 
 void SlotRecovery::Restore(const Candidate& candidate, MetaBatch& batch) {

@@ -19,7 +19,7 @@ namespace baton {
 class SlotRecovery {
  public:
   // `buffer`: for data, not smaller than that of an entry.
-  SlotRecovery(IntentLog& log, Catalog& catalog, MutableBytes buffer);
+  SlotRecovery(Runtime& runtime, IntentLog& log, Catalog& catalog, MutableBytes buffer);
 
   void AddRun(std::shared_ptr<CloneRun> run);
 
@@ -28,8 +28,9 @@ class SlotRecovery {
   // on. DataLoss: a slot is garbled, or newer than the metadata.
   absl::Status Run(MetaBatch& batch);
 
-  // Runs whose target did not take its data: they have failed, and the caller makes that durable,
-  // together with the batch.
+  // Runs of which something cannot be told any more, because storage does not give an entry or an
+  // extent of the target, or whose target did not take its data: they have failed, and the caller
+  // makes that durable, together with the batch.
   const std::map<uint64_t, absl::Status>& failures() const { return failures_; }
 
  private:
@@ -43,12 +44,17 @@ class SlotRecovery {
     uint64_t entry_offset = 0;  // of its data
   };
 
+  absl::Status ReadSlots();
+  void FailUnfinished(const absl::Status& why);
+  // An error of storage that stays is one of the candidate's run.
+  absl::StatusOr<bool> Settle(const Candidate& candidate, MetaBatch& batch);
   absl::Status CheckNotNewer(const IntentSlot& slot) const;
   void AddCandidates(uint64_t entry, const IntentSlot& slot);
   absl::StatusOr<bool> IsProven(const Candidate& candidate);
   absl::StatusOr<bool> BringFromRing(const Candidate& candidate);
   void Restore(const Candidate& candidate, MetaBatch& batch);
 
+  Runtime& runtime_;
   IntentLog& log_;
   Catalog& catalog_;
   const MutableBytes buffer_;

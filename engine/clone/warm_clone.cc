@@ -51,25 +51,4 @@ absl::Status WarmClone::ReadPages(const CatalogReader& catalog, uint64_t max_pag
                copied_.bits());
 }
 
-std::vector<ExtentSpan> WarmClone::Landing(std::span<const IntentSlot> slots) const {
-  std::vector<uint64_t> extents;
-  for (const IntentSlot& slot : slots) {
-    if (slot.run_id != run_id_) continue;
-    for (uint64_t extent = slot.span.first; extent < slot.span.end(); ++extent) {
-      if (extent < copied_.bits() && !copied_.Test(extent)) extents.push_back(extent);
-    }
-  }
-  std::sort(extents.begin(), extents.end());
-  extents.erase(std::unique(extents.begin(), extents.end()), extents.end());
-  std::vector<ExtentSpan> spans;
-  for (const uint64_t extent : extents) {
-    if (!spans.empty() && spans.back().end() == extent) {
-      ++spans.back().count;
-    } else {
-      spans.push_back({extent, 1});
-    }
-  }
-  return spans;
-}
-
 }  // namespace baton

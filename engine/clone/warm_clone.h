@@ -14,6 +14,7 @@
 #include "engine/clone/bitmap.h"
 #include "engine/clone/extents.h"
 #include "engine/clone/intent_slot.h"
+#include "engine/clone/named_extents.h"
 #include "engine/meta/catalog_reader.h"
 
 namespace baton {
@@ -46,7 +47,9 @@ class WarmClone {
   uint64_t sequence() const { return sequence_; }
 
   // The extents whose bits are clear and that a slot of this run names: ascending, disjoint.
-  std::vector<ExtentSpan> Landing(std::span<const IntentSlot> slots) const;
+  std::vector<ExtentSpan> Landing(std::span<const IntentSlot> slots) const {
+    return NamedExtents(slots, run_id_, copied_);
+  }
 
  private:
   absl::Status ReadPages(const CatalogReader& catalog, uint64_t max_pages);

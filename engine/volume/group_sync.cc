@@ -9,6 +9,12 @@ absl::Status GroupSync::Sync() {
   return Health();
 }
 
+absl::Status GroupSync::WriteDurable(uint64_t offset, Bytes data) {
+  if (IsDirect(file_)) return file_.Write(offset, data, WriteMode::kDurable);
+  BATON_RETURN_IF_ERROR(file_.Write(offset, data, WriteMode::kCached));
+  return Sync();
+}
+
 absl::Status GroupSync::Health() const {
   if (!failed_.load(std::memory_order_acquire)) return absl::OkStatus();
   absl::MutexLock lock(&mutex_);

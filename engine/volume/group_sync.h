@@ -29,6 +29,11 @@ class GroupSync {
   // OK: a sync that began after this call has succeeded.
   absl::Status Sync() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Writes, and the data is durable when it returns OK. By direct I/O that is one O_DSYNC write.
+  // Through the page cache such a write would be told, as its own, of an error of writing back what
+  // others wrote, and the next sync would not hear of it: there it is a write and a shared sync.
+  absl::Status WriteDurable(uint64_t offset, Bytes data) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // OK while no sync has failed. One atomic load.
   absl::Status Health() const ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -185,6 +185,7 @@ absl::Status VolumeFile::DiscardBlocks(ByteRange blocks) {
 // request came, so the fence is asked here.
 absl::Status VolumeFile::Issue(WriteMode mode, uint64_t offset, Bytes data) {
   BATON_RETURN_IF_ERROR(fence_.Check());
+  if (mode == WriteMode::kDurable) return sync_.WriteDurable(offset, data);
   return file_->Write(offset, data, mode);
 }
 

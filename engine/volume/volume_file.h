@@ -66,9 +66,9 @@ class VolumeFile final : public VolumeIo {
   // OK, or the failed sync that stopped the volume.
   absl::Status Health() const { return sync_.Health(); }
 
-  // For writes that are issued side by side with others. What goes to the file directly passes
-  // neither fence nor lock: the caller checks the fence, and keeps partial writes of the same
-  // blocks away by other means.
+  // For writes that are issued side by side with others (durable ones: of a direct file only). What
+  // goes to the file directly passes neither fence nor lock: the caller checks the fence, and keeps
+  // partial writes of the same blocks away by other means.
   File& file() { return *file_; }
 
  private:

@@ -127,12 +127,12 @@ TEST_F(CloneRunTest, CopyNextCopiesAllAndSaysSo) {
     const MutableBytes buffer = MutableBytes(memory).subspan(4096 - address % 4096, 4 * kBlock);
     uint64_t copied = 0;
     for (int steps = 0; steps < 10; ++steps) {
-      uint64_t bytes = 0;
-      const CloneRun::Step step = Must(bench.run->CopyNext(UINT64_MAX, buffer, bytes));
-      copied += bytes;
+      CloneRun::Attempt attempt;
+      const CloneRun::Step step = Must(bench.run->CopyNext(UINT64_MAX, buffer, attempt));
+      copied += attempt.bytes;
       if (step == CloneRun::Step::kDone) break;
       EXPECT_EQ(step, CloneRun::Step::kCopied);
-      EXPECT_LE(bytes, buffer.size());
+      EXPECT_LE(attempt.bytes, buffer.size());
     }
     EXPECT_EQ(copied, kRunSize);
     EXPECT_EQ(bench.Content(*bench.target), Pattern(kRunSize, 1));
@@ -148,9 +148,9 @@ TEST_F(CloneRunTest, HolesAreRecordedAndNotCopied) {
     BufferPool pool(pool_.runtime(), 1, 4 * kBlock);
     const BufferPool::Lease buffer = pool.Acquire();
     uint64_t copied = 0;
-    uint64_t bytes = 0;
-    while (Must(bench.run->CopyNext(UINT64_MAX, buffer.bytes(), bytes)) != CloneRun::Step::kDone) {
-      copied += bytes;
+    CloneRun::Attempt step;
+    while (Must(bench.run->CopyNext(UINT64_MAX, buffer.bytes(), step)) != CloneRun::Step::kDone) {
+      copied += step.bytes;
     }
     EXPECT_EQ(copied, kRunSize - 3 * kExtent);
     EXPECT_EQ(bench.run->progress().copies, 3u);
@@ -172,6 +172,29 @@ TEST_F(CloneRunTest, ACopyThatFailsLeavesItsExtentsPending) {
       EXPECT_EQ(bench.run->claims().copying(), 0u);
       EXPECT_OK(bench.run->Preserve({0, 1})) << "and may be tried again";
     });
+  }
+}
+
+TEST_F(CloneRunTest, AnErrorThatIsGoneAtTheNextAttemptFailsNeitherAWriteNorTheClone) {
+  for (const bool fails_writes : {false, true}) {
+    for (const std::string path : {"volumes/src", "volumes/dst", "intents"}) {
+      SCOPED_TRACE(path);
+      Run([&](CopyBench& bench) {
+        bench.run =
+            bench.MakeRun({.run_id = 10, .fails_writes = fails_writes, .geometry = bench.geometry});
+        Start(bench);
+        pool_.machine.steps().Inject(
+            {.matches = [path](const sim::Operation& operation) { return operation.path == path; },
+             .skip = 0,
+             .status = absl::DataLossError("input/output error"),
+             .sticky = false});
+        EXPECT_OK(bench.run->Preserve({0, 1}));
+        EXPECT_OK(bench.run->Drain());
+        EXPECT_OK(bench.failure);
+        EXPECT_TRUE(bench.IsRecorded(0));
+        pool_.machine.steps().ClearFaults();
+      });
+    }
   }
 }
 

@@ -117,6 +117,30 @@ TEST_F(CopierTest, AnErrorThatStaysEndsTheJob) {
   });
 }
 
+TEST_F(CopierTest, ExtentsThatCannotBeReadEndTheJobHoweverManyOthersAreCopiedMeanwhile) {
+  Run([&](CopyBench& bench, Copier& copier) {
+    constexpr uint64_t kBad = 9 * 2 * kBlock;
+    int attempts = 0;
+    pool_.machine.steps().Inject({.matches =
+                                      [&](const sim::Operation& operation) {
+                                        const bool is_bad =
+                                            operation.kind == sim::OperationKind::kRead &&
+                                            operation.path == "volumes/src" &&
+                                            operation.offset <= kBad &&
+                                            kBad < operation.offset + operation.bytes;
+                                        attempts += is_bad ? 1 : 0;
+                                        return is_bad;
+                                      },
+                                  .skip = 0,
+                                  .status = absl::DataLossError("input/output error"),
+                                  .sticky = true});
+    copier.Add(std::make_shared<CopyJob>(7, bench.run, 0));
+    EXPECT_LT(AwaitEnd(), absl::Seconds(2));
+    EXPECT_CODE(results_.front(), kDataLoss);
+    EXPECT_EQ(attempts, limits::kCopyAttempts);
+  });
+}
+
 TEST_F(CopierTest, AFullStorageIsNotTriedAgain) {
   Run([&](CopyBench& bench, Copier& copier) {
     pool_.machine.steps().Inject({.matches =

@@ -30,7 +30,7 @@ class SlotRecoveryTest : public testing::Test {
     const std::unique_ptr<IntentLog> log =
         Must(IntentLog::Open(pool_.storage(), pool_.runtime(), 1));
     const AlignedBlocks buffer(limits::kRingDataBytes);
-    SlotRecovery recovery(*log, bench.catalog, buffer.bytes());
+    SlotRecovery recovery(pool_.runtime(), *log, bench.catalog, buffer.bytes());
     recovery.AddRun(next_);
     MetaBatch batch;
     const absl::Status status = recovery.Run(batch);
@@ -111,6 +111,93 @@ TEST_F(SlotRecoveryTest, ATargetThatDoesNotTakeItsDataFailsItsRunAndNothingElse)
     ASSERT_EQ(failures_.size(), 1u);
     EXPECT_CODE(failures_.at(10), kResourceExhausted);
     EXPECT_EQ(next_->copied().count(), 0u);
+  });
+}
+
+// What reads of `path` that `matches` get from now on.
+void FailReads(sim::SimMachine& machine, const std::string& path, bool sticky,
+               std::function<bool(const sim::Operation&)> matches) {
+  machine.steps().Inject({.matches =
+                              [path, matches](const sim::Operation& operation) {
+                                return operation.kind == sim::OperationKind::kRead &&
+                                       operation.path == path && matches(operation);
+                              },
+                          .skip = 0,
+                          .status = absl::DataLossError("input/output error"),
+                          .sticky = sticky});
+}
+
+bool IsSlot(const sim::Operation& operation) {
+  return operation.offset % RingShape().entry_bytes() == 0;
+}
+
+TEST_F(SlotRecoveryTest, ZerosThatOnlyASlotStandsForAreRecorded) {
+  Run([&](CopyBench& bench) {
+    ASSERT_OK(bench.source->file->Discard(3 * kExtentBytes, kExtentBytes));
+    ASSERT_OK(bench.run->Preserve({3, 1}));
+    ASSERT_OK(Recover(bench));
+    EXPECT_TRUE(next_->copied().AllSet({1, 3}));
+    EXPECT_EQ(bench.Content(*bench.target), OnlyPreserved());
+  });
+}
+
+TEST_F(SlotRecoveryTest, DataOfTheRingThatCannotBeReadFailsItsRun) {
+  Run([&](CopyBench& bench) {
+    FailReads(pool_.machine, "intents", true, [](const auto& read) { return !IsSlot(read); });
+    ASSERT_OK(Recover(bench));
+    pool_.machine.steps().ClearFaults();
+    ASSERT_EQ(failures_.size(), 1u);
+    EXPECT_CODE(failures_.at(10), kDataLoss);
+    EXPECT_EQ(next_->copied().count(), 0u);
+  });
+}
+
+TEST_F(SlotRecoveryTest, AnExtentOfATargetThatCannotBeReadFailsItsRun) {
+  Run([&](CopyBench& bench) {
+    const auto direct =
+        bench.MakeRun({.run_id = 11, .fails_writes = true, .geometry = bench.geometry});
+    direct->SetPhase(CloneRun::Phase::kActive);
+    ASSERT_OK(direct->Preserve({0, 1}));
+    next_ = bench.MakeRun({.run_id = 11, .geometry = bench.geometry});
+    FailReads(pool_.machine, "volumes/dst", true, [](const auto&) { return true; });
+    ASSERT_OK(Recover(bench));
+    pool_.machine.steps().ClearFaults();
+    ASSERT_EQ(failures_.size(), 1u);
+    EXPECT_CODE(failures_.at(11), kDataLoss);
+    EXPECT_OK(direct->Drain());
+  });
+}
+
+TEST_F(SlotRecoveryTest, ASlotThatCannotBeReadFailsTheRunsThatAreNotFinished) {
+  for (const bool is_finished : {false, true}) {
+    Run([&](CopyBench& bench) {
+      if (is_finished) next_->Restore({0, 4});
+      FailReads(pool_.machine, "intents", true,
+                [](const auto& read) { return read.offset == RingShape().OffsetOf(5); });
+      ASSERT_OK(Recover(bench));
+      pool_.machine.steps().ClearFaults();
+      EXPECT_EQ(failures_.size(), is_finished ? 0u : 1u);
+    });
+  }
+}
+
+TEST_F(SlotRecoveryTest, AnErrorThatIsGoneAtTheNextAttemptChangesNothing) {
+  Run([&](CopyBench& bench) {
+    FailReads(pool_.machine, "intents", false, [](const auto& read) { return IsSlot(read); });
+    FailReads(pool_.machine, "intents", false, [](const auto& read) { return !IsSlot(read); });
+    ASSERT_OK(Recover(bench));
+    EXPECT_TRUE(failures_.empty());
+    EXPECT_TRUE(next_->copied().AllSet({1, 2}));
+    pool_.machine.steps().ClearFaults();
+  });
+}
+
+TEST_F(SlotRecoveryTest, ARingOfWhichNothingCanBeReadIsAnErrorOfTheStorage) {
+  Run([&](CopyBench& bench) {
+    FailReads(pool_.machine, "intents", true, [](const auto&) { return true; });
+    EXPECT_CODE(Recover(bench), kDataLoss);
+    pool_.machine.steps().ClearFaults();
+    EXPECT_TRUE(failures_.empty());
   });
 }
 

@@ -101,11 +101,10 @@ bool World::OpenEngine() {
                     .copy_buffers = 2,
                     .copy_bytes = 2 * kBlock,
                     .ring = kRing,
-                    .on_fault =
-                        [this](const absl::Status&) {
-                          faulted_ = true;
-                          storage_failed_ = !machine_.steps().crashed();
-                        }});
+                    .on_fault = [this](const absl::Status&) {
+                      faulted_ = true;
+                      storage_failed_ = !machine_.steps().crashed();
+                    }});
   if (engine.ok()) {
     engine_ = *std::move(engine);
     for (const std::unique_ptr<Clone>& clone : clones_) CheckClone(*clone);
@@ -126,7 +125,9 @@ void World::Violate(const std::string& what) {
 }
 
 void World::Life(bool is_last) {
+  if (has_faults_ && random_.OneIn(3)) InjectReadFault();
   if (!OpenEngine()) return;
+  machine_.steps().ClearFaults();
   PollProgress();
   {
     std::vector<std::unique_ptr<Thread>> hosts;
@@ -243,21 +244,39 @@ void World::InjectWriteFault(const Volume& target) {
              return operation.kind == sim::OperationKind::kWrite && operation.path == path;
            },
        .skip = random_.Below(4),
-       .status = random_.OneIn(2) ? absl::ResourceExhaustedError("no space is left")
-                                  : absl::DataLossError("input/output error"),
+       // The other one is tried again for longer than hosts and commands of a life take.
+       .status = random_.OneIn(6) ? absl::DataLossError("input/output error")
+                                  : absl::ResourceExhaustedError("no space is left"),
        .sticky = random_.OneIn(2)});
+}
+
+// For a recovery: one entry of the ring, slot or data, or a target cannot be read.
+void World::InjectReadFault() {
+  const bool of_ring = random_.OneIn(2);
+  const std::string path = of_ring ? "intents" : Path(volumes_[2 + random_.Below(2)]->name);
+  const uint64_t begin = of_ring ? kRing.OffsetOf(random_.Below(kRing.entries)) : 0;
+  const uint64_t end = of_ring ? begin + kRing.entry_bytes() : size_bytes_;
+  machine_.steps().Inject({.matches =
+                               [=](const sim::Operation& operation) {
+                                 return operation.kind == sim::OperationKind::kRead &&
+                                        operation.path == path && begin <= operation.offset &&
+                                        operation.offset < end;
+                               },
+                           .skip = random_.Below(2),
+                           .status = absl::DataLossError("input/output error"),
+                           .sticky = random_.OneIn(2)});
 }
 
 void World::InjectSyncFault() {
   const std::string path = Path(volumes_[random_.Below(volumes_.size())]->name);
-  machine_.steps().Inject(
-      {.matches =
-           [path](const sim::Operation& operation) {
-             return operation.kind == sim::OperationKind::kSync && operation.path == path;
-           },
-       .skip = random_.Below(4),
-       .status = absl::DataLossError("input/output error"),
-       .sticky = false});
+  machine_.steps().Inject({.matches =
+                               [path](const sim::Operation& operation) {
+                                 return operation.kind == sim::OperationKind::kSync &&
+                                        operation.path == path;
+                               },
+                           .skip = random_.Below(4),
+                           .status = absl::DataLossError("input/output error"),
+                           .sticky = false});
 }
 
 // ---- hosts --------------------------------------------------------------------------------------

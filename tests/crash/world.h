@@ -75,6 +75,7 @@ class World {
   void HostRead(Volume& volume, VolumeIo& io);
   void InjectFault();
   void InjectWriteFault(const Volume& target);
+  void InjectReadFault();
   void InjectSyncFault();
 
   void Violate(const std::string& what);
