@@ -189,6 +189,7 @@ absl::StatusOr<std::shared_ptr<Volume>> EngineImpl::OpenFile(const VolumeRecord&
                           .file = *std::move(file),
                           .size_bytes = record.size_bytes(),
                           .durability = durability_,
+                          .keeps_space = record.thick(),
                           .on_fault = [this, path](const absl::Status& why) {
                             (void)fault_.Report(Annotate(why, path));
                           }});

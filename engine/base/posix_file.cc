@@ -27,6 +27,11 @@ auto Uninterrupted(Call call) {
   return result;
 }
 
+uint64_t RoundDownToBlock(uint64_t value) { return value - value % limits::kBlockBytes; }
+uint64_t RoundUpToBlock(uint64_t value) {
+  return RoundDownToBlock(value + limits::kBlockBytes - 1);
+}
+
 bool IsMultiple(uint64_t value, uint32_t unit) { return value % unit == 0; }
 
 // What direct I/O on `fd` must be aligned to; offset_bytes 0: it has none. A kernel or a file
@@ -139,6 +144,26 @@ absl::Status PosixFile::PunchHole(uint64_t offset, uint64_t length_bytes) {
   if (done == 0) return absl::OkStatus();
   if (errno == EOPNOTSUPP) return WriteZeros(offset, length_bytes);
   return Fail("punch a hole in", errno);
+}
+
+absl::Status PosixFile::ZeroRange(uint64_t offset, uint64_t length_bytes) {
+  if (length_bytes == 0) return absl::OkStatus();
+  const int done = Uninterrupted([&] {
+    return ::fallocate(fd_.get(), FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+                       static_cast<off_t>(offset), static_cast<off_t>(length_bytes));
+  });
+  if (done == 0) return absl::OkStatus();
+  if (errno != EOPNOTSUPP) return Fail("zero a range of", errno);
+  const uint64_t end = offset + length_bytes;
+  BATON_RETURN_IF_ERROR(Allocate(offset, length_bytes));
+  for (uint64_t next = offset; next < end;) {
+    BATON_ASSIGN_OR_RETURN(const std::optional<DataRange> data, NextData(next));
+    if (!data || data->begin >= end) break;
+    next = std::min(RoundUpToBlock(data->end), end);
+    const uint64_t begin = std::max(RoundDownToBlock(data->begin), offset);
+    BATON_RETURN_IF_ERROR(WriteZeros(begin, next - begin));
+  }
+  return absl::OkStatus();
 }
 
 // For file systems that cannot punch holes: the range reads as zeros, but its space stays taken.

@@ -47,6 +47,11 @@ class File {
 
   // Deallocates; the range reads as zeros, the size stays. Offset and length in multiples of 4 KiB.
   virtual absl::Status PunchHole(uint64_t offset, uint64_t length_bytes) = 0;
+  // The range reads as zeros and keeps its space, or gets what it has none of; the size stays.
+  // Offset and length in multiples of 4 KiB, inside the file. After an error its bytes are zeros or
+  // what they were, and its space is not less. Where the file system cannot do it in place, what
+  // holds data is overwritten.
+  virtual absl::Status ZeroRange(uint64_t offset, uint64_t length_bytes) = 0;
   // Reserves space for the range; bytes already there stay, new ones read as zeros.
   virtual absl::Status Allocate(uint64_t offset, uint64_t length_bytes) = 0;
   virtual absl::Status Truncate(uint64_t size_bytes) = 0;

@@ -29,7 +29,8 @@ class VolumeIo {
   // OK: every write and discard that was acknowledged before the call is durable.
   virtual absl::Status Flush() = 0;
 
-  // The range reads as zeros afterwards; its space is given back where the storage can.
+  // The range reads as zeros afterwards; its space is given back where the storage can, unless it
+  // was promised to the volume (thick).
   virtual absl::Status Discard(uint64_t offset, uint64_t length_bytes) = 0;
 };
 

@@ -105,7 +105,7 @@ absl::Status Clones::ActivateOne(Relation& relation) {
   if (!reservation.holds()) return IsOpen(*run->target());
   run->target()->path.Install(plugin);
   reservation.Release();
-  const absl::Status emptied = EmptyTarget(*run->target(), run->target()->record.thick());
+  const absl::Status emptied = EmptyTarget(*run->target());
   if (!emptied.ok()) {
     run->target()->path.Remove(plugin);
     return emptied;
@@ -136,14 +136,14 @@ absl::Status Clones::ActivateOne(Relation& relation) {
   return absl::OkStatus();
 }
 
-absl::Status Clones::EmptyTarget(Volume& target, bool thick) {
+absl::Status Clones::EmptyTarget(Volume& target) {
   if (BATON_MUTANT(kActivateKeepsOldContent)) return absl::OkStatus();
   const uint64_t size_bytes = target.record.size_bytes();
   // A host write that was let through before the target went offline may still be under way, and
   // would put back what it read.
   const WriteFreeze freeze(target.path);
-  absl::Status status = target.file->Discard(0, size_bytes);  // never shorter, not for a moment
-  if (status.ok() && thick) status = target.file->file().Allocate(0, size_bytes);
+  // Never shorter, not for a moment; a thick one keeps its space.
+  absl::Status status = target.file->Discard(0, size_bytes);
   if (status.ok()) status = target.file->Flush();
   return Annotate(status, fmt::format("volume {} could not be emptied", target.name));
 }
@@ -296,8 +296,7 @@ absl::Status Clones::Delete(uint64_t id) {
   const RelationRecord record = RecordOf(*relation);
   BATON_RETURN_IF_ERROR(Detach(*relation));
   if (IsTargetOffline(record.state())) {
-    Volume& target = *relation->run->target();
-    BATON_RETURN_IF_ERROR(EmptyTarget(target, target.record.thick()));
+    BATON_RETURN_IF_ERROR(EmptyTarget(*relation->run->target()));
   }
   {
     Change change(*this);

@@ -115,9 +115,13 @@ class CloneRun {
                           WritePiece write);
   enum class Way { kRing, kTarget };  // of a copy for a host; the ring takes only what fits
   absl::Status PreserveBy(Way way, ExtentSpan wanted);
+  absl::Status RecordLongHoles(ExtentSpan wanted, uint64_t least);
   absl::Status CopyDurably(Way way, ExtentSpan span);
-  absl::Status CopyToRing(ExtentSpan span, uint32_t entry, Digester& digester);
-  absl::Status CopyToTarget(ExtentSpan span, uint32_t entry, Digester& digester);
+  enum class Place { kRing, kTarget };  // where the T0 content is
+  absl::StatusOr<Place> CopyToRing(ExtentSpan span, uint32_t entry, Digester& digester);
+  absl::StatusOr<Place> CopyToTarget(ExtentSpan span, uint32_t entry, Digester& digester);
+  absl::Status WriteSlot(uint32_t entry, IntentSlot& slot);
+  absl::Status WriteBoth(uint64_t offset, Bytes piece, uint32_t entry, IntentSlot& slot);
   IntentSlot SlotOf(ExtentSpan span, const Digester& digester) const;
   absl::Status CopyInBackground(ExtentSpan span, MutableBytes buffer);
   absl::Status RecordHoles(ExtentSpan span);

@@ -121,7 +121,7 @@ class Clones {
   void StopJob(Relation& relation);
   // Ends the run's work: copier, copies in flight, the plugin of the source.
   absl::Status Detach(Relation& relation);
-  absl::Status EmptyTarget(Volume& target, bool thick);
+  absl::Status EmptyTarget(Volume& target);
 
   // clone_endings.cc: what ends a copy without a command
   void OnJobFinished(const std::shared_ptr<CopyJob>& job, const absl::Status& result);

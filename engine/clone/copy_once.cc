@@ -7,6 +7,7 @@
 //   O4  the bit => the first host write to the target at e           (PreserveAndLand)
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "engine/base/mutant.h"
 #include "engine/base/status.h"
@@ -22,10 +23,19 @@ uint64_t ExtentsPerCopy(uint64_t extent_bytes, uint64_t max_bytes) {
   return std::clamp<uint64_t>(max_bytes / extent_bytes, 1, limits::kMaxExtentsPerCopy);
 }
 
+bool IsZeros(Bytes data) {
+  return data.empty() || (data.front() == std::byte{0} &&
+                          std::memcmp(data.data(), data.data() + 1, data.size() - 1) == 0);
+}
+
 }  // namespace
 
 absl::Status CloneRun::PreserveBy(Way way, ExtentSpan wanted) {
   const uint64_t max = ExtentsPerCopy(geometry_.extent_bytes, services_.buffers.buffer_bytes());
+  if (wanted.count > max) {
+    BATON_RETURN_IF_ERROR(
+        Repeated(services_.runtime, [&] { return RecordLongHoles(wanted, max); }));
+  }
   while (!copied_.AllSet(wanted)) {
     Claims::Claim claim(claims_);
     claims_.AcquirePending(claim, wanted, max);
@@ -36,19 +46,35 @@ absl::Status CloneRun::PreserveBy(Way way, ExtentSpan wanted) {
   return absl::OkStatus();
 }
 
+// Of a long discard, mostly. Runs of more than `least` extents are recorded without a slot and a
+// read: what they hold is known. What somebody else has claimed is left for later.
+absl::Status CloneRun::RecordLongHoles(ExtentSpan wanted, uint64_t least) {
+  for (uint64_t next = wanted.first;
+       (next = copied_.NextClear(next, wanted.end())) < wanted.end();) {
+    BATON_ASSIGN_OR_RETURN(const Candidate found, Classify(next, UINT64_MAX));
+    const ExtentSpan span = {next, std::min(found.span.end(), wanted.end()) - next};
+    next = span.end();
+    if (!found.is_hole || span.count <= least) continue;
+    Claims::Claim claim(claims_);
+    if (!claims_.TryAcquire(claim, span, false) || phase() != Phase::kActive) continue;
+    BATON_RETURN_IF_ERROR(RecordHoles(claim.span()));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CloneRun::CopyDurably(Way way, ExtentSpan span) {
   BATON_ASSIGN_OR_RETURN(const uint32_t entry, services_.lander.AcquireEntry());
   Digester digester(geometry_, span);
   const uint64_t bytes = geometry_.BytesOf(span);
   const bool by_ring = way == Way::kRing && bytes <= services_.log.shape().data_bytes;
-  const absl::Status status =
+  const absl::StatusOr<Place> place =
       by_ring ? CopyToRing(span, entry, digester) : CopyToTarget(span, entry, digester);
-  if (!status.ok()) {
+  if (!place.ok()) {
     services_.lander.Abandon(entry);
-    return status;
+    return place.status();
   }
   progress_.landing += span.count;
-  if (by_ring) {
+  if (*place == Place::kRing) {
     services_.carrier.Enqueue(entry, progress_, *target_->file, geometry_.OffsetOf(span.first),
                               bytes, span, digester.digests());
   } else {
@@ -67,41 +93,60 @@ IntentSlot CloneRun::SlotOf(ExtentSpan span, const Digester& digester) const {
   return slot;
 }
 
-absl::Status CloneRun::CopyToRing(ExtentSpan span, uint32_t entry, Digester& digester) {
+// Zeros are not written: the target has them since it was emptied, durably, so that a slot without
+// data is evidence enough.
+absl::StatusOr<CloneRun::Place> CloneRun::CopyToRing(ExtentSpan span, uint32_t entry,
+                                                     Digester& digester) {
+  Place place = Place::kRing;
   const auto write = [&](uint64_t, Bytes data, bool) -> absl::Status {
     IntentSlot slot = SlotOf(span, digester);
-    slot.data_bytes = data.size();
-    BATON_RETURN_IF_ERROR(services_.fence.Check());
-    BATON_RETURN_IF_ERROR(services_.log.Write(entry, slot));
-    return services_.fence.Check();
+    if (IsZeros(data)) place = Place::kTarget;
+    slot.data_bytes = place == Place::kRing ? data.size() : 0;
+    return WriteSlot(entry, slot);
   };
-  return CopyPieces(span, services_.log.Data(entry), digester, write);
+  BATON_RETURN_IF_ERROR(CopyPieces(span, services_.log.Data(entry), digester, write));
+  return place;
+}
+
+absl::Status CloneRun::WriteSlot(uint32_t entry, IntentSlot& slot) {
+  BATON_RETURN_IF_ERROR(services_.fence.Check());
+  BATON_RETURN_IF_ERROR(services_.log.Write(entry, slot));
+  return services_.fence.Check();
 }
 
 // The last piece of the data and the slot are written side by side: the slot is evidence only
 // where the target has the content that it names, so neither needs to wait for the other.
-absl::Status CloneRun::CopyToTarget(ExtentSpan span, uint32_t entry, Digester& digester) {
+absl::StatusOr<CloneRun::Place> CloneRun::CopyToTarget(ExtentSpan span, uint32_t entry,
+                                                       Digester& digester) {
   const BufferPool::Lease buffer = services_.buffers.Acquire();
   const auto write = [&](uint64_t offset, Bytes piece, bool is_last) -> absl::Status {
-    if (!is_last) return target_->file->WriteDurable(offset, piece);
+    const bool is_zeros = IsZeros(piece);
+    if (!is_last) {
+      return is_zeros ? absl::OkStatus() : target_->file->WriteDurable(offset, piece);
+    }
     IntentSlot slot = SlotOf(span, digester);
-    if (!IsDirect(target_->file->file()) || !services_.log.is_direct()) {
-      BATON_RETURN_IF_ERROR(target_->file->WriteDurable(offset, piece));
-      return services_.log.Write(entry, slot);
-    }
-    const std::array<SideWrite, 2> writes = {SideWrite{&target_->file->file(), offset, piece},
-                                             services_.log.Prepare(entry, slot)};
-    if (BATON_MUTANT(kTargetDataWithoutSlot)) return target_->file->WriteDurable(offset, piece);
-    if (BATON_MUTANT(kSlotWithoutTargetData)) {
-      BATON_RETURN_IF_ERROR(target_->file->Write(offset, piece));
-      return services_.storage.WriteSideBySide(std::span(writes).subspan(1));
-    }
-    BATON_RETURN_IF_ERROR(target_->file->Health());
-    BATON_RETURN_IF_ERROR(services_.fence.Check());
-    BATON_RETURN_IF_ERROR(services_.storage.WriteSideBySide(writes));
-    return services_.fence.Check();
+    return is_zeros ? WriteSlot(entry, slot) : WriteBoth(offset, piece, entry, slot);
   };
-  return CopyPieces(span, buffer.bytes(), digester, write);
+  BATON_RETURN_IF_ERROR(CopyPieces(span, buffer.bytes(), digester, write));
+  return Place::kTarget;
+}
+
+absl::Status CloneRun::WriteBoth(uint64_t offset, Bytes piece, uint32_t entry, IntentSlot& slot) {
+  if (!IsDirect(target_->file->file()) || !services_.log.is_direct()) {
+    BATON_RETURN_IF_ERROR(target_->file->WriteDurable(offset, piece));
+    return WriteSlot(entry, slot);
+  }
+  const std::array<SideWrite, 2> writes = {SideWrite{&target_->file->file(), offset, piece},
+                                           services_.log.Prepare(entry, slot)};
+  if (BATON_MUTANT(kTargetDataWithoutSlot)) return target_->file->WriteDurable(offset, piece);
+  if (BATON_MUTANT(kSlotWithoutTargetData)) {
+    BATON_RETURN_IF_ERROR(target_->file->Write(offset, piece));
+    return services_.storage.WriteSideBySide(std::span(writes).subspan(1));
+  }
+  BATON_RETURN_IF_ERROR(target_->file->Health());
+  BATON_RETURN_IF_ERROR(services_.fence.Check());
+  BATON_RETURN_IF_ERROR(services_.storage.WriteSideBySide(writes));
+  return services_.fence.Check();
 }
 
 absl::Status CloneRun::CopyPieces(ExtentSpan span, MutableBytes buffer, Digester& digester,
@@ -160,11 +205,16 @@ absl::StatusOr<CloneRun::Candidate> CloneRun::Classify(uint64_t first, uint64_t 
 
 absl::Status CloneRun::CopyInBackground(ExtentSpan span, MutableBytes buffer) {
   Digester digester(geometry_, span);
+  bool has_data = false;
   const auto write = [&](uint64_t offset, Bytes piece, bool) {
+    if (IsZeros(piece)) return absl::OkStatus();
+    has_data = true;
     return target_->file->Write(offset, piece);
   };
   BATON_RETURN_IF_ERROR(CopyPieces(span, buffer, digester, write));
-  if (!BATON_MUTANT(kCopierSkipsTargetSync)) BATON_RETURN_IF_ERROR(target_->file->Flush());
+  if (has_data && !BATON_MUTANT(kCopierSkipsTargetSync)) {
+    BATON_RETURN_IF_ERROR(target_->file->Flush());
+  }
   BATON_RETURN_IF_ERROR(services_.lander.Land(progress_, span, digester.digests()));
   copied_.Set(span);
   return absl::OkStatus();

@@ -26,6 +26,7 @@ VolumeFile::VolumeFile(Options options)
       file_(std::move(options.file)),
       size_bytes_(options.size_bytes),
       mode_(options.durability == DURABILITY_SYNC ? WriteMode::kDurable : WriteMode::kCached),
+      keeps_space_(options.keeps_space),
       alignment_(file_->alignment()),
       bounce_bytes_(RoundDown(bounce_.buffer_bytes(), alignment_.offset_bytes)),
       lock_(options.runtime),
@@ -175,7 +176,9 @@ absl::Status VolumeFile::DiscardBlocks(ByteRange blocks) {
   {
     RangeLock::Hold hold(lock_, blocks, RangeLock::Mode::kExclusive);
     BATON_RETURN_IF_ERROR(fence_.Check());
-    BATON_RETURN_IF_ERROR(file_->PunchHole(blocks.begin, blocks.end - blocks.begin));
+    const uint64_t length = blocks.end - blocks.begin;
+    BATON_RETURN_IF_ERROR(keeps_space_ ? file_->ZeroRange(blocks.begin, length)
+                                       : file_->PunchHole(blocks.begin, length));
   }
   // Unlike a direct write, a hole is in this node's caches until it is synced.
   return sync_.Sync();

@@ -45,6 +45,7 @@ class VolumeFile final : public VolumeIo {
     std::unique_ptr<File> file;  // opened direct, except for DURABILITY_NONE
     uint64_t size_bytes = 0;     // a multiple of 4 KiB, not beyond the end of the file
     Durability durability = DURABILITY_NODE;
+    bool keeps_space = false;                           // a discard zeroes in place
     std::function<void(const absl::Status&)> on_fault;  // from any thread, no lock held
   };
   explicit VolumeFile(Options options);
@@ -94,6 +95,7 @@ class VolumeFile final : public VolumeIo {
   const std::unique_ptr<File> file_;
   const uint64_t size_bytes_;
   const WriteMode mode_;
+  const bool keeps_space_;
   const IoAlignment alignment_;
   const uint64_t bounce_bytes_;  // whole blocks that one buffer carries
   RangeLock lock_;

@@ -174,6 +174,7 @@ TEST_F(PosixStorageTest, FilesOfAnotherStorageAreRefusedSideBySide) {
     absl::Status Write(uint64_t, Bytes, WriteMode) override { return absl::OkStatus(); }
     absl::Status Sync() override { return absl::OkStatus(); }
     absl::Status PunchHole(uint64_t, uint64_t) override { return absl::OkStatus(); }
+    absl::Status ZeroRange(uint64_t, uint64_t) override { return absl::OkStatus(); }
     absl::Status Allocate(uint64_t, uint64_t) override { return absl::OkStatus(); }
     absl::Status Truncate(uint64_t) override { return absl::OkStatus(); }
     absl::StatusOr<uint64_t> SizeBytes() const override { return uint64_t{0}; }

@@ -183,6 +183,26 @@ TEST_P(StorageContract, APunchedHoleReadsZerosAndGivesItsSpaceBack) {
   EXPECT_EQ(Must(file->AllocatedBytes()), before - 4 * kBlock);
 }
 
+TEST_P(StorageContract, AZeroedRangeReadsZerosAndKeepsItsSpace) {
+  const auto file = Create("f");
+  ASSERT_OK(file->Write(0, Pattern(8 * kBlock, 1), WriteMode::kDurable));
+  const uint64_t before = Must(file->AllocatedBytes());
+  ASSERT_OK(file->ZeroRange(2 * kBlock, 4 * kBlock));
+  auto expected = Pattern(8 * kBlock, 1);
+  std::fill(expected.begin() + 2 * kBlock, expected.begin() + 6 * kBlock, std::byte{0});
+  EXPECT_EQ(ReadAll(*file, 0, 8 * kBlock), expected);
+  EXPECT_EQ(Must(file->SizeBytes()), 8 * kBlock);
+  EXPECT_GE(Must(file->AllocatedBytes()), before);
+}
+
+TEST_P(StorageContract, AZeroedHoleGetsSpace) {
+  const auto file = Create("f");
+  ASSERT_OK(file->Truncate(64 * kBlock));
+  ASSERT_OK(file->ZeroRange(0, 64 * kBlock));
+  EXPECT_GE(Must(file->AllocatedBytes()), 64 * kBlock);
+  EXPECT_EQ(ReadAll(*file, 0, 64 * kBlock), Zeros(64 * kBlock));
+}
+
 TEST_P(StorageContract, PunchingBeyondTheEndLeavesTheSize) {
   const auto file = Create("f");
   ASSERT_OK(file->Write(0, Pattern(kBlock, 1), WriteMode::kCached));

@@ -159,6 +159,47 @@ TEST_F(CloneRunTest, HolesAreRecordedAndNotCopied) {
   });
 }
 
+TEST_F(CloneRunTest, ZerosAreRecordedByASlotAndWrittenNowhere) {
+  for (const bool fails_writes : {false, true}) {
+    for (const bool is_hole : {false, true}) {
+      Run([&](CopyBench& bench) {
+        bench.run =
+            bench.MakeRun({.run_id = 10, .fails_writes = fails_writes, .geometry = bench.geometry});
+        ASSERT_OK(bench.source->file->Discard(kExtent, kExtent));
+        if (!is_hole) {
+          ASSERT_OK(bench.source->file->Write(kExtent, std::vector<std::byte>(kExtent)));
+        }
+        Start(bench);
+        ASSERT_OK(bench.run->Preserve({1, 1}));
+        EXPECT_EQ(bench.run->progress().in_ring, 0u);
+        ASSERT_OK(bench.source->file->Write(kExtent, Pattern(kExtent, 9)));
+        ASSERT_OK(bench.run->Drain());
+        EXPECT_TRUE(bench.IsRecorded(1));
+        EXPECT_EQ(Must(bench.target->file->file().AllocatedBytes()), 0u);
+        std::vector<std::byte> out(kExtent);
+        ASSERT_OK(bench.run->ReadTarget(*bench.target->file, kExtent, out));
+        EXPECT_EQ(out, std::vector<std::byte>(kExtent));
+      });
+    }
+  }
+}
+
+TEST_F(CloneRunTest, ALongDiscardOverAHoleIsRecordedAtOnce) {
+  constexpr uint64_t kLong = 1000 * kExtent;
+  pool_.runtime().Run([&] {
+    CopyBench bench(pool_, kLong);
+    ASSERT_OK(bench.source->path.Write(500 * kExtent, Pattern(kExtent, 1)));
+    Start(bench);
+    const uint64_t before = pool_.machine.steps().count();
+    ASSERT_OK(bench.run->Preserve({0, 1000}));
+    EXPECT_LT(pool_.machine.steps().count() - before, 20u) << "two holes and an extent";
+    EXPECT_EQ(bench.run->copied().count(), 1000u);
+    ASSERT_OK(bench.run->Drain());
+    EXPECT_EQ(bench.Content(*bench.target), bench.Content(*bench.source));
+    EXPECT_LE(Must(bench.target->file->file().AllocatedBytes()), kExtent);
+  });
+}
+
 TEST_F(CloneRunTest, ACopyThatFailsLeavesItsExtentsPending) {
   for (const bool fails_writes : {false, true}) {
     Run([&](CopyBench& bench) {

@@ -90,6 +90,17 @@ absl::Status SimFile::PunchHole(uint64_t offset, uint64_t length_bytes) {
                        });
 }
 
+absl::Status SimFile::ZeroRange(uint64_t offset, uint64_t length_bytes) {
+  return ChangeContent({OperationKind::kZeroRange, path_, offset, length_bytes},
+                       [&]() -> absl::StatusOr<Content::ChangeId> {
+                         if (FittingBytes(offset, length_bytes) < length_bytes) {
+                           return ErrnoStatus(ENOSPC, "zero a range of", path_);
+                         }
+                         return node_->content.Write(offset, std::vector<std::byte>(length_bytes),
+                                                     false);
+                       });
+}
+
 absl::Status SimFile::Allocate(uint64_t offset, uint64_t length_bytes) {
   return ChangeContent({OperationKind::kAllocate, path_, offset, length_bytes},
                        [&]() -> absl::StatusOr<Content::ChangeId> {

@@ -16,6 +16,7 @@ class SimFile final : public File {
   absl::Status Write(uint64_t offset, Bytes data, WriteMode mode) override;
   absl::Status Sync() override;
   absl::Status PunchHole(uint64_t offset, uint64_t length_bytes) override;
+  absl::Status ZeroRange(uint64_t offset, uint64_t length_bytes) override;
   absl::Status Allocate(uint64_t offset, uint64_t length_bytes) override;
   absl::Status Truncate(uint64_t size_bytes) override;
   absl::StatusOr<uint64_t> SizeBytes() const override;

@@ -19,6 +19,7 @@ enum class OperationKind {
   kWrite,
   kSync,
   kPunchHole,
+  kZeroRange,
   kAllocate,
   kTruncate,
   kCreate,

@@ -78,7 +78,7 @@ class ExpiringFence final : public Fence {
 
 // What reached a MemoryFile.
 struct FileCall {
-  enum Kind { kRead, kWrite, kSync, kPunch } kind;
+  enum Kind { kRead, kWrite, kSync, kPunch, kZero } kind;
   uint64_t offset = 0;
   uint64_t length = 0;
   WriteMode mode = WriteMode::kCached;
@@ -124,6 +124,13 @@ class MemoryFile final : public File {
   absl::Status Sync() override { return Begin({FileCall::kSync}, nullptr); }
   absl::Status PunchHole(uint64_t offset, uint64_t length_bytes) override {
     const absl::Status status = Begin({FileCall::kPunch, offset, length_bytes}, nullptr);
+    if (!status.ok()) return status;
+    absl::MutexLock lock(&mutex_);
+    std::fill_n(data_.begin() + static_cast<ptrdiff_t>(offset), length_bytes, std::byte{0});
+    return status;
+  }
+  absl::Status ZeroRange(uint64_t offset, uint64_t length_bytes) override {
+    const absl::Status status = Begin({FileCall::kZero, offset, length_bytes}, nullptr);
     if (!status.ok()) return status;
     absl::MutexLock lock(&mutex_);
     std::fill_n(data_.begin() + static_cast<ptrdiff_t>(offset), length_bytes, std::byte{0});

@@ -24,9 +24,10 @@ constexpr IoAlignment kDirect = {512, 512};
 // A volume over a MemoryFile that takes only aligned calls.
 class VolumeFileTest : public testing::Test {
  protected:
-  VolumeFile& Open(Durability durability = DURABILITY_NODE, int fence_checks = 1 << 30) {
+  VolumeFile& Open(Durability durability = DURABILITY_NODE, int fence_checks = 1 << 30,
+                   IoAlignment alignment = kDirect, bool keeps_space = false) {
     fence_ = std::make_unique<ExpiringFence>(fence_checks);
-    auto file = std::make_unique<MemoryFile>(kSize, kDirect);
+    auto file = std::make_unique<MemoryFile>(kSize, alignment);
     file_ = file.get();
     volume_ = std::make_unique<VolumeFile>(VolumeFile::Options{
         .runtime = runtime_,
@@ -35,6 +36,7 @@ class VolumeFileTest : public testing::Test {
         .file = std::move(file),
         .size_bytes = kSize,
         .durability = durability,
+        .keeps_space = keeps_space,
         .on_fault = [this](const absl::Status& status) { faults_.push_back(status); }});
     return *volume_;
   }
@@ -297,6 +299,33 @@ TEST_F(VolumeFileTest, NextDataStaysInsideTheVolume) {
   const auto end = volume.NextData(kSize);
   ASSERT_TRUE(end.ok());
   EXPECT_FALSE(end->has_value());
+}
+
+// The kernel would tell an O_DSYNC write of a write-back error that belongs to others.
+TEST_F(VolumeFileTest, WithoutDirectIoADurableWriteIsAWriteAndASyncWhoseErrorIsFinal) {
+  VolumeFile& volume = Open(DURABILITY_SYNC, 1 << 30, IoAlignment{});
+  ASSERT_TRUE(volume.Write(0, Filled(kBlock, 1)).ok());
+  EXPECT_THAT(file_->calls(FileCall::kWrite),
+              ElementsAre(FileCall{FileCall::kWrite, 0, kBlock, WriteMode::kCached}));
+  EXPECT_THAT(file_->calls(FileCall::kSync), SizeIs(1));
+  FailNext(FileCall::kWrite, absl::DataLossError("input/output error"));
+  EXPECT_FALSE(volume.Write(0, Filled(kBlock, 2)).ok());
+  EXPECT_THAT(faults_, IsEmpty()) << "a write that fails is not final";
+  FailNext(FileCall::kSync, absl::DataLossError("input/output error"));
+  EXPECT_TRUE(absl::IsDataLoss(volume.WriteDurable(0, Filled(kBlock, 3))));
+  EXPECT_THAT(faults_, SizeIs(1));
+  FailNext(FileCall::kSync, absl::OkStatus());
+  EXPECT_TRUE(absl::IsDataLoss(volume.Flush()));
+}
+
+TEST_F(VolumeFileTest, ADiscardOfAVolumeThatKeepsItsSpaceZeroesInPlace) {
+  VolumeFile& volume = Open(DURABILITY_NODE, 1 << 30, kDirect, true);
+  ASSERT_TRUE(volume.Write(0, Filled(kSize, 1)).ok());
+  ASSERT_TRUE(volume.Discard(0, kSize).ok());
+  EXPECT_THAT(file_->calls(FileCall::kPunch), IsEmpty());
+  EXPECT_THAT(file_->calls(FileCall::kZero), ElementsAre(FileCall{FileCall::kZero, 0, kSize}));
+  EXPECT_THAT(file_->calls(FileCall::kSync), SizeIs(1));
+  EXPECT_EQ(file_->content(), ByteVector(kSize));
 }
 
 }  // namespace
