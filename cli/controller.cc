@@ -152,8 +152,7 @@ absl::Status Controller::StartCommands() {
   // The locks that a status takes.
   link_.SetProof([this] {
     if (const Seat<OwnedPool>::Use owned(seat_); owned) {
-      owned->engine.ListVolumes();
-      owned->engine.ListClones();
+      owned->engine.TakeLocks();
     }
     if (pair_ != nullptr) pair_->Describe();
     static_cast<void>(end_.fault());

@@ -1,6 +1,8 @@
 // The facade: volumes here, clones in engine/clone, and the order in which both come and go.
 #include "engine/engine.h"
 
+#include <algorithm>
+#include <atomic>
 #include <set>
 #include <utility>
 
@@ -65,11 +67,18 @@ class EngineImpl final : public Engine {
   absl::Status Recover();
   absl::StatusOr<std::vector<Residual>> Seal() override;
   void StartCopiers() override { clones_->StartCopiers(); }
+  void TakeLocks() const override {
+    (void)volumes_.Find(uint64_t{0});
+    clones_->TakeLocks();
+  }
 
   absl::StatusOr<VolumeInfo> CreateVolume(const VolumeOptions& options) override;
   absl::Status FinishImport(const std::string& name) override;
   absl::Status DeleteVolume(const std::string& name) override;
   std::vector<VolumeInfo> ListVolumes() const override;
+  absl::StatusOr<VolumeInfo> FindVolume(const std::string& name) const override;
+  absl::StatusOr<VolumeInfo> FindVolume(uint64_t id) const override;
+  absl::StatusOr<uint64_t> AllocatedBytes(uint64_t id) const override;
   absl::StatusOr<VolumeStatus> ShowVolume(const std::string& name) const override;
   absl::StatusOr<std::unique_ptr<VolumeIo>> OpenVolume(uint64_t id) override;
   absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const override;
@@ -113,6 +122,7 @@ class EngineImpl final : public Engine {
 
  private:
   void Finish();
+  absl::Status FlushVolumes();
   absl::Status CheckServing() const;
   absl::Status LoadVolumes();
   absl::StatusOr<std::shared_ptr<Volume>> OpenFile(const VolumeRecord& record);
@@ -205,10 +215,27 @@ absl::StatusOr<std::vector<Residual>> EngineImpl::Seal() {
   if (clones_ == nullptr) return feedback_;
   if (!finished_) Finish();
   BATON_RETURN_IF_ERROR(fault_.Check());
-  for (const std::shared_ptr<Volume>& volume : volumes_.All()) {
-    BATON_RETURN_IF_ERROR(volume->file->Flush());
-  }
+  BATON_RETURN_IF_ERROR(FlushVolumes());
   return feedback_;
+}
+
+// Several at a time: storage syncs them side by side, and hosts wait for the end of it.
+absl::Status EngineImpl::FlushVolumes() {
+  const std::vector<std::shared_ptr<Volume>> volumes = volumes_.All();
+  std::atomic<size_t> next = 0;
+  std::vector<absl::Status> results(std::min(volumes.size(), limits::kSealThreads));
+  std::vector<std::unique_ptr<Thread>> threads;
+  for (absl::Status& result : results) {
+    threads.push_back(runtime_.StartThread("seal", [&] {
+      for (size_t i = next++; i < volumes.size() && result.ok(); i = next++) {
+        result = volumes[i]->file->Flush();
+      }
+    }));
+  }
+  threads.clear();  // waits for them
+  absl::Status status;
+  for (const absl::Status& result : results) status.Update(result);
+  return status;
 }
 
 // Once: the destructor of a sealed engine must not record its end again.
@@ -352,6 +379,23 @@ std::vector<VolumeInfo> EngineImpl::ListVolumes() const {
     infos.push_back(InfoOf(volume->record));
   }
   return infos;
+}
+
+// Any name may be looked up in the mount.
+absl::StatusOr<VolumeInfo> EngineImpl::FindVolume(const std::string& name) const {
+  const std::shared_ptr<Volume> volume = volumes_.Find(name);
+  if (volume == nullptr) return NoSuchVolume(name);
+  return InfoOf(volume->record);
+}
+
+absl::StatusOr<VolumeInfo> EngineImpl::FindVolume(uint64_t id) const {
+  BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, Find(id));
+  return InfoOf(volume->record);
+}
+
+absl::StatusOr<uint64_t> EngineImpl::AllocatedBytes(uint64_t id) const {
+  BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, Find(id));
+  return volume->file->file().AllocatedBytes();
 }
 
 absl::StatusOr<VolumeStatus> EngineImpl::ShowVolume(const std::string& name) const {

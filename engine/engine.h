@@ -90,11 +90,19 @@ class Engine {
   // Lets copiers go that were held (Options::hold_copiers). Idempotent.
   virtual void StartCopiers() = 0;
 
+  // Takes the locks of what lists volumes and clones, and gives them back: returns, if the engine
+  // is not stuck.
+  virtual void TakeLocks() const = 0;
+
   // ---- volumes ----
   virtual absl::StatusOr<VolumeInfo> CreateVolume(const VolumeOptions& options) = 0;
   virtual absl::Status FinishImport(const std::string& name) = 0;
   virtual absl::Status DeleteVolume(const std::string& name) = 0;
   virtual std::vector<VolumeInfo> ListVolumes() const = 0;
+  // Of one, whatever their number.
+  virtual absl::StatusOr<VolumeInfo> FindVolume(const std::string& name) const = 0;
+  virtual absl::StatusOr<VolumeInfo> FindVolume(uint64_t id) const = 0;
+  virtual absl::StatusOr<uint64_t> AllocatedBytes(uint64_t id) const = 0;
   // `path` is left empty: only the mount knows it.
   virtual absl::StatusOr<VolumeStatus> ShowVolume(const std::string& name) const = 0;
 

@@ -17,17 +17,6 @@ constexpr absl::Duration kHeard = absl::Seconds(1);
 // One that has just come is monitored after this long: what the agent looks for is there by then.
 constexpr absl::Duration kFirstMonitor = absl::Seconds(2);
 
-void AddProgress(const CloneStatus& clone, ha::Heartbeat& heartbeat) {
-  ha::CloneProgress& progress = *heartbeat.add_clones();
-  progress.set_id(clone.id());
-  progress.set_state(clone.state());
-  progress.set_extents_total(clone.extents_total());
-  progress.set_extents_copied(clone.extents_copied());
-  progress.set_extents_pending(clone.extents_pending());
-  progress.set_extents_copying(clone.extents_copying());
-  progress.set_extents_landing(clone.extents_landing());
-}
-
 }  // namespace
 
 void Pair::Run() {
@@ -91,7 +80,6 @@ void Pair::Beat() {
   AddTimes(own_times_, heartbeat);
   if (routed_here_) {
     heartbeat.set_proof(tenure_->proof());
-    for (const CloneStatus& clone : tenure_->engine().ListClones()) AddProgress(clone, heartbeat);
   }
   {
     absl::MutexLock lock(&mutex_);

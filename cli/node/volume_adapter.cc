@@ -11,20 +11,18 @@ using Pool = Seat<OwnedPool>;
 absl::Status NotOurs() { return absl::AbortedError("this controller does not own the pool"); }
 
 absl::StatusOr<fs::VolumeEntry> EntryOf(const Engine& engine, const VolumeInfo& volume) {
-  BATON_ASSIGN_OR_RETURN(const VolumeStatus status, engine.ShowVolume(volume.name));
+  BATON_ASSIGN_OR_RETURN(const uint64_t allocated_bytes, engine.AllocatedBytes(volume.id));
   return fs::VolumeEntry{.id = volume.id,
                          .name = volume.name,
                          .size_bytes = volume.size_bytes,
-                         .allocated_bytes = status.allocated_bytes(),
+                         .allocated_bytes = allocated_bytes,
                          .created_unix_us = volume.created_unix_us};
 }
 
-template <typename Name, typename Matches>
-absl::StatusOr<fs::VolumeEntry> Find(const Engine& engine, const Name& wanted, Matches matches) {
-  for (const VolumeInfo& volume : engine.ListVolumes()) {
-    if (matches(volume)) return EntryOf(engine, volume);
-  }
-  return Error(absl::StatusCode::kNotFound, "there is no volume {}", wanted);
+template <typename NameOrId>
+absl::StatusOr<fs::VolumeEntry> Find(const Engine& engine, const NameOrId& wanted) {
+  BATON_ASSIGN_OR_RETURN(const VolumeInfo volume, engine.FindVolume(wanted));
+  return EntryOf(engine, volume);
 }
 
 // What a file says when the storage under it fails. Everything else is about the request, or about
@@ -87,14 +85,13 @@ absl::StatusOr<std::vector<fs::VolumeEntry>> VolumeAdapter::List() const {
 absl::StatusOr<fs::VolumeEntry> VolumeAdapter::Lookup(const std::string& name) const {
   const Pool::Use pool(pool_);
   if (!pool) return NotOurs();
-  return Find(pool->engine, name,
-              [&name](const VolumeInfo& volume) { return volume.name == name; });
+  return Find(pool->engine, name);
 }
 
 absl::StatusOr<fs::VolumeEntry> VolumeAdapter::Get(uint64_t id) const {
   const Pool::Use pool(pool_);
   if (!pool) return NotOurs();
-  return Find(pool->engine, id, [id](const VolumeInfo& volume) { return volume.id == id; });
+  return Find(pool->engine, id);
 }
 
 absl::StatusOr<std::shared_ptr<VolumeIo>> VolumeAdapter::Open(uint64_t id) {

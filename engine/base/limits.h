@@ -26,6 +26,9 @@ constexpr uint64_t kMaxActiveRelations = 256;
 constexpr uint64_t kMinExtentBytes = 4 * kKiB;
 constexpr uint64_t kMaxExtentBytes = 4 * kMiB;
 constexpr uint64_t kDefaultExtentBytes = 64 * kKiB;
+// Of one relation, because of the memory for its bits (128 MiB): what the largest volume has by
+// default.
+constexpr uint64_t kMaxExtents = kMaxVolumeBytes / kDefaultExtentBytes;
 
 // A host request: what the FUSE session negotiates; longer ones are split by the kernel.
 constexpr uint64_t kMaxRequestBytes = 1 * kMiB;
@@ -42,6 +45,8 @@ constexpr int kCopyAttempts = 5;
 constexpr int kCopyRetryDelayMs = 20;  // doubled at each attempt
 // Holes are recorded in longer runs: nothing is copied, nothing can be copied twice.
 constexpr uint64_t kMaxExtentsPerHole = 32768;
+// Digests that a certificate or a verification takes at once.
+constexpr uint64_t kMaxDigestsAtOnce = 4096;
 // Buffers of kMaxCopyBytes that host writes to fresh extents share.
 constexpr int kCopyBuffers = 16;
 
@@ -66,6 +71,9 @@ constexpr size_t kSealedEpochsKept = 2;
 constexpr int kEpochCopyAttempts = 20;
 // Lease records of earlier epochs that are kept.
 constexpr size_t kLeaseRecordsKept = 16;
+
+// Volumes that are synced at one time when an engine is sealed.
+constexpr size_t kSealThreads = 16;
 
 // Runs of extents listed in one answer; what is beyond is counted, not listed.
 constexpr size_t kMaxRunsShown = 10000;

@@ -104,4 +104,15 @@ absl::Status CheckExtentSize(uint64_t extent_bytes) {
                FormatSize(limits::kMinExtentBytes), FormatSize(limits::kMaxExtentBytes));
 }
 
+absl::Status CheckExtentCount(uint64_t size_bytes, uint64_t extent_bytes) {
+  const uint64_t least =
+      std::bit_ceil((size_bytes + limits::kMaxExtents - 1) / limits::kMaxExtents);
+  if (extent_bytes >= least) return absl::OkStatus();
+  return Error(
+      absl::StatusCode::kInvalidArgument,
+      "extent size {}: a volume of {} needs extents of at least {}, because a clone keeps a "
+      "bit in memory for each",
+      FormatSize(extent_bytes), FormatSize(size_bytes), FormatSize(least));
+}
+
 }  // namespace baton

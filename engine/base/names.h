@@ -24,5 +24,7 @@ absl::Status CheckVolumeSize(uint64_t size_bytes);
 
 // A power of two from limits::kMinExtentBytes to limits::kMaxExtentBytes.
 absl::Status CheckExtentSize(uint64_t extent_bytes);
+// Not more extents of a volume than limits::kMaxExtents.
+absl::Status CheckExtentCount(uint64_t size_bytes, uint64_t extent_bytes);
 
 }  // namespace baton

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
 
 namespace baton {
 namespace {
@@ -14,10 +15,18 @@ uint64_t Mask(uint64_t word, ExtentSpan span) {
   return below_end & ~((uint64_t{1} << begin) - 1);
 }
 
+static_assert(std::atomic<uint64_t>::is_always_lock_free);
+static_assert(sizeof(std::atomic<uint64_t>) == sizeof(uint64_t));
+
+std::atomic<uint64_t>* AllocateZeros(uint64_t words) {
+  void* memory = std::calloc(std::max<uint64_t>(words, 1), sizeof(uint64_t));
+  if (memory == nullptr) throw std::bad_alloc();
+  return static_cast<std::atomic<uint64_t>*>(memory);
+}
+
 }  // namespace
 
-Bitmap::Bitmap(uint64_t bits)
-    : bits_(bits), words_(std::make_unique<std::atomic<uint64_t>[]>((bits + 63) / 64)) {}
+Bitmap::Bitmap(uint64_t bits) : bits_(bits), words_(AllocateZeros((bits + 63) / 64)) {}
 
 bool Bitmap::AllSet(ExtentSpan span) const {
   return NextClear(span.first, span.end()) == span.end();

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 
 #include "engine/clone/extents.h"
@@ -33,7 +34,12 @@ class Bitmap {
   uint64_t Next(uint64_t from, uint64_t end, uint64_t flip) const;
 
   const uint64_t bits_;
-  const std::unique_ptr<std::atomic<uint64_t>[]> words_;
+  struct Free {
+    void operator()(std::atomic<uint64_t>* words) const { std::free(words); }
+  };
+  // Zeros that take memory once they are used: a large volume of which little is copied costs
+  // little.
+  const std::unique_ptr<std::atomic<uint64_t>[], Free> words_;
   std::atomic<uint64_t> count_{0};
 };
 

@@ -1,8 +1,10 @@
 #include "engine/clone/certificate.h"
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
+#include "engine/base/limits.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -12,25 +14,33 @@ Digest DigestOfZeros(uint64_t bytes) { return DigestOf(std::vector<std::byte>(by
 
 }  // namespace
 
-absl::Status ForEachDigest(
-    const Catalog& catalog, uint64_t run_id, const Geometry& geometry,
-    absl::FunctionRef<absl::Status(uint64_t extent, const Digest& digest)> visit) {
+ZeroDigests::ZeroDigests(const Geometry& geometry)
+    : last_(geometry.extents() - 1),
+      of_others_(DigestOfZeros(geometry.extent_bytes)),
+      of_last_(DigestOfZeros(geometry.BytesOf({last_, 1}))) {}
+
+// Holes are many, and all but the last one alike: one piece of memory stands for all of them.
+absl::Status ForEachDigest(const Catalog& catalog, uint64_t run_id, const Geometry& geometry,
+                           DigestVisitor visit) {
   const uint64_t extents = geometry.extents();
-  const Digest hole = DigestOfZeros(geometry.extent_bytes);
-  const Digest last_hole = DigestOfZeros(geometry.BytesOf({extents - 1, 1}));
+  const ZeroDigests zeros(geometry);
+  const std::vector<Digest> holes(std::min(extents, limits::kMaxDigestsAtOnce), zeros.Of(extents));
   uint64_t next = 0;
   absl::Status status;
   const auto visit_holes = [&](uint64_t end) {
-    for (; status.ok() && next < end; ++next) {
-      status = visit(next, next + 1 == extents ? last_hole : hole);
+    while (status.ok() && next < end) {
+      const uint64_t count = std::min({holes.size(), end - next, extents - 1 - next});
+      status = count > 0 ? visit(next, std::span(holes).first(count))
+                         : visit(next, {&zeros.Of(next), 1});
+      next += std::max<uint64_t>(count, 1);
     }
   };
   const absl::Status scanned =
       catalog.ForEachDigestRun(run_id, [&](uint64_t first, std::span<const Digest> digests) {
         visit_holes(first);
-        for (const Digest& digest : digests) {
-          if (status.ok()) status = visit(next++, digest);
-        }
+        if (status.ok()) status = visit(first, digests);
+        next = first + digests.size();
+        return status.ok();
       });
   BATON_RETURN_IF_ERROR(scanned);
   visit_holes(extents);
@@ -43,8 +53,8 @@ Certifier::Certifier(const Geometry& geometry) {
   XXH3_128bits_update(&state_, header.data(), sizeof(header));
 }
 
-void Certifier::Add(const Digest& digest) {
-  XXH3_128bits_update(&state_, digest.data(), digest.size());
+void Certifier::Add(std::span<const Digest> digests) {
+  XXH3_128bits_update(&state_, digests.data(), digests.size_bytes());
 }
 
 std::string Certifier::Result() const {

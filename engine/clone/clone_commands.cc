@@ -53,6 +53,7 @@ absl::StatusOr<uint64_t> Clones::Create(const CloneOptions& options) {
                  "the volumes differ in size: {} has {} bytes, {} has {} bytes", options.source,
                  size_bytes, options.target, target->record.size_bytes());
   }
+  BATON_RETURN_IF_ERROR(CheckExtentCount(size_bytes, options.extent_bytes));
   auto relation = std::make_shared<Relation>();
   relation->record = NewRecord(options, size_bytes);
   BATON_RETURN_IF_ERROR(CheckPair(relation->record));

@@ -91,8 +91,14 @@ void Clones::WorkOnEndings() {
   }
 }
 
+// What takes long is done before the lock of the commands is taken; what it is good for is found
+// out after that.
 void Clones::HandleEnding(const Ending& ending) {
   if (absl::IsAborted(ending.result)) return;  // the engine has stopped
+  std::string certificate;
+  absl::Status result = ending.result;
+  if (result.ok()) result = Certify(*ending.job->run, certificate);
+  if (absl::IsAborted(result)) return;
   SleepLock::Guard guard(commands_);
   const absl::StatusOr<RelationPtr> found = Get(ending.id);
   if (!found.ok() || !CheckServing().ok()) return;  // deleted meanwhile; sealed
@@ -103,33 +109,39 @@ void Clones::HandleEnding(const Ending& ending) {
     status = Detach(relation);
   } else if (record.state() != COPYING || ending.job != relation.job) {
     return;  // a command came first
-  } else if (ending.result.ok()) {
-    status = Complete(relation);
+  } else if (result.ok()) {
+    status = Complete(relation, certificate);
   } else if (record.on_error() == FAIL_WRITE) {
-    PauseOnError(relation, ending.result);
+    PauseOnError(relation, result);
   } else {
-    status = Fail(relation, ending.result);  // comes back here as FAILED
+    status = Fail(relation, result);  // comes back here as FAILED
   }
   if (!status.ok() && !absl::IsAborted(status)) (void)Fail(relation, status);
 }
 
-absl::Status Clones::Complete(Relation& relation) {
+// Nothing of the run is pending. Aborted: the engine is about to stop; the clone is as it was,
+// and its end is found again.
+absl::Status Clones::Certify(CloneRun& run, std::string& certificate) {
+  BATON_RETURN_IF_ERROR(run.Drain());
+  BATON_RETURN_IF_ERROR(run.target()->file->Flush());
+  if (!run.progress().keeps_digests) return absl::OkStatus();
+  Certifier certifier(run.geometry());
+  const auto add = [&](uint64_t, std::span<const Digest> digests) {
+    certifier.Add(digests);
+    return CheckServing();
+  };
+  BATON_RETURN_IF_ERROR(ForEachDigest(catalog_, run.progress().run_id, run.geometry(), add));
+  certificate = certifier.Result();
+  return absl::OkStatus();
+}
+
+absl::Status Clones::Complete(Relation& relation, const std::string& certificate) {
   const std::shared_ptr<CloneRun> run = relation.run;
   StopJob(relation);
-  BATON_RETURN_IF_ERROR(run->Drain());
-  BATON_RETURN_IF_ERROR(run->target()->file->Flush());
-  Certifier certifier(run->geometry());
-  if (run->progress().keeps_digests) {
-    BATON_RETURN_IF_ERROR(ForEachDigest(catalog_, run->progress().run_id, run->geometry(),
-                                        [&](uint64_t, const Digest& digest) {
-                                          certifier.Add(digest);
-                                          return absl::OkStatus();
-                                        }));
-  }
   {
     Change change(*this);
     BATON_RETURN_IF_ERROR(change.Add(relation, Action::kComplete, [&](RelationRecord& record) {
-      if (run->progress().keeps_digests) record.set_certificate(certifier.Result());
+      record.set_certificate(certificate);
       record.set_copies_total(run->progress().copies);
       record.set_completed_unix_us(absl::ToUnixMicros(runtime_.WallTime()));
       catalog_.DropBits(change.batch(), record.run_id());

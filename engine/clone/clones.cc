@@ -65,6 +65,13 @@ void Clones::StartCopiers() {
   copier_->StartSteps();
 }
 
+void Clones::TakeLocks() const {
+  absl::ReaderMutexLock guard(&mutex_);
+  for (const auto& [id, relation] : relations_) {
+    if (relation->run != nullptr) (void)relation->run->claims().copying();
+  }
+}
+
 void Clones::StopCopying() {
   {
     SleepLock::Guard commands(commands_);  // a command in progress is finished first

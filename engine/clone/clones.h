@@ -59,6 +59,7 @@ class Clones {
   ~Clones();  // as Stop
 
   void StartCopiers();
+  void TakeLocks() const;  // see Engine
 
   // Stops background work and refuses commands from now on. Host I/O may still need what is
   // here: call Finish once the volumes' paths are shut down.
@@ -129,7 +130,8 @@ class Clones {
   absl::Status OnCarryingFailed(uint64_t run_id, const absl::Status& why);
   absl::Status Fail(Relation& relation, const absl::Status& why);
   void PauseOnError(Relation& relation, const absl::Status& why);
-  absl::Status Complete(Relation& relation);
+  absl::Status Certify(CloneRun& run, std::string& certificate);
+  absl::Status Complete(Relation& relation, const std::string& certificate);
   void WorkOnEndings();
   void HandleEnding(const Ending& ending);
   void Report(Ending ending);

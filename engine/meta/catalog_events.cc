@@ -22,19 +22,8 @@ std::string PagePrefix(uint64_t page) {
 }  // namespace
 
 absl::Status Catalog::LoadEventRange() {
-  uint64_t first = 0, last = 0;
-  absl::Status result;
-  BATON_RETURN_IF_ERROR(
-      store_.Scan(Column::kEvents, "", [&](const std::string& key, const std::string&) {
-        if (key.size() != KeyOf(0).size()) {
-          result = DamagedRow(Column::kEvents, key, "its key is malformed");
-          return false;
-        }
-        last = ReadBigEndian(key);
-        if (first == 0) first = last;
-        return true;
-      }));
-  BATON_RETURN_IF_ERROR(result);
+  BATON_ASSIGN_OR_RETURN(const uint64_t first, FirstEventFrom(0));
+  BATON_ASSIGN_OR_RETURN(const uint64_t last, LastEventAfter(0));
   const absl::MutexLock lock(&mutex_);
   first_event_ = std::max<uint64_t>(1, first);
   last_event_ = last;

@@ -106,7 +106,7 @@ absl::StatusOr<std::optional<uint64_t>> CatalogReader::LoadCopiedFrom(
 
 absl::Status CatalogReader::ForEachDigestRun(
     uint64_t run_id,
-    const std::function<void(uint64_t first, std::span<const Digest>)>& visit) const {
+    const std::function<bool(uint64_t first, std::span<const Digest>)>& visit) const {
   absl::Status result;
   std::vector<Digest> digests;
   const auto visit_row = [&](const std::string& key, const std::string& value) {
@@ -114,8 +114,7 @@ absl::Status CatalogReader::ForEachDigestRun(
     if (!result.ok()) return false;
     digests.resize(value.size() / kDigestBytes);
     std::memcpy(digests.data(), value.data(), value.size());
-    visit(ReadBigEndian(key.substr(8)), digests);
-    return true;
+    return visit(ReadBigEndian(key.substr(8)), digests);
   };
   BATON_RETURN_IF_ERROR(store_.Scan(Column::kDigests, KeyOf(run_id), visit_row));
   return result;
@@ -148,14 +147,38 @@ absl::StatusOr<std::vector<Event>> CatalogReader::ListEvents(uint64_t after_sequ
   return events;
 }
 
+absl::StatusOr<uint64_t> CatalogReader::FirstEventFrom(uint64_t sequence) const {
+  uint64_t first = 0;
+  absl::Status result;
+  BATON_RETURN_IF_ERROR(store_.ScanFrom(
+      Column::kEvents, "", KeyOf(sequence), [&](const std::string& key, const std::string&) {
+        if (key.size() != KeyOf(0).size()) {
+          result = DamagedRow(Column::kEvents, key, "its key is malformed");
+        }
+        first = ReadBigEndian(key);
+        return false;
+      }));
+  BATON_RETURN_IF_ERROR(result);
+  return first;
+}
+
+// The store looks up the first key from one on, not the last one: steps that double until they go
+// too far, and then the middle again and again. 100,000 events take some 40 looks.
 absl::StatusOr<uint64_t> CatalogReader::LastEventAfter(uint64_t after_sequence) const {
-  uint64_t last = after_sequence;
-  if (after_sequence == std::numeric_limits<uint64_t>::max()) return last;
-  BATON_RETURN_IF_ERROR(store_.ScanFrom(Column::kEvents, "", KeyOf(after_sequence + 1),
-                                        [&](const std::string& key, const std::string&) {
-                                          last = ReadBigEndian(key);
-                                          return true;
-                                        }));
+  constexpr uint64_t kGreatest = std::numeric_limits<uint64_t>::max();
+  uint64_t last = after_sequence;  // nothing is known beyond it
+  uint64_t beyond = kGreatest;     // nothing is there from it on
+  for (uint64_t step = 1; last < kGreatest - 1 && beyond - last > 1;) {
+    const uint64_t probe = beyond == kGreatest ? last + std::min(step, kGreatest - 1 - last)
+                                               : last + (beyond - last) / 2;
+    BATON_ASSIGN_OR_RETURN(const uint64_t found, FirstEventFrom(probe));
+    if (found == 0) {
+      beyond = probe;
+    } else {
+      last = found;
+      step *= 2;
+    }
+  }
   return last;
 }
 

@@ -35,10 +35,10 @@ class CatalogReader {
                                                          uint64_t max_pages,
                                                          const VisitCopied& visit) const;
 
-  // Visits the rows in ascending order of their first extent.
+  // Visits the rows in ascending order of their first extent, until it returns false.
   absl::Status ForEachDigestRun(
       uint64_t run_id,
-      const std::function<void(uint64_t first, std::span<const Digest>)>& visit) const;
+      const std::function<bool(uint64_t first, std::span<const Digest>)>& visit) const;
 
   // How many copies of extents were begun for a run; 0 when nothing was stored.
   absl::StatusOr<uint64_t> LoadCopies(uint64_t run_id) const;
@@ -48,6 +48,8 @@ class CatalogReader {
   // As ListEvents, but only how far they reach: the greatest sequence; `after_sequence` when there
   // are none.
   absl::StatusOr<uint64_t> LastEventAfter(uint64_t after_sequence) const;
+  // The least sequence that is not less than this one; 0 when there is none.
+  absl::StatusOr<uint64_t> FirstEventFrom(uint64_t sequence) const;
 
   // The epoch of the newest batch; 0 when nothing was stored.
   absl::StatusOr<uint64_t> LoadEpoch() const;

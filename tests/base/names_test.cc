@@ -75,5 +75,17 @@ TEST(SizesTest, AnExtentIsAPowerOfTwoWithinLimits) {
   }
 }
 
+TEST(Names, ACloneHasNotMoreExtentsThanItsBitsHaveMemoryFor) {
+  EXPECT_OK(CheckExtentCount(limits::kMaxVolumeBytes, limits::kDefaultExtentBytes));
+  EXPECT_OK(CheckExtentCount(4 * limits::kTiB, limits::kMinExtentBytes));
+  EXPECT_CODE(CheckExtentCount(4 * limits::kTiB + limits::kBlockBytes, limits::kMinExtentBytes),
+              kInvalidArgument);
+  const absl::Status status = CheckExtentCount(limits::kMaxVolumeBytes, 4096);
+  EXPECT_EQ(
+      status.message(),
+      "extent size 4 KiB: a volume of 64 TiB needs extents of at least 64 KiB, because a clone "
+      "keeps a bit in memory for each");
+}
+
 }  // namespace
 }  // namespace baton

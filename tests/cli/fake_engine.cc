@@ -62,6 +62,20 @@ std::vector<VolumeInfo> FakeEngine::ListVolumes() const {
   return volumes;
 }
 
+absl::StatusOr<VolumeInfo> FakeEngine::FindVolume(const std::string& name) const {
+  for (const VolumeInfo& volume : ListVolumes()) {
+    if (volume.name == name) return volume;
+  }
+  return absl::NotFoundError("there is no volume " + name);
+}
+
+absl::StatusOr<VolumeInfo> FakeEngine::FindVolume(uint64_t id) const {
+  for (const VolumeInfo& volume : ListVolumes()) {
+    if (volume.id == id) return volume;
+  }
+  return absl::NotFoundError("there is no such volume");
+}
+
 absl::StatusOr<VolumeStatus> FakeEngine::ShowVolume(const std::string& name) const {
   absl::MutexLock guard(&mutex_);
   const auto found = volumes_.find(name);

@@ -23,6 +23,10 @@ class FakeEngine final : public Engine {
   absl::Status FinishImport(const std::string& name) override;
   absl::Status DeleteVolume(const std::string& name) override;
   std::vector<VolumeInfo> ListVolumes() const override;
+  absl::StatusOr<VolumeInfo> FindVolume(const std::string& name) const override;
+  absl::StatusOr<VolumeInfo> FindVolume(uint64_t id) const override;
+  absl::StatusOr<uint64_t> AllocatedBytes(uint64_t) const override { return 0; }
+  void TakeLocks() const override {}
   absl::StatusOr<VolumeStatus> ShowVolume(const std::string& name) const override;
   absl::StatusOr<std::unique_ptr<VolumeIo>> OpenVolume(uint64_t id) override;
   absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const override;

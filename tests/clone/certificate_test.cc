@@ -17,7 +17,7 @@ Digest DigestOfTag(uint8_t tag) { return DigestOf(Pattern(4096, tag)); }
 
 std::string CertificateOf(const Geometry& geometry, const std::vector<Digest>& digests) {
   Certifier certifier(geometry);
-  for (const Digest& digest : digests) certifier.Add(digest);
+  certifier.Add(digests);
   return certifier.Result();
 }
 
@@ -54,11 +54,12 @@ class ForEachDigestTest : public testing::Test {
   }
   std::vector<Digest> ReadAll() {
     std::vector<Digest> digests;
-    EXPECT_OK(ForEachDigest(catalog_, 10, kGeometry, [&](uint64_t extent, const Digest& digest) {
-      EXPECT_EQ(extent, digests.size());
-      digests.push_back(digest);
-      return absl::OkStatus();
-    }));
+    EXPECT_OK(
+        ForEachDigest(catalog_, 10, kGeometry, [&](uint64_t first, std::span<const Digest> some) {
+          EXPECT_EQ(first, digests.size());
+          digests.insert(digests.end(), some.begin(), some.end());
+          return absl::OkStatus();
+        }));
     return digests;
   }
 
@@ -90,9 +91,10 @@ TEST_F(ForEachDigestTest, ComeInOrderOfExtentsHoweverTheyWereCopied) {
 }
 
 TEST_F(ForEachDigestTest, StopsAtTheFirstErrorOfTheVisitor) {
+  Put(1, {DigestOfTag(1)});
   int visited = 0;
   EXPECT_CODE(ForEachDigest(catalog_, 10, kGeometry,
-                            [&](uint64_t, const Digest&) {
+                            [&](uint64_t, std::span<const Digest>) {
                               return ++visited == 2 ? absl::CancelledError("enough")
                                                     : absl::OkStatus();
                             }),

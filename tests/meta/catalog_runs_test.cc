@@ -44,6 +44,7 @@ class CatalogRunsTest : public testing::TestWithParam<StoreKind> {
     std::vector<std::pair<uint64_t, std::vector<Digest>>> rows;
     EXPECT_OK(catalog_->ForEachDigestRun(run, [&](uint64_t first, std::span<const Digest> digests) {
       rows.emplace_back(first, std::vector<Digest>(digests.begin(), digests.end()));
+      return true;
     }));
     return rows;
   }
@@ -151,7 +152,8 @@ TEST_P(CatalogRunsTest, ADamagedRowIsNamed) {
   Commit(std::move(batch));
   EXPECT_THAT(message_of(catalog_->LoadCopied(9, [](uint64_t, uint64_t) {})),
               HasSubstr("bitmap/000000000000000900000001"));
-  EXPECT_THAT(message_of(catalog_->ForEachDigestRun(9, [](uint64_t, std::span<const Digest>) {})),
+  EXPECT_THAT(message_of(catalog_->ForEachDigestRun(
+                  9, [](uint64_t, std::span<const Digest>) { return true; })),
               HasSubstr("digests/00000000000000090000000000000001"));
 }
 

@@ -220,5 +220,44 @@ TEST_P(CatalogTest, TheOldestEventsAreDropped) {
   EXPECT_EQ(oldest[0].sequence(), count - kept + 1);
 }
 
+// Counts the rows that are read.
+class CountingReader final : public MetaReader {
+ public:
+  explicit CountingReader(const MetaReader& store) : store_(store) {}
+  absl::StatusOr<std::optional<std::string>> Get(Column column,
+                                                 const std::string& key) const override {
+    return store_.Get(column, key);
+  }
+  absl::Status ScanFrom(Column column, const std::string& prefix, const std::string& first_key,
+                        const Visit& visit) const override {
+    return store_.ScanFrom(column, prefix, first_key,
+                           [&](const std::string& key, const std::string& value) {
+                             ++rows_;
+                             return visit(key, value);
+                           });
+  }
+  uint64_t LatestSequence() const override { return store_.LatestSequence(); }
+  int rows() const { return rows_; }
+
+ private:
+  const MetaReader& store_;
+  mutable int rows_ = 0;
+};
+
+TEST_P(CatalogTest, HowFarTheEventsReachIsFoundWithoutReadingThem) {
+  MetaBatch batch;
+  for (int i = 0; i < 5000; ++i) catalog_->AddEvent(batch, {});
+  Commit(std::move(batch));
+  for (const uint64_t after : {0, 1, 255, 2048, 4998, 4999}) {
+    const CountingReader counting(*store_);
+    EXPECT_EQ(Must(CatalogReader(counting).LastEventAfter(after)), 5000u);
+    EXPECT_LT(counting.rows(), 30);
+  }
+  EXPECT_EQ(Must(catalog_->LastEventAfter(5000)), 5000u);
+  EXPECT_EQ(Must(catalog_->LastEventAfter(6000)), 6000u);
+  EXPECT_EQ(Must(catalog_->FirstEventFrom(0)), 1u);
+  EXPECT_EQ(Must(catalog_->FirstEventFrom(5001)), 0u);
+}
+
 }  // namespace
 }  // namespace baton

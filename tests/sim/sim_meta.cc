@@ -65,6 +65,8 @@ absl::Status SimMetaStore::ScanFrom(Column column, const std::string& prefix,
   }
   for (const auto& [key, value] : found) {
     if (!visit(key, value)) break;
+    medium_.steps_.runtime().Yield();  // a long scan takes its time
+    BATON_RETURN_IF_ERROR(medium_.steps_.CheckAlive(boot_));
   }
   return absl::OkStatus();
 }
