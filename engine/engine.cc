@@ -26,7 +26,8 @@ std::string FilePath(const std::string& volume) { return "volumes/" + volume; }
 class OpenHandle final : public VolumeIo {
  public:
   // REQUIRES: Openings::Add() has counted it.
-  explicit OpenHandle(std::shared_ptr<Volume> volume) : volume_(std::move(volume)) {}
+  OpenHandle(const Runtime& runtime, std::shared_ptr<Volume> volume)
+      : runtime_(runtime), volume_(std::move(volume)) {}
   ~OpenHandle() override { volume_->openings.Drop(); }
 
   uint64_t size_bytes() const override { return volume_->path.size_bytes(); }
@@ -34,14 +35,21 @@ class OpenHandle final : public VolumeIo {
     return volume_->path.Read(offset, out);
   }
   absl::Status Write(uint64_t offset, Bytes data) override {
-    return volume_->path.Write(offset, data);
+    return Changed(volume_->path.Write(offset, data));
   }
   absl::Status Flush() override { return volume_->path.Flush(); }
   absl::Status Discard(uint64_t offset, uint64_t length_bytes) override {
-    return volume_->path.Discard(offset, length_bytes);
+    return Changed(volume_->path.Discard(offset, length_bytes));
   }
 
  private:
+  // What has failed may have been done in part.
+  absl::Status Changed(absl::Status status) const {
+    volume_->changed.Note(runtime_.WallTime());
+    return status;
+  }
+
+  const Runtime& runtime_;
   const std::shared_ptr<Volume> volume_;
 };
 
@@ -123,6 +131,8 @@ class EngineImpl final : public Engine {
  private:
   void Finish();
   absl::Status FlushVolumes();
+  absl::Status RecordTimes();
+  absl::Status LoadTimesRule();
   absl::Status CheckServing() const;
   absl::Status LoadVolumes();
   absl::StatusOr<std::shared_ptr<Volume>> OpenFile(const VolumeRecord& record);
@@ -154,18 +164,32 @@ class EngineImpl final : public Engine {
   bool sealed_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<Residual> feedback_;  // of Seal; under commands_
   bool finished_ = false;           // likewise
+  bool times_recorded_ = false;     // likewise
+
+  // Nothing changed before it and is not recorded: see LoadTimesRule.
+  int64_t changed_since_unix_us_ = 0;
 };
 
-VolumeInfo InfoOf(const VolumeRecord& record) {
-  return {record.id(), record.name(), record.size_bytes(), record.created_unix_us()};
+VolumeInfo InfoOf(const Volume& volume) {
+  const VolumeRecord& record = volume.record;
+  return {record.id(), record.name(), record.size_bytes(), record.created_unix_us(),
+          volume.changed.unix_us()};
 }
 
 absl::Status EngineImpl::Recover() {
   BATON_RETURN_IF_ERROR(catalog_.Load());
+  BATON_RETURN_IF_ERROR(LoadTimesRule());
   BATON_RETURN_IF_ERROR(LoadVolumes());
   BATON_ASSIGN_OR_RETURN(
       clones_, Clones::Open({storage_, runtime_, fence_, fault_, catalog_, volumes_, epoch_,
                              copy_bytes_, copy_buffers_, hold_copiers_, ring_}));
+  return absl::OkStatus();
+}
+
+// Of an epoch that ended without a seal nobody knows what was written: everything may have changed.
+absl::Status EngineImpl::LoadTimesRule() {
+  BATON_ASSIGN_OR_RETURN(const uint64_t known, catalog_.LoadTimesEpoch());
+  if (known + 1 != epoch_) changed_since_unix_us_ = absl::ToUnixMicros(runtime_.WallTime());
   return absl::OkStatus();
 }
 
@@ -203,7 +227,9 @@ absl::StatusOr<std::shared_ptr<Volume>> EngineImpl::OpenFile(const VolumeRecord&
                           .on_fault = [this, path](const absl::Status& why) {
                             (void)fault_.Report(Annotate(why, path));
                           }});
-  return std::make_shared<Volume>(runtime_, record, std::move(volume_file));
+  const int64_t changed_unix_us = std::max(record.created_unix_us(), record.changed_unix_us());
+  return std::make_shared<Volume>(runtime_, record, std::move(volume_file),
+                                  std::max(changed_unix_us, changed_since_unix_us_));
 }
 
 absl::StatusOr<std::vector<Residual>> EngineImpl::Seal() {
@@ -216,6 +242,7 @@ absl::StatusOr<std::vector<Residual>> EngineImpl::Seal() {
   if (!finished_) Finish();
   BATON_RETURN_IF_ERROR(fault_.Check());
   BATON_RETURN_IF_ERROR(FlushVolumes());
+  BATON_RETURN_IF_ERROR(RecordTimes());
   return feedback_;
 }
 
@@ -236,6 +263,24 @@ absl::Status EngineImpl::FlushVolumes() {
   absl::Status status;
   for (const absl::Status& result : results) status.Update(result);
   return status;
+}
+
+// For the next epoch; nothing changes any more in this one.
+absl::Status EngineImpl::RecordTimes() {
+  if (times_recorded_) return absl::OkStatus();
+  MetaBatch batch;
+  for (const std::shared_ptr<Volume>& volume : volumes_.All()) {
+    VolumeRecord record = volume->record;
+    if (record.changed_unix_us() == volume->changed.unix_us()) continue;
+    record.set_importing(volume->importing);
+    record.set_changed_unix_us(volume->changed.unix_us());
+    catalog_.PutVolume(batch, std::move(record));
+  }
+  catalog_.SetTimesKnown(batch);
+  const absl::Status status = catalog_.Commit(std::move(batch), Durable::kYes);
+  if (!status.ok()) return fault_.Report(status);
+  times_recorded_ = true;
+  return absl::OkStatus();
 }
 
 // Once: the destructor of a sealed engine must not record its end again.
@@ -323,13 +368,13 @@ absl::StatusOr<VolumeInfo> EngineImpl::CreateVolume(const VolumeOptions& options
   record.set_thick(options.thick);
   record.set_importing(options.importing);
   record.set_created_unix_us(absl::ToUnixMicros(runtime_.WallTime()));
-  BATON_ASSIGN_OR_RETURN(std::shared_ptr<Volume> volume, OpenFile(record));
+  BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, OpenFile(record));
   catalog_.PutVolume(batch, record);
   BATON_RETURN_IF_ERROR(
       CommitVolume(std::move(batch), record, "volume-created",
                    fmt::format("was created with {}", FormatSize(options.size_bytes))));
-  volumes_.Insert(std::move(volume));
-  return InfoOf(record);
+  volumes_.Insert(volume);
+  return InfoOf(*volume);
 }
 
 absl::Status EngineImpl::FinishImport(const std::string& name) {
@@ -376,7 +421,7 @@ absl::Status EngineImpl::DeleteVolume(const std::string& name) {
 std::vector<VolumeInfo> EngineImpl::ListVolumes() const {
   std::vector<VolumeInfo> infos;
   for (const std::shared_ptr<Volume>& volume : volumes_.All()) {
-    infos.push_back(InfoOf(volume->record));
+    infos.push_back(InfoOf(*volume));
   }
   return infos;
 }
@@ -385,12 +430,12 @@ std::vector<VolumeInfo> EngineImpl::ListVolumes() const {
 absl::StatusOr<VolumeInfo> EngineImpl::FindVolume(const std::string& name) const {
   const std::shared_ptr<Volume> volume = volumes_.Find(name);
   if (volume == nullptr) return NoSuchVolume(name);
-  return InfoOf(volume->record);
+  return InfoOf(*volume);
 }
 
 absl::StatusOr<VolumeInfo> EngineImpl::FindVolume(uint64_t id) const {
   BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, Find(id));
-  return InfoOf(volume->record);
+  return InfoOf(*volume);
 }
 
 absl::StatusOr<uint64_t> EngineImpl::AllocatedBytes(uint64_t id) const {
@@ -408,6 +453,7 @@ absl::StatusOr<VolumeStatus> EngineImpl::ShowVolume(const std::string& name) con
   view.set_allocated_bytes(allocated);
   view.set_thick(volume->record.thick());
   view.set_importing(volume->importing);
+  view.set_changed_unix_us(volume->changed.unix_us());
   view.set_open_count(volume->openings.count());
   view.set_offline(clones_->IsOffline(name));
   for (const uint64_t id : clones_->Using(name)) view.add_clone_ids(id);
@@ -419,7 +465,7 @@ absl::StatusOr<std::unique_ptr<VolumeIo>> EngineImpl::OpenVolume(uint64_t id) {
   if (!volume->openings.Add()) {
     return Error(StatusCode::kAborted, "the content of volume {} is being discarded", volume->name);
   }
-  return std::make_unique<OpenHandle>(std::move(volume));
+  return std::make_unique<OpenHandle>(runtime_, std::move(volume));
 }
 
 absl::StatusOr<std::optional<DataRange>> EngineImpl::NextData(uint64_t id, uint64_t offset) const {

@@ -34,6 +34,10 @@ struct VolumeInfo {
   std::string name;
   uint64_t size_bytes = 0;
   int64_t created_unix_us = 0;
+  // What hosts see changed last: by a write or discard of any node, by the start of a clone into
+  // it. Later with each change; kept over a seal. After an epoch that was not sealed nobody knows,
+  // and every volume counts as changed when the next one was opened.
+  int64_t changed_unix_us = 0;
 };
 
 // Thread-safe. Every command is durable when it returns OK, and changed nothing when it returns

@@ -31,8 +31,7 @@ struct stat RootAttributes(const Ownership& ownership) {
   return result;
 }
 
-struct stat VolumeAttributes(const VolumeEntry& entry, const Ownership& ownership,
-                             int64_t written_unix_us) {
+struct stat VolumeAttributes(const VolumeEntry& entry, const Ownership& ownership, absl::Time now) {
   struct stat result = {};
   result.st_ino = NodeOf(entry.id);
   result.st_mode = S_IFREG | ownership.file_mode;
@@ -42,7 +41,9 @@ struct stat VolumeAttributes(const VolumeEntry& entry, const Ownership& ownershi
   result.st_size = static_cast<off_t>(entry.size_bytes);
   result.st_blksize = kPageBytes;
   result.st_blocks = static_cast<blkcnt_t>(entry.allocated_bytes / kStatBlockBytes);
-  result.st_mtim = TimeOf(std::max(entry.created_unix_us, written_unix_us));
+  // A time that moves: who compares it never takes the volume for unchanged.
+  result.st_mtim =
+      TimeOf(entry.changed_unix_us != 0 ? entry.changed_unix_us : absl::ToUnixMicros(now));
   result.st_atim = result.st_mtim;
   result.st_ctim = result.st_mtim;
   return result;

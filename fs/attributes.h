@@ -1,6 +1,7 @@
 // How volumes look as files.
 #pragma once
 
+#include <absl/time/time.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -26,9 +27,9 @@ constexpr uint64_t VolumeOf(uint64_t node) { return node - kRootNode; }
 
 struct stat RootAttributes(const Ownership& ownership);
 
-// The size is the volume's, the blocks are those that are allocated for it.
-struct stat VolumeAttributes(const VolumeEntry& entry, const Ownership& ownership,
-                             int64_t written_unix_us);
+// The size is the volume's, the blocks are those that are allocated for it. All times are that of
+// the last change of its content; where it is not known, `now`.
+struct stat VolumeAttributes(const VolumeEntry& entry, const Ownership& ownership, absl::Time now);
 
 struct statvfs FileSystemAttributes(const Capacity& capacity, uint64_t volumes);
 

@@ -82,7 +82,6 @@ void Write(fuse_req_t request, fuse_ino_t node, const char* data, size_t size, o
   }
   const Bytes bytes(reinterpret_cast<const std::byte*>(data), length);
   const absl::Status status = volume->Write(static_cast<uint64_t>(offset), bytes);
-  MountedOf(request).volumes.NoteWrite(VolumeOf(node));
   if (!status.ok()) {
     ReplyError(request, status, "writing", node);
     return;
@@ -134,7 +133,6 @@ void Allocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t
   absl::Status status;
   if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) {
     status = DiscardInside(*volume, offset, length);
-    mounted.volumes.NoteWrite(VolumeOf(node));
   }
   if (!status.ok()) {
     ReplyError(request, status, "discarding in", node);

@@ -13,7 +13,7 @@ namespace baton::fs {
 namespace {
 
 struct stat AttributesOf(Mounted& mounted, const VolumeEntry& entry) {
-  return VolumeAttributes(entry, mounted.ownership, mounted.volumes.LastWriteUnixUs(entry.id));
+  return VolumeAttributes(entry, mounted.ownership, mounted.runtime.WallTime());
 }
 
 absl::StatusOr<struct stat> AttributesOf(Mounted& mounted, fuse_ino_t node) {

@@ -6,8 +6,8 @@
 
 namespace baton::fs {
 
-OpenVolumes::OpenVolumes(VolumeDirectory& directory, Runtime& runtime, OpenTable& table)
-    : directory_(directory), runtime_(runtime), table_(table), made_unix_us_(NowUnixUs()) {}
+OpenVolumes::OpenVolumes(VolumeDirectory& directory, OpenTable& table)
+    : directory_(directory), table_(table) {}
 
 void OpenVolumes::CountOpens() {
   table_.Load();
@@ -33,8 +33,6 @@ void OpenVolumes::OpenCounted() {
   }
 }
 
-int64_t OpenVolumes::NowUnixUs() const { return absl::ToUnixMicros(runtime_.WallTime()); }
-
 std::shared_ptr<VolumeIo> OpenVolumes::Find(uint64_t id) const {
   absl::ReaderMutexLock lock(&mutex_);
   const auto found = volumes_.find(id);
@@ -43,7 +41,7 @@ std::shared_ptr<VolumeIo> OpenVolumes::Find(uint64_t id) const {
 
 OpenVolumes::Volume& OpenVolumes::Entry(uint64_t id) {
   std::unique_ptr<Volume>& entry = volumes_[id];
-  if (entry == nullptr) entry = std::make_unique<Volume>(made_unix_us_);
+  if (entry == nullptr) entry = std::make_unique<Volume>();
   return *entry;
 }
 
@@ -92,22 +90,6 @@ void OpenVolumes::DropOpen(uint64_t id, uint64_t handle) {
   if (volume.opens > 0) return;
   closed = std::move(volume.io);
   released = std::move(volume.hold);
-}
-
-int64_t OpenVolumes::LastWriteUnixUs(uint64_t id) const {
-  absl::ReaderMutexLock lock(&mutex_);
-  const auto found = volumes_.find(id);
-  return found == volumes_.end() ? made_unix_us_
-                                 : found->second->written_unix_us.load(std::memory_order_relaxed);
-}
-
-void OpenVolumes::NoteWrite(uint64_t id) {
-  const int64_t now = NowUnixUs();
-  absl::ReaderMutexLock lock(&mutex_);
-  const auto found = volumes_.find(id);
-  if (found != volumes_.end()) {
-    found->second->written_unix_us.store(now, std::memory_order_relaxed);
-  }
 }
 
 }  // namespace baton::fs

@@ -24,12 +24,11 @@ constexpr int kMaxWorkers = 256;
 constexpr unsigned kMaxBackground = 64;
 constexpr unsigned kCongestionThreshold = 48;
 
-// How long the kernel may believe what it was told. A name: not at all, because volumes come and
-// go by commands, on other controllers too, and a name is looked up only when a file is opened,
-// which is rare. Attributes: size, mode and owner never change; only the allocated size and the
-// time of the last write may be a second old.
+// How long the kernel may believe what it was told: not at all. Volumes come and go by commands, on
+// other controllers too; and who compares times must not miss what another node wrote a moment ago.
+// Both are asked for when a file is opened or looked at, which is rare, and never for I/O.
 constexpr double kNameTimeoutSeconds = 0;
-constexpr double kAttributeTimeoutSeconds = 1;
+constexpr double kAttributeTimeoutSeconds = 0;
 
 // Of one kind of log line, at most so many in so much time; the rest is counted.
 constexpr int kLogLinesPerPeriod = 10;

@@ -19,6 +19,8 @@ struct VolumeEntry {
   uint64_t size_bytes = 0;
   uint64_t allocated_bytes = 0;
   int64_t created_unix_us = 0;
+  // When what hosts see changed last, by whatever node; 0: not known.
+  int64_t changed_unix_us = 0;
 };
 
 struct Capacity {

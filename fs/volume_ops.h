@@ -25,9 +25,10 @@ struct Mounted {
   Mounted(VolumeDirectory& directory, Runtime& runtime, const Ownership& ownership,
           std::unique_ptr<OpenTable> open_table)
       : directory(directory),
+        runtime(runtime),
         ownership(ownership),
         open_table(std::move(open_table)),
-        volumes(directory, runtime, *this->open_table),
+        volumes(directory, *this->open_table),
         refusals(runtime, kLogLinesPerPeriod, kLogPeriod),
         failures(runtime, kLogLinesPerPeriod, kLogPeriod) {}
 
@@ -35,6 +36,7 @@ struct Mounted {
   std::string Describe(uint64_t node) const;
 
   VolumeDirectory& directory;
+  Runtime& runtime;
   const Ownership ownership;
   const std::unique_ptr<OpenTable> open_table;
   OpenVolumes volumes;

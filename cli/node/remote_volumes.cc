@@ -21,7 +21,8 @@ fs::VolumeEntry EntryOf(const pair::Volume& volume) {
           .name = volume.name(),
           .size_bytes = volume.size_bytes(),
           .allocated_bytes = volume.allocated_bytes(),
-          .created_unix_us = volume.created_unix_us()};
+          .created_unix_us = volume.created_unix_us(),
+          .changed_unix_us = volume.changed_unix_us()};
 }
 
 void Describe(uint64_t id, uint64_t order, const std::string& boot_id, pair::OpenChange& change) {

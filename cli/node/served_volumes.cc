@@ -19,6 +19,7 @@ void Describe(const fs::VolumeEntry& entry, pair::Volume& volume) {
   volume.set_size_bytes(entry.size_bytes);
   volume.set_allocated_bytes(entry.allocated_bytes);
   volume.set_created_unix_us(entry.created_unix_us);
+  volume.set_changed_unix_us(entry.changed_unix_us);
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ absl::StatusOr<fs::VolumeEntry> EntryOf(const Engine& engine, const VolumeInfo& 
                          .name = volume.name,
                          .size_bytes = volume.size_bytes,
                          .allocated_bytes = allocated_bytes,
-                         .created_unix_us = volume.created_unix_us};
+                         .created_unix_us = volume.created_unix_us,
+                         .changed_unix_us = volume.changed_unix_us};
 }
 
 template <typename NameOrId>

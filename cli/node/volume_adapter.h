@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "cli/node/seat.h"
+#include "cli/node/volume_server.h"
 #include "engine/base/storage.h"
 #include "engine/engine.h"
-#include "fs/volume_directory.h"
 
 namespace baton {
 

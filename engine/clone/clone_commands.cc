@@ -146,6 +146,7 @@ absl::Status Clones::EmptyTarget(Volume& target) {
   // Never shorter, not for a moment; a thick one keeps its space.
   absl::Status status = target.file->Discard(0, size_bytes);
   if (status.ok()) status = target.file->Flush();
+  target.changed.Note(runtime_.WallTime());
   return Annotate(status, fmt::format("volume {} could not be emptied", target.name));
 }
 
@@ -210,6 +211,7 @@ absl::Status Clones::CommitStart(const std::vector<RelationPtr>& relations) {
       change.Commit(BATON_MUTANT(kStartNotDurable) ? Durable::kNo : Durable::kYes));
   for (const RelationPtr& relation : relations) {
     relation->run->SetPhase(CloneRun::Phase::kActive);
+    relation->run->target()->changed.Note(runtime_.WallTime());
   }
   return absl::OkStatus();
 }

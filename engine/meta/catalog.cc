@@ -90,6 +90,10 @@ void Catalog::DeleteVolume(MetaBatch& batch, uint64_t id) const {
   batch.Delete(Column::kVolumes, KeyOf(id));
 }
 
+void Catalog::SetTimesKnown(MetaBatch& batch) const {
+  batch.Put(Column::kSystem, kTimesKey, KeyOf(epoch_));
+}
+
 void Catalog::PutRelation(MetaBatch& batch, RelationRecord record) const {
   record.set_version(kRecordVersion);
   batch.Put(Column::kRelations, KeyOf(record.id()), record.SerializeAsString());

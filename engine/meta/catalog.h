@@ -7,6 +7,8 @@
 //  - digests: BE64 run id, BE64 first -> 16 bytes for each extent of a run of extents
 //  - events: BE64 sequence -> Event
 //  - system: "epoch" -> BE64, the epoch of the newest batch; part of every batch
+//  - system: "times" -> BE64, the epoch whose seal brought the times in the records of volumes up to
+//    date
 //  - system: "id/" BE64 id -> empty; the greatest one is the last id that was given out
 #pragma once
 
@@ -50,6 +52,8 @@ class Catalog : public CatalogReader {
   // Sets the record's version.
   void PutVolume(MetaBatch& batch, VolumeRecord record) const;
   void DeleteVolume(MetaBatch& batch, uint64_t id) const;
+  // The records of volumes say when each changed last, and none changes any more in this epoch.
+  void SetTimesKnown(MetaBatch& batch) const;
   void PutRelation(MetaBatch& batch, RelationRecord record) const;
   void DeleteRelation(MetaBatch& batch, uint64_t id) const;
 

@@ -182,12 +182,18 @@ absl::StatusOr<uint64_t> CatalogReader::LastEventAfter(uint64_t after_sequence) 
   return last;
 }
 
-absl::StatusOr<uint64_t> CatalogReader::LoadEpoch() const {
-  BATON_ASSIGN_OR_RETURN(const std::optional<std::string> row,
-                         store_.Get(Column::kSystem, kEpochKey));
+absl::StatusOr<uint64_t> CatalogReader::LoadEpoch() const { return LoadSystemNumber(kEpochKey); }
+
+absl::StatusOr<uint64_t> CatalogReader::LoadTimesEpoch() const {
+  return LoadSystemNumber(kTimesKey);
+}
+
+// 0 where there is none.
+absl::StatusOr<uint64_t> CatalogReader::LoadSystemNumber(const char* key) const {
+  BATON_ASSIGN_OR_RETURN(const std::optional<std::string> row, store_.Get(Column::kSystem, key));
   if (!row) return 0;
   if (row->size() != sizeof(uint64_t)) {
-    return DamagedRow(Column::kSystem, kEpochKey, "it is not 8 bytes long");
+    return DamagedRow(Column::kSystem, key, "it is not 8 bytes long");
   }
   return ReadBigEndian(*row);
 }

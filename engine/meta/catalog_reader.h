@@ -53,8 +53,12 @@ class CatalogReader {
 
   // The epoch of the newest batch; 0 when nothing was stored.
   absl::StatusOr<uint64_t> LoadEpoch() const;
+  // The epoch as of whose end the records of volumes say when each changed last; 0: of none.
+  absl::StatusOr<uint64_t> LoadTimesEpoch() const;
 
  private:
+  absl::StatusOr<uint64_t> LoadSystemNumber(const char* key) const;
+
   const MetaReader& store_;
 };
 

@@ -19,6 +19,7 @@ static_assert(limits::kMaxVolumeBytes / limits::kMinExtentBytes / limits::kExten
               "every page has a number");
 
 inline constexpr char kEpochKey[] = "epoch";
+inline constexpr char kTimesKey[] = "times";
 
 inline std::string CopiesKey(uint64_t run_id) { return "copies/" + KeyOf(run_id); }
 

@@ -8,6 +8,7 @@
 
 #include "engine/base/model.pb.h"
 #include "engine/base/runtime.h"
+#include "engine/volume/change_time.h"
 #include "engine/volume/io_path.h"
 #include "engine/volume/openings.h"
 #include "engine/volume/volume_file.h"
@@ -16,18 +17,21 @@ namespace baton {
 
 // Shared by everybody who uses it; what a user has shut down stays valid until the last lets go.
 struct Volume {
-  Volume(Runtime& runtime, VolumeRecord volume_record, std::unique_ptr<VolumeFile> volume_file)
+  Volume(Runtime& runtime, VolumeRecord volume_record, std::unique_ptr<VolumeFile> volume_file,
+         int64_t changed_unix_us)
       : id(volume_record.id()),
         name(volume_record.name()),
         record(std::move(volume_record)),
         file(std::move(volume_file)),
-        path(runtime, *file) {}
+        path(runtime, *file),
+        changed(changed_unix_us) {}
 
   const uint64_t id;
   const std::string name;
-  const VolumeRecord record;  // as created; `importing` below is what holds now
+  const VolumeRecord record;  // as loaded; `importing` and `changed` below are what holds now
   const std::unique_ptr<VolumeFile> file;
   IoPath path;
+  ChangeTime changed;  // what hosts see: that a clone copies what the volume shows is no change
   std::atomic<bool> importing{record.importing()};
   Openings openings;
 };

@@ -104,7 +104,7 @@ class CopyBench {
                                                          .size_bytes = geometry.size_bytes,
                                                          .durability = DURABILITY_NODE,
                                                          .on_fault = [](const absl::Status&) {}});
-    return std::make_shared<Volume>(pool_.runtime(), record, std::move(volume_file));
+    return std::make_shared<Volume>(pool_.runtime(), record, std::move(volume_file), 0);
   }
 
   SimPool& pool_;

@@ -108,6 +108,7 @@ bool World::OpenEngine() {
   if (engine.ok()) {
     engine_ = *std::move(engine);
     for (const std::unique_ptr<Clone>& clone : clones_) CheckClone(*clone);
+    CheckTimes();
     return true;
   }
   if (!machine_.steps().crashed()) Violate("open failed: " + engine.status().ToString());
@@ -205,6 +206,7 @@ void World::StartClones(const std::vector<Clone*>& clones) {
     if (t0.try_emplace(clone->source).second) clone->source->model.BeginT0();
     clone->starting.emplace();
   }
+  for (Clone* clone : clones) clone->target->touched = true;
   const absl::Status status = engine_->StartClones(ids);
   for (auto& [source, content] : t0) content = source->model.EndT0();
   for (Clone* clone : clones) {
@@ -310,6 +312,7 @@ void World::HostOperation(Volume& volume, VolumeIo& io) {
             (1 + Cell(std::min(2 * kBlock, size_bytes_ - offset))) * model::kCellBytes;
         const model::VolumeModel::Write write =
             volume.model.BeginDiscard(offset, std::min(length, size_bytes_ - offset));
+        volume.touched = true;
         if (io.Discard(offset, std::min(length, size_bytes_ - offset)).ok()) {
           volume.model.Acknowledge(write);
         }
@@ -329,6 +332,7 @@ void World::HostWrite(Volume& volume, VolumeIo& io) {
   const model::VolumeModel::Write write = volume.model.BeginWrite(offset, length);
   std::vector<std::byte> data(length);
   model::FillCells(write.stamp, offset / model::kCellBytes, data);
+  volume.touched = true;
   if (io.Write(offset, data).ok()) volume.model.Acknowledge(write);
 }
 
@@ -347,6 +351,20 @@ void World::HostRead(Volume& volume, VolumeIo& io) {
 }
 
 // ---- checks -------------------------------------------------------------------------------------
+
+// Who compares times must never take a changed volume for unchanged.
+void World::CheckTimes() {
+  for (const VolumeInfo& info : engine_->ListVolumes()) {
+    for (const std::unique_ptr<Volume>& volume : volumes_) {
+      if (volume->name != info.name) continue;
+      if (volume->touched && info.changed_unix_us <= volume->looked_unix_us) {
+        Violate(fmt::format("{} was changed, its time was not", info.name));
+      }
+      volume->looked_unix_us = info.changed_unix_us;
+      volume->touched = false;
+    }
+  }
+}
 
 void World::CheckRecovered(bool lost_cache) {
   if (!OpenEngine()) return;

@@ -37,6 +37,8 @@ class World {
     uint64_t id = 0;
     model::VolumeModel model;
     bool hosts_may_use = true;
+    int64_t looked_unix_us = 0;  // the time of its last change, when that was looked at last
+    bool touched = false;        // a change was issued since then
   };
   struct Clone {
     uint64_t id = 0;
@@ -56,6 +58,7 @@ class World {
   void CloseEngine();
 
   void CheckRecovered(bool lost_cache);
+  void CheckTimes();
   void CheckClone(Clone& clone);
   void CheckContent(Volume& volume, bool lost_cache);
   void CheckOffline(const Clone& clone);

@@ -24,6 +24,8 @@ class EnginePool {
 
   // The engine of the next epoch; the one before must be closed.
   absl::Status Open();
+  // As after an epoch of somebody else, which nobody has sealed. While there is no engine.
+  void SkipEpoch() { ++epoch_; }
   // Seals, and ends the engine.
   std::vector<Residual> Close();
 

@@ -17,8 +17,8 @@ constexpr uint64_t kPage = 4096;
 
 class FileVolume final : public VolumeIo {
  public:
-  FileVolume(FakeVolumes& owner, UniqueFd fd, uint64_t size_bytes)
-      : owner_(owner), fd_(std::move(fd)), size_bytes_(size_bytes) {
+  FileVolume(FakeVolumes& owner, uint64_t id, UniqueFd fd, uint64_t size_bytes)
+      : owner_(owner), id_(id), fd_(std::move(fd)), size_bytes_(size_bytes) {
     ++owner_.counters().open_handles;
   }
   ~FileVolume() override { --owner_.counters().open_handles; }
@@ -37,6 +37,7 @@ class FileVolume final : public VolumeIo {
     BATON_RETURN_IF_ERROR(owner_.Begin(data.data(), data.size()));
     ++owner_.counters().writes;
     const ssize_t done = ::pwrite(fd_.get(), data.data(), data.size(), static_cast<off_t>(offset));
+    owner_.Changed(id_);
     owner_.Finish();
     return Whole(done, data.size(), "write");
   }
@@ -62,6 +63,7 @@ class FileVolume final : public VolumeIo {
   }
 
   FakeVolumes& owner_;
+  const uint64_t id_;
   const UniqueFd fd_;
   const uint64_t size_bytes_;
 };
@@ -77,12 +79,21 @@ void FakeVolumes::Add(uint64_t id, const std::string& name, uint64_t size_bytes)
   const UniqueFd file(::open(PathOf(id).c_str(), O_RDWR | O_CREAT, 0600));
   (void)!::ftruncate(file.get(), static_cast<off_t>(size_bytes));
   absl::MutexLock lock(&mutex_);
-  entries_[id] = {.id = id, .name = name, .size_bytes = size_bytes, .created_unix_us = 1'000'000};
+  entries_[id] = {.id = id,
+                  .name = name,
+                  .size_bytes = size_bytes,
+                  .created_unix_us = 1'000'000,
+                  .changed_unix_us = 1'000'000};
 }
 
 void FakeVolumes::Remove(uint64_t id) {
   absl::MutexLock lock(&mutex_);
   entries_.erase(id);
+}
+
+void FakeVolumes::Changed(uint64_t id) {
+  absl::MutexLock lock(&mutex_);
+  if (entries_.contains(id)) entries_[id].changed_unix_us = absl::ToUnixMicros(absl::Now());
 }
 
 void FakeVolumes::FailWith(absl::Status status) {
@@ -125,7 +136,7 @@ absl::StatusOr<std::shared_ptr<VolumeIo>> FakeVolumes::Open(uint64_t id) {
   BATON_ASSIGN_OR_RETURN(const VolumeEntry entry, Get(id));
   UniqueFd fd(::open(PathOf(id).c_str(), O_RDWR | O_CLOEXEC | open_flags_));
   if (!fd.valid()) return ErrnoStatus(errno, "open", PathOf(id));
-  return std::make_unique<FileVolume>(*this, std::move(fd), entry.size_bytes);
+  return std::make_unique<FileVolume>(*this, id, std::move(fd), entry.size_bytes);
 }
 
 absl::StatusOr<std::optional<DataRange>> FakeVolumes::NextData(uint64_t id, uint64_t offset) const {

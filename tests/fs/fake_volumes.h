@@ -35,6 +35,8 @@ class FakeVolumes final : public VolumeDirectory {
 
   void Add(uint64_t id, const std::string& name, uint64_t size_bytes);
   void Remove(uint64_t id);
+  // Its content, now, by whomever.
+  void Changed(uint64_t id);
   // Every call on a volume's content returns it from now on.
   void FailWith(absl::Status status);
   void DelayEachIo(absl::Duration delay) { delay_ = delay; }

@@ -67,6 +67,14 @@ TEST_F(NamesTest, TheTimeOfTheLastWriteIsKnown) {
             before.st_mtim.tv_sec * 1'000'000'000 + before.st_mtim.tv_nsec);
 }
 
+TEST_F(NamesTest, AChangeByAnotherNodeIsSeenAtOnce) {
+  const struct stat before = StatOf("alpha");
+  volumes_->Changed(kVolume);
+  const struct stat after = StatOf("alpha");
+  EXPECT_GT(after.st_mtim.tv_sec, before.st_mtim.tv_sec);
+  EXPECT_GT(after.st_ctim.tv_sec, before.st_ctim.tv_sec);
+}
+
 TEST_F(NamesTest, InodesDependOnTheVolumeAlone) {
   volumes_->Add(1, "first", 4096);
   const ino_t alpha = StatOf("alpha").st_ino;

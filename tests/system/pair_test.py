@@ -65,6 +65,29 @@ class Prepared(SystemTest):
         lab.overwrite(self.owner.path("first"), b"from the owner")
         self.assertEqual(self.standby.path("first").read_bytes()[:14], b"from the owner")
 
+    def times(self, name):
+        """When `name` changed last, which both mounts must say at once."""
+        left, right = (os.stat(controller.path(name)) for controller in (self.owner, self.standby))
+        for field in ("st_mtime_ns", "st_ctime_ns", "st_blocks"):
+            self.assertEqual(getattr(left, field), getattr(right, field), field)
+        return left.st_mtime_ns
+
+    def test_both_say_at_once_when_a_volume_changed_last(self):
+        self.make_volumes("src", "dst")
+        for controller in (self.owner, self.standby, self.owner):
+            before = self.times("src")
+            lab.overwrite(controller.path("src"), os.urandom(MIB))
+            self.assertGreater(self.times("src"), before)
+        self.assertEqual(self.times("src"), self.times("src"))
+        before = self.times("dst")
+        self.standby.run("clone", "run", "src", "dst")
+        after = self.times("dst")
+        self.assertGreater(after, before)
+        source = self.times("src")
+        self.owner.run("failover")
+        self.pair.wait_owner(self.standby.node)
+        self.assertEqual((self.times("src"), self.times("dst")), (source, after))
+
     def test_every_command_goes_to_the_owner_from_wherever_it_is_typed(self):
         self.make_volumes("src", "dst")
         image = self.fill_source()
