@@ -105,11 +105,17 @@ bool WouldGrow(const VolumeIo& volume, int mode, off_t offset, off_t length) {
          static_cast<uint64_t>(offset) + static_cast<uint64_t>(length) > volume.size_bytes();
 }
 
-absl::Status DiscardInside(VolumeIo& volume, off_t offset, off_t length) {
-  const uint64_t inside =
-      LengthInside(volume, static_cast<uint64_t>(offset), static_cast<uint64_t>(length));
-  if (inside == 0) return absl::OkStatus();
-  return volume.Discard(static_cast<uint64_t>(offset), inside);
+// In pieces that end at multiples of their size.
+absl::Status DiscardInside(const Mounted& mounted, VolumeIo& volume, off_t offset, off_t length) {
+  auto begin = static_cast<uint64_t>(offset);
+  const uint64_t end = begin + LengthInside(volume, begin, static_cast<uint64_t>(length));
+  while (begin < end) {
+    if (mounted.ending) return absl::AbortedError("the session ends within a discard");
+    const uint64_t next = std::min(end, (begin / kDiscardPieceBytes + 1) * kDiscardPieceBytes);
+    BATON_RETURN_IF_ERROR(volume.Discard(begin, next - begin));
+    begin = next;
+  }
+  return absl::OkStatus();
 }
 
 // Punching a hole and zeroing are discards, cut off at the end. Reserving space is accepted and
@@ -132,7 +138,7 @@ void Allocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t
   }
   absl::Status status;
   if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) {
-    status = DiscardInside(*volume, offset, length);
+    status = DiscardInside(mounted, *volume, offset, length);
   }
   if (!status.ok()) {
     ReplyError(request, status, "discarding in", node);

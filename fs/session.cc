@@ -183,6 +183,7 @@ void Session::RunWorker(Worker& worker) {
 
 void Session::Stop() {
   stopping_ = true;
+  mounted_->ending = true;
   {
     absl::MutexLock lock(&mutex_);
     while (running_ > 0) {

@@ -79,8 +79,9 @@ class Session {
   const std::string& init_answer() const;
 
   // Finishes the requests that were received and takes no more; those wait for another session as
-  // long as the descriptor is held. Waits for VolumeIo calls that are under way. Idempotent. Not
-  // from a worker.
+  // long as the descriptor is held. Waits for VolumeIo calls that are under way; a discard of many
+  // pieces ends with the one that is, and is left to the next session. Idempotent. Not from a
+  // worker.
   void Stop();
 
   // Content of the volume changed other than by writes through this mount: pages that the kernel

@@ -30,6 +30,10 @@ constexpr unsigned kCongestionThreshold = 48;
 constexpr double kNameTimeoutSeconds = 0;
 constexpr double kAttributeTimeoutSeconds = 0;
 
+// A discard of any length is done in pieces of at most so much: between two of them a handover, the
+// instant of a clone or the end of the session may come, and nobody waits for the rest.
+constexpr uint64_t kDiscardPieceBytes = 64 * limits::kMiB;
+
 // Of one kind of log line, at most so many in so much time; the rest is counted.
 constexpr int kLogLinesPerPeriod = 10;
 constexpr absl::Duration kLogPeriod = absl::Seconds(10);

@@ -46,6 +46,7 @@ struct Mounted {
   // Requests that are left to the next session, see ReplyError.
   std::atomic<uint64_t> left = 0;
   std::atomic<bool> answered = false;
+  std::atomic<bool> ending = false;       // what takes long is left to the next session
   std::function<void()> on_first_answer;  // may be empty
 };
 

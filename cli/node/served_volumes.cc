@@ -2,11 +2,13 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "engine/base/status.h"
+#include "fs/settings.h"
 
 namespace baton {
 namespace {
@@ -199,8 +201,15 @@ absl::Status ServedVolumes::Flush(const std::string& peer, const ha::ForwardScop
 
 absl::Status ServedVolumes::Discard(const std::string& peer, const ha::ForwardScope& scope,
                                     uint64_t offset, uint64_t length_bytes) {
-  BATON_ASSIGN_OR_RETURN(const Io io, Find(peer, scope));
-  return io->Discard(offset, length_bytes);
+  // An older version sends a discard of any length: it ends with the epoch, not after it.
+  const uint64_t end = offset + length_bytes;
+  do {
+    BATON_ASSIGN_OR_RETURN(const Io io, Find(peer, scope));
+    const uint64_t next = std::min(end, offset + fs::kDiscardPieceBytes);
+    BATON_RETURN_IF_ERROR(io->Discard(offset, next - offset));
+    offset = next;
+  } while (offset < end);
+  return absl::OkStatus();
 }
 
 }  // namespace baton

@@ -1,4 +1,5 @@
 // The content of volumes through the mount.
+#include <absl/time/clock.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <linux/falloc.h>
@@ -10,6 +11,7 @@
 
 #include "engine/base/limits.h"
 #include "engine/base/status.h"
+#include "fs/settings.h"
 #include "tests/fs/mounted_test.h"
 
 namespace baton::fs {
@@ -165,6 +167,44 @@ TEST_F(DataTest, DiscardsAreCutOffAtTheEnd) {
   EXPECT_EQ(ReadAt(file.get(), kVolumeBytes - 4096, 4096), std::string(4096, '\0'));
   EXPECT_EQ(::fallocate(file.get(), punch, kVolumeBytes + kMiB, kMiB), 0);
   EXPECT_EQ(counters_.discards, 1u);
+}
+
+// A volume of many pieces, and a discard of all of it.
+class LongDiscardTest : public DataTest {
+ protected:
+  static constexpr uint64_t kLongBytes = limits::kGiB;
+  static constexpr uint64_t kPieces = kLongBytes / kDiscardPieceBytes;
+
+  void SetUp() override {
+    DataTest::SetUp();
+    if (!IsSkipped()) volumes_->Add(30, "long", kLongBytes);
+  }
+  int DiscardAll() {
+    const UniqueFd file = Open(O_RDWR, "long");
+    return ErrorOf(::fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                               static_cast<off_t>(kLongBytes)));
+  }
+};
+
+TEST_F(LongDiscardTest, IsDoneInPieces) {
+  EXPECT_EQ(DiscardAll(), 0);
+  EXPECT_EQ(counters_.discards, kPieces);
+}
+
+TEST_F(LongDiscardTest, IsLeftToTheNextSessionWhenThisOneEnds) {
+  volumes_->DelayEachIo(absl::Milliseconds(250));
+  int error = -1;
+  std::thread host([&] { error = DiscardAll(); });
+  while (counters_.discards < 2) absl::SleepFor(absl::Milliseconds(1));
+  const absl::Duration begin = runtime_.BootTime();
+  session_->Stop();
+  EXPECT_LT(runtime_.BootTime() - begin, absl::Seconds(2)) << "of 4 that it takes";
+  const uint64_t before = counters_.discards;
+  volumes_->DelayEachIo(absl::ZeroDuration());
+  Serve(/*adopt=*/true);
+  host.join();
+  EXPECT_EQ(error, 0);
+  EXPECT_EQ(counters_.discards, before + kPieces) << "it is done from the beginning";
 }
 
 TEST_F(DataTest, ReservingSpaceInsideIsAcceptedGrowingIsNot) {

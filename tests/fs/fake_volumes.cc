@@ -49,6 +49,7 @@ class FileVolume final : public VolumeIo {
 
   absl::Status Discard(uint64_t offset, uint64_t length_bytes) override {
     ++owner_.counters().discards;
+    owner_.Delay();
     const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
     return ::fallocate(fd_.get(), mode, static_cast<off_t>(offset),
                        static_cast<off_t>(length_bytes)) == 0
@@ -89,6 +90,10 @@ void FakeVolumes::Add(uint64_t id, const std::string& name, uint64_t size_bytes)
 void FakeVolumes::Remove(uint64_t id) {
   absl::MutexLock lock(&mutex_);
   entries_.erase(id);
+}
+
+void FakeVolumes::Delay() const {
+  if (const absl::Duration delay = delay_; delay > absl::ZeroDuration()) absl::SleepFor(delay);
 }
 
 void FakeVolumes::Changed(uint64_t id) {
@@ -158,7 +163,7 @@ absl::Status FakeVolumes::Begin(const void* memory, uint64_t length_bytes) {
   while (length_bytes > longest &&
          !counters_.longest_bytes.compare_exchange_weak(longest, length_bytes)) {
   }
-  if (const absl::Duration delay = delay_; delay > absl::ZeroDuration()) absl::SleepFor(delay);
+  Delay();
   absl::MutexLock lock(&mutex_);
   return failure_;
 }

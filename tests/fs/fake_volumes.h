@@ -52,6 +52,7 @@ class FakeVolumes final : public VolumeDirectory {
   // For a volume's handle: begins and ends one transfer.
   absl::Status Begin(const void* memory, uint64_t length_bytes);
   void Finish() { ++counters_.finished; }
+  void Delay() const;
   IoCounters& counters() { return counters_; }
 
  private:
