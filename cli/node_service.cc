@@ -138,19 +138,41 @@ absl::Status NodeService::AskOwner(const Request& request, const std::string& by
                                    Response& response) {
   Pair* const pair = options_.pair();
   if (pair == nullptr) return absl::AbortedError("this controller is starting or ending");
+  if (pair->unserved() && AnswerVolumes(pair->view(), request, response).ok()) {
+    return absl::OkStatus();
+  }
   const absl::StatusOr<std::string> answer =
       pair->AskOwner(bytes, TimeoutOf(request.command_case()));
-  if (absl::IsUnavailable(answer.status())) {
-    const auto known = std::make_shared<Response>(response);
-    const absl::Status told = pair->OnStorage(
-        [view = pair->view(), request, known] { return AnswerFromView(view, request, *known); });
-    if (told.ok()) {
-      response = *known;
-      return absl::OkStatus();
-    }
+  if (absl::IsUnavailable(answer.status()) && AskView(*pair, request, response).ok()) {
+    return absl::OkStatus();
   }
   BATON_RETURN_IF_ERROR(answer.status());
   if (!Decode(*answer, response)) return absl::InternalError("a garbled answer of the owner");
+  UseOwnPaths(response);
+  return absl::OkStatus();
+}
+
+absl::Status NodeService::AskView(Pair& pair, const Request& request, Response& response) const {
+  const std::shared_ptr<StandbyView> view = pair.view();
+  if (AnswerVolumes(view, request, response).ok()) return absl::OkStatus();
+  const auto known = std::make_shared<Response>(response);
+  BATON_RETURN_IF_ERROR(
+      pair.OnStorage([view, request, known] { return AnswerFromView(view, request, *known); }));
+  response = *known;
+  return absl::OkStatus();
+}
+
+// What is known without a look at storage.
+absl::Status NodeService::AnswerVolumes(const std::shared_ptr<StandbyView>& view,
+                                        const Request& request, Response& response) const {
+  if (view == nullptr) return absl::UnavailableError("nothing is known of the pool yet");
+  if (request.has_volume_list()) {
+    *response.mutable_volumes() = ListFromView(*view, request.volume_list().after());
+    return absl::OkStatus();
+  }
+  if (!request.has_volume_show()) return absl::UnimplementedError("no question about volumes");
+  BATON_ASSIGN_OR_RETURN(*response.mutable_volume(),
+                         view->KnownVolume(request.volume_show().name()));
   UseOwnPaths(response);
   return absl::OkStatus();
 }
@@ -178,6 +200,23 @@ absl::Status NodeService::AnswerFromView(const std::shared_ptr<StandbyView>& vie
     return absl::OkStatus();
   }
   return absl::UnimplementedError("only the owner knows");
+}
+
+VolumeList NodeService::ListFromView(const StandbyView& view, const std::string& after) const {
+  std::vector<VolumeInfo> volumes = view.ListVolumes();
+  std::erase_if(volumes, [&after](const VolumeInfo& volume) { return volume.name <= after; });
+  std::sort(volumes.begin(), volumes.end(),
+            [](const VolumeInfo& a, const VolumeInfo& b) { return a.name < b.name; });
+  VolumeList list;
+  ReplyBudget budget;
+  for (const VolumeInfo& info : volumes) {
+    absl::StatusOr<VolumeStatus> volume = view.KnownVolume(info.name);
+    if (!volume.ok()) continue;  // deleted meanwhile
+    volume->set_path(options_.mount + "/" + info.name);
+    if (!budget.Take(*volume)) break;
+    *list.add_volumes() = *std::move(volume);
+  }
+  return list;
 }
 
 absl::StatusOr<FailoverDone> NodeService::Failover(const FailoverRequest& request,

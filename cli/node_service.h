@@ -47,8 +47,13 @@ class NodeService {
  private:
   absl::Status Execute(const Request& request, const std::string& bytes, Response& response);
   absl::Status AskOwner(const Request& request, const std::string& bytes, Response& response);
+  // What this node knows while nobody owns the pool.
+  absl::Status AskView(Pair& pair, const Request& request, Response& response) const;
+  absl::Status AnswerVolumes(const std::shared_ptr<StandbyView>& view, const Request& request,
+                             Response& response) const;
   static absl::Status AnswerFromView(const std::shared_ptr<StandbyView>& view,
                                      const Request& request, Response& response);
+  VolumeList ListFromView(const StandbyView& view, const std::string& after) const;
   absl::StatusOr<FailoverDone> Failover(const FailoverRequest& request, const std::string& bytes,
                                         bool is_ours);
   ControllerStatus StandbyStatus() const;

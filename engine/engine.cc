@@ -84,6 +84,8 @@ class EngineImpl final : public Engine {
   absl::Status FinishImport(const std::string& name) override;
   absl::Status DeleteVolume(const std::string& name) override;
   std::vector<VolumeInfo> ListVolumes() const override;
+  std::vector<VolumeInfo> ListVolumesAfter(uint64_t id, size_t limit) const override;
+  size_t CountVolumes() const override { return volumes_.size(); }
   absl::StatusOr<VolumeInfo> FindVolume(const std::string& name) const override;
   absl::StatusOr<VolumeInfo> FindVolume(uint64_t id) const override;
   absl::StatusOr<uint64_t> AllocatedBytes(uint64_t id) const override;
@@ -421,6 +423,14 @@ absl::Status EngineImpl::DeleteVolume(const std::string& name) {
 std::vector<VolumeInfo> EngineImpl::ListVolumes() const {
   std::vector<VolumeInfo> infos;
   for (const std::shared_ptr<Volume>& volume : volumes_.All()) {
+    infos.push_back(InfoOf(*volume));
+  }
+  return infos;
+}
+
+std::vector<VolumeInfo> EngineImpl::ListVolumesAfter(uint64_t id, size_t limit) const {
+  std::vector<VolumeInfo> infos;
+  for (const std::shared_ptr<Volume>& volume : volumes_.After(id, limit)) {
     infos.push_back(InfoOf(*volume));
   }
   return infos;

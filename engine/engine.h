@@ -36,7 +36,8 @@ struct VolumeInfo {
   int64_t created_unix_us = 0;
   // What hosts see changed last: by a write or discard of any node, by the start of a clone into
   // it. Later with each change; kept over a seal. After an epoch that was not sealed nobody knows,
-  // and every volume counts as changed when the next one was opened.
+  // and every volume counts as changed when the next one was opened. 0: not known, of a standby's
+  // view.
   int64_t changed_unix_us = 0;
 };
 
@@ -102,8 +103,12 @@ class Engine {
   virtual absl::StatusOr<VolumeInfo> CreateVolume(const VolumeOptions& options) = 0;
   virtual absl::Status FinishImport(const std::string& name) = 0;
   virtual absl::Status DeleteVolume(const std::string& name) = 0;
-  virtual std::vector<VolumeInfo> ListVolumes() const = 0;
-  // Of one, whatever their number.
+  virtual std::vector<VolumeInfo> ListVolumes() const = 0;  // by name
+  // At most `limit` of those with a greater id, by id.
+  virtual std::vector<VolumeInfo> ListVolumesAfter(uint64_t id, size_t limit) const = 0;
+  virtual size_t CountVolumes() const = 0;
+  // What a mount asks for again and again: the cost depends neither on the number of volumes nor on
+  // that of clones.
   virtual absl::StatusOr<VolumeInfo> FindVolume(const std::string& name) const = 0;
   virtual absl::StatusOr<VolumeInfo> FindVolume(uint64_t id) const = 0;
   virtual absl::StatusOr<uint64_t> AllocatedBytes(uint64_t id) const = 0;

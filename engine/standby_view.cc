@@ -36,7 +36,9 @@ bool HasRun(RelationState state) { return IsActive(state) || IsTargetOffline(sta
 
 // What the metadata said at one sequence.
 struct Records {
-  std::vector<VolumeRecord> volumes;
+  std::vector<VolumeRecord> volumes;            // by id
+  std::map<std::string, size_t> volume_places;  // in `volumes`, by name
+  uint64_t times_epoch = 0;                     // see CatalogReader::LoadTimesEpoch
   std::map<uint64_t, RelationRecord> relations;
   uint64_t last_event = 0;
 };
@@ -75,12 +77,23 @@ absl::StatusOr<std::shared_ptr<const Records>> LoadRecords(const CatalogReader& 
   auto records = std::make_shared<Records>();
   records->last_event = last_event;
   BATON_ASSIGN_OR_RETURN(records->volumes, catalog.LoadVolumes());
+  for (const VolumeRecord& volume : records->volumes) {
+    records->volume_places[volume.name()] = records->volume_places.size();
+  }
+  BATON_ASSIGN_OR_RETURN(records->times_epoch, catalog.LoadTimesEpoch());
   BATON_ASSIGN_OR_RETURN(std::vector<RelationRecord> relations, catalog.LoadRelations());
   for (RelationRecord& relation : relations) {
     const uint64_t id = relation.id();
     records->relations[id] = std::move(relation);
   }
   return records;
+}
+
+VolumeInfo InfoOf(const VolumeRecord& record, const Shown& shown) {
+  const bool is_sealed = shown.records->times_epoch == shown.epoch;
+  const int64_t changed = std::max(record.created_unix_us(), record.changed_unix_us());
+  return {record.id(), record.name(), record.size_bytes(), record.created_unix_us(),
+          is_sealed ? changed : 0};
 }
 
 Residual ResidualOfRun(const RelationRecord& record, const WarmClone& warm,
@@ -126,7 +139,10 @@ class StandbyViewImpl final : public StandbyView {
   ViewLag Lag() const override;
 
   std::vector<VolumeInfo> ListVolumes() const override;
+  absl::StatusOr<VolumeInfo> FindVolume(const std::string& name) const override;
+  absl::StatusOr<VolumeInfo> FindVolume(uint64_t id) const override;
   absl::StatusOr<VolumeStatus> ShowVolume(const std::string& name) const override;
+  absl::StatusOr<VolumeStatus> KnownVolume(const std::string& name) const override;
   std::vector<CloneStatus> ListClones() const override;
   absl::StatusOr<CloneStatus> ShowClone(uint64_t id) const override;
   absl::StatusOr<Residual> CloneResidual(uint64_t id, bool with_extents) const override;
@@ -288,34 +304,58 @@ ViewLag StandbyViewImpl::Lag() const {
 
 std::vector<VolumeInfo> StandbyViewImpl::ListVolumes() const {
   std::vector<VolumeInfo> infos;
-  for (const VolumeRecord& record : Now()->records->volumes) {
-    infos.push_back({record.id(), record.name(), record.size_bytes(), record.created_unix_us()});
+  const ShownPtr shown = Now();
+  for (const VolumeRecord& record : shown->records->volumes) {
+    infos.push_back(InfoOf(record, *shown));
   }
   return infos;
 }
 
-absl::StatusOr<VolumeStatus> StandbyViewImpl::ShowVolume(const std::string& name) const {
-  BATON_RETURN_IF_ERROR(CheckName(name));
+absl::StatusOr<VolumeInfo> StandbyViewImpl::FindVolume(const std::string& name) const {
+  const ShownPtr shown = Now();
+  const auto place = shown->records->volume_places.find(name);
+  if (place == shown->records->volume_places.end()) return NoSuchVolume(name);
+  return InfoOf(shown->records->volumes[place->second], *shown);
+}
+
+absl::StatusOr<VolumeInfo> StandbyViewImpl::FindVolume(uint64_t id) const {
   const ShownPtr shown = Now();
   const std::vector<VolumeRecord>& volumes = shown->records->volumes;
-  const auto volume = std::find_if(volumes.begin(), volumes.end(),
-                                   [&](const auto& record) { return record.name() == name; });
-  if (volume == volumes.end()) return NoSuchVolume(name);
+  const auto found = std::lower_bound(
+      volumes.begin(), volumes.end(), id,
+      [](const VolumeRecord& record, uint64_t wanted) { return record.id() < wanted; });
+  if (found != volumes.end() && found->id() == id) return InfoOf(*found, *shown);
+  return Error(absl::StatusCode::kNotFound, "there is no volume with the id {}", id);
+}
+
+absl::StatusOr<VolumeStatus> StandbyViewImpl::KnownVolume(const std::string& name) const {
+  BATON_RETURN_IF_ERROR(CheckName(name));
+  const ShownPtr shown = Now();
+  const auto place = shown->records->volume_places.find(name);
+  if (place == shown->records->volume_places.end()) return NoSuchVolume(name);
+  const VolumeRecord& volume = shown->records->volumes[place->second];
   VolumeStatus view;
   view.set_name(name);
-  view.set_id(volume->id());
-  view.set_size_bytes(volume->size_bytes());
-  view.set_thick(volume->thick());
-  view.set_importing(volume->importing());
+  view.set_id(volume.id());
+  view.set_size_bytes(volume.size_bytes());
+  view.set_allocated_bytes(volume.size_bytes());
+  view.set_thick(volume.thick());
+  view.set_importing(volume.importing());
+  view.set_changed_unix_us(InfoOf(volume, *shown).changed_unix_us);
+  for (const auto& [id, record] : shown->records->relations) {
+    if (record.source() == name || record.target() == name) view.add_clone_ids(id);
+    if (record.target() == name && IsTargetOffline(record.state())) view.set_offline(true);
+  }
+  return view;
+}
+
+absl::StatusOr<VolumeStatus> StandbyViewImpl::ShowVolume(const std::string& name) const {
+  BATON_ASSIGN_OR_RETURN(VolumeStatus view, KnownVolume(name));
   BATON_ASSIGN_OR_RETURN(
       const std::unique_ptr<File> file,
       storage_.Open(std::string(kVolumesPath) + "/" + name, {.read_only = true}));
   BATON_ASSIGN_OR_RETURN(const uint64_t allocated_bytes, file->AllocatedBytes());
   view.set_allocated_bytes(allocated_bytes);
-  for (const auto& [id, record] : shown->records->relations) {
-    if (record.source() == name || record.target() == name) view.add_clone_ids(id);
-    if (record.target() == name && IsTargetOffline(record.state())) view.set_offline(true);
-  }
   return view;
 }
 

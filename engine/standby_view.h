@@ -44,8 +44,8 @@ struct WarmStatus {
 //
 // Nothing is written to the pool. Polling costs one listing of meta/ and one look for news; what
 // is read beyond that is bounded, and nothing is when the owner has written nothing. Thread-safe.
-// Lag, NoteOwner, FindClone, DropClone and the lists of volumes, clones and warm clones never wait
-// for the storage; the others may.
+// Lag, NoteOwner, FindVolume, KnownVolume, FindClone, DropClone and the lists of volumes, clones
+// and warm clones never wait for the storage; the others may.
 class StandbyView {
  public:
   struct Options {
@@ -71,9 +71,14 @@ class StandbyView {
   virtual ViewLag Lag() const = 0;
 
   // ---- what it shows; the same words as of Engine ----
+  // When a volume changed last is known where its epoch was sealed and none has come since.
   virtual std::vector<VolumeInfo> ListVolumes() const = 0;
+  virtual absl::StatusOr<VolumeInfo> FindVolume(const std::string& name) const = 0;
+  virtual absl::StatusOr<VolumeInfo> FindVolume(uint64_t id) const = 0;
   // `path` and `open_count` are left empty.
   virtual absl::StatusOr<VolumeStatus> ShowVolume(const std::string& name) const = 0;
+  // The same, and never waits for the storage: all of the volume counts as allocated.
+  virtual absl::StatusOr<VolumeStatus> KnownVolume(const std::string& name) const = 0;
   // What the owner is copying at the moment cannot be known from storage and counts as pending;
   // here, what is landing does too.
   virtual std::vector<CloneStatus> ListClones() const = 0;

@@ -49,7 +49,7 @@ struct stat VolumeAttributes(const VolumeEntry& entry, const Ownership& ownershi
   return result;
 }
 
-struct statvfs FileSystemAttributes(const Capacity& capacity, uint64_t volumes) {
+struct statvfs FileSystemAttributes(const Capacity& capacity) {
   struct statvfs result = {};
   result.f_bsize = kPageBytes;
   result.f_frsize = kPageBytes;
@@ -57,7 +57,7 @@ struct statvfs FileSystemAttributes(const Capacity& capacity, uint64_t volumes) 
   result.f_bfree = capacity.free_bytes / kPageBytes;
   result.f_bavail = result.f_bfree;
   result.f_files = limits::kMaxVolumes;
-  result.f_ffree = limits::kMaxVolumes - std::min(volumes, limits::kMaxVolumes);
+  result.f_ffree = limits::kMaxVolumes - std::min(capacity.volumes, limits::kMaxVolumes);
   result.f_favail = result.f_ffree;
   result.f_namemax = limits::kMaxNameBytes;
   return result;

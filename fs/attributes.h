@@ -31,6 +31,6 @@ struct stat RootAttributes(const Ownership& ownership);
 // the last change of its content; where it is not known, `now`.
 struct stat VolumeAttributes(const VolumeEntry& entry, const Ownership& ownership, absl::Time now);
 
-struct statvfs FileSystemAttributes(const Capacity& capacity, uint64_t volumes);
+struct statvfs FileSystemAttributes(const Capacity& capacity);
 
 }  // namespace baton::fs

@@ -87,8 +87,9 @@ absl::StatusOr<Refusal> RefusalOfSize(const Mounted& mounted, fuse_ino_t node, u
   BATON_ASSIGN_OR_RETURN(const std::optional<DataRange> data,
                          mounted.directory.NextData(VolumeOf(node), wanted_bytes));
   if (!data) return Refusal();
-  return Refusal{EPERM, "volumes have a fixed size, and data would be cut off (write without "
-                        "truncating: dd conv=notrunc, qemu-img convert -n)"};
+  return Refusal{EPERM,
+                 "volumes have a fixed size, and data would be cut off (write without "
+                 "truncating: dd conv=notrunc, qemu-img convert -n)"};
 }
 
 // Times may be set and are not kept: tools that copy files set them last and would report a failure
@@ -129,13 +130,6 @@ void SetAttributes(fuse_req_t request, fuse_ino_t node, struct stat* wanted, int
   fuse_reply_attr(request, &*now, kAttributeTimeoutSeconds);
 }
 
-// One name of the directory and the position that a reader continues from when it has it.
-struct DirectoryName {
-  std::string name;
-  struct stat attributes = {};
-  off_t next = 0;
-};
-
 // Positions mean the same in every process and while volumes come and go, because a reader that
 // began with one process may continue with its successor: "." is 1, ".." is 2, a volume its id + 2.
 constexpr off_t kDotPosition = 1;
@@ -143,57 +137,65 @@ constexpr off_t kDotDotPosition = 2;
 constexpr off_t PositionOf(uint64_t volume_id) {
   return static_cast<off_t>(volume_id) + kDotDotPosition;
 }
+// No name takes less room in an answer.
+constexpr size_t kLeastNameBytes = 32;
 
-absl::StatusOr<std::vector<DirectoryName>> NamesAfter(Mounted& mounted, off_t position) {
-  BATON_ASSIGN_OR_RETURN(const std::vector<VolumeEntry> volumes, mounted.directory.List());
-  std::vector<DirectoryName> result;
-  const struct stat root = RootAttributes(mounted.ownership);
-  if (position < kDotPosition) result.push_back({".", root, kDotPosition});
-  if (position < kDotDotPosition) result.push_back({"..", root, kDotDotPosition});
-  for (const VolumeEntry& entry : volumes) {
-    if (PositionOf(entry.id) <= position) continue;
-    result.push_back({entry.name, AttributesOf(mounted, entry), PositionOf(entry.id)});
+// One answer to a reader of the directory.
+class NamesAnswer {
+ public:
+  NamesAnswer(fuse_req_t request, MutableBytes room) : request_(request), room_(room) {}
+
+  // False: there is no room for it.
+  bool Add(const std::string& name, uint64_t node, mode_t type, off_t next) {
+    struct stat attributes = {};
+    attributes.st_ino = node;
+    attributes.st_mode = type;
+    char* const to = reinterpret_cast<char*>(room_.data()) + used_;
+    const size_t left = room_.size() - used_;
+    const size_t length = fuse_add_direntry(request_, to, left, name.c_str(), &attributes, next);
+    if (length > left) return false;
+    used_ += length;
+    return true;
   }
-  std::sort(result.begin(), result.end(),
-            [](const DirectoryName& a, const DirectoryName& b) { return a.next < b.next; });
-  return result;
-}
+  void Send() const {
+    fuse_reply_buf(request_, reinterpret_cast<const char*>(room_.data()), used_);
+  }
 
-size_t AddName(fuse_req_t request, const DirectoryName& name, char* to, size_t room_bytes) {
-  return fuse_add_direntry(request, to, room_bytes, name.name.c_str(), &name.attributes, name.next);
-}
+ private:
+  const fuse_req_t request_;
+  const MutableBytes room_;
+  size_t used_ = 0;
+};
 
+// Each answer asks for as many names as it has room for, so that a directory of thousands is not
+// listed as a whole for each.
 void ReadDirectory(fuse_req_t request, fuse_ino_t, size_t size, off_t position, fuse_file_info*) {
-  const absl::StatusOr<std::vector<DirectoryName>> names = NamesAfter(MountedOf(request), position);
-  if (!names.ok()) {
-    ReplyError(request, names.status(), "reading", kRootNode);
+  const MutableBytes answer = ServerOf(request).answer;
+  const MutableBytes room = answer.first(std::min(size, answer.size()));
+  const auto after = static_cast<uint64_t>(std::max<off_t>(position - kDotDotPosition, 0));
+  const absl::StatusOr<std::vector<VolumeName>> volumes =
+      MountedOf(request).directory.List(after, room.size() / kLeastNameBytes + 1);
+  if (!volumes.ok()) {
+    ReplyError(request, volumes.status(), "reading", kRootNode);
     return;
   }
-  const MutableBytes answer = ServerOf(request).answer;
-  const size_t room = std::min(size, answer.size());
-  char* const begin = reinterpret_cast<char*>(answer.data());
-  size_t used = 0;
-  for (const DirectoryName& name : *names) {
-    const size_t length = AddName(request, name, begin + used, room - used);
-    if (length > room - used) break;
-    used += length;
+  NamesAnswer names(request, room);
+  if (position < kDotPosition) names.Add(".", kRootNode, S_IFDIR, kDotPosition);
+  if (position < kDotDotPosition) names.Add("..", kRootNode, S_IFDIR, kDotDotPosition);
+  for (const VolumeName& volume : *volumes) {
+    if (!names.Add(volume.name, NodeOf(volume.id), S_IFREG, PositionOf(volume.id))) break;
   }
-  fuse_reply_buf(request, begin, used);
-}
-
-absl::StatusOr<struct statvfs> AttributesOf(const VolumeDirectory& directory) {
-  BATON_ASSIGN_OR_RETURN(const Capacity capacity, directory.GetCapacity());
-  BATON_ASSIGN_OR_RETURN(const std::vector<VolumeEntry> volumes, directory.List());
-  return FileSystemAttributes(capacity, volumes.size());
+  names.Send();
 }
 
 void StatFileSystem(fuse_req_t request, fuse_ino_t) {
-  const absl::StatusOr<struct statvfs> answer = AttributesOf(MountedOf(request).directory);
-  if (!answer.ok()) {
-    ReplyError(request, answer.status(), "asking for the free space of", kRootNode);
+  const absl::StatusOr<Capacity> capacity = MountedOf(request).directory.GetCapacity();
+  if (!capacity.ok()) {
+    ReplyError(request, capacity.status(), "asking for the free space of", kRootNode);
     return;
   }
-  fuse_reply_statfs(request, &*answer);
+  const struct statvfs answer = FileSystemAttributes(*capacity);
+  fuse_reply_statfs(request, &answer);
 }
 
 }  // namespace

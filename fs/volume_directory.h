@@ -23,16 +23,24 @@ struct VolumeEntry {
   int64_t changed_unix_us = 0;
 };
 
+struct VolumeName {
+  uint64_t id = 0;
+  std::string name;
+};
+
 struct Capacity {
   uint64_t total_bytes = 0;
   uint64_t free_bytes = 0;
+  uint64_t volumes = 0;  // how many there are
 };
 
 // Thread-safe.
 class VolumeDirectory {
  public:
   virtual ~VolumeDirectory() = default;
-  virtual absl::StatusOr<std::vector<VolumeEntry>> List() const = 0;
+  // Some of those with a greater id than `after_id`, by id: at most `limit`, none if there are
+  // none.
+  virtual absl::StatusOr<std::vector<VolumeName>> List(uint64_t after_id, size_t limit) const = 0;
   virtual absl::StatusOr<VolumeEntry> Lookup(const std::string& name) const = 0;  // NotFound
   virtual absl::StatusOr<VolumeEntry> Get(uint64_t id) const = 0;                 // NotFound
   // The volume counts as open from now on and while the result lives: hosts have it open since

@@ -84,6 +84,13 @@ void Pair::StartThreads() {
                                    Post(ha::event::Certificate{.node = certificate.node(),
                                                                .epoch = certificate.epoch()});
                                  }});
+  view_volumes_ = std::make_unique<ViewVolumes>(
+      ViewVolumes::Sources{.view = [this] { return view(); },
+                           .capacity =
+                               [this] {
+                                 return fs::Capacity{.total_bytes = watch_->total_bytes(),
+                                                     .free_bytes = watch_->free_bytes()};
+                               }});
   tenures_ = std::make_unique<Worker>(runtime_, "tenure");
   orders_ = std::make_unique<Worker>(runtime_, "peer-orders");
   fences_ = std::make_unique<Worker>(runtime_, "fence");

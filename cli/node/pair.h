@@ -25,6 +25,7 @@
 #include "cli/node/served_volumes.h"
 #include "cli/node/storage_watch.h"
 #include "cli/node/tenure.h"
+#include "cli/node/view_volumes.h"
 #include "cli/node/worker.h"
 #include "engine/standby_view.h"
 #include "ha/core/coordinator.h"
@@ -108,6 +109,9 @@ class Pair {
   // Has `work`, which waits for storage, carried out by a thread that there is for that.
   // Unavailable: it takes too long; it may go on then, or begin, and must own what it uses.
   absl::Status OnStorage(std::function<absl::Status()> work);
+  // Nobody has served the pool for longer than a moment, as far as this node hears: what is known
+  // here is as good as it gets.
+  bool unserved() const { return unserved_; }
   // What this node knows of a pool that another one owns; null: nothing yet.
   std::shared_ptr<StandbyView> view() const;
 
@@ -202,6 +206,8 @@ class Pair {
   void KeepFeedback(const pair::Feedback& feedback);
 
   // ---- pair_view.cc: the standby's view ----
+  bool HearsWhoServes() const;
+  void UseViewIfUnserved();
   void FollowOwner();
   void FollowOnce();
   absl::Status PollView(PosixStorage& storage);
@@ -231,6 +237,8 @@ class Pair {
   ServedVolumes served_;
   std::unique_ptr<ha::PeerNetwork> network_;
   std::map<std::string, std::unique_ptr<RemoteVolumes>> remotes_;  // by peer; never changed
+  std::unique_ptr<ViewVolumes> view_volumes_;
+  std::atomic<bool> unserved_ = false;
 
   // Of the pair's thread.
   std::unique_ptr<ha::Coordinator> coordinator_;
@@ -241,6 +249,7 @@ class Pair {
   const RemoteVolumes* routed_to_ = nullptr;
   uint64_t routed_epoch_ = 0;
   bool routed_here_ = false;
+  std::optional<absl::Duration> silent_since_;  // nobody serves, or who serves is not heard
 
   bool old_watchdog_is_known_ = false;  // of the storage-watch thread
 

@@ -106,6 +106,7 @@ absl::StatusOr<pair::Answer> Pair::Answer(const std::string& peer, const pair::C
     case pair::Call::kCloseVolume:
     case pair::Call::kOpenSet:
     case pair::Call::kNextData:
+    case pair::Call::kFindVolume:
       return served_.Answer(peer, call);
     case pair::Call::kPrepare:
       return AnswerPrepare(call.prepare());

@@ -29,6 +29,7 @@ void Pair::Run() {
     CheckStorage();
     StepOn(ha::event::Tick{});
     Route();
+    UseViewIfUnserved();
     Publish();
     MonitorFence();
     Beat();

@@ -10,8 +10,38 @@ namespace baton {
 namespace {
 
 constexpr absl::Duration kPollPeriod = absl::Milliseconds(100);
+// A takeover of the usual kind is over by then, and its answers are better than the view's.
+constexpr absl::Duration kAnswerFromViewAfter = absl::Seconds(1);
+constexpr absl::Duration kSilence = absl::Seconds(1);
 
 }  // namespace
+
+bool Pair::HearsWhoServes() const {
+  if (routed_here_) return true;
+  if (routed_to_ == nullptr) return false;
+  absl::MutexLock lock(&mutex_);
+  const auto peer = peers_.find(routed_to_->peer());
+  return peer != peers_.end() && runtime_.BootTime() - peer->second.heard < kSilence;
+}
+
+// By the pair's thread.
+void Pair::UseViewIfUnserved() {
+  if (HearsWhoServes()) {
+    silent_since_.reset();
+    unserved_ = false;
+    options_.router.UseView(nullptr);
+    return;
+  }
+  const absl::Duration now = runtime_.BootTime();
+  if (!silent_since_) silent_since_ = now;
+  if (now - *silent_since_ < kAnswerFromViewAfter || view() == nullptr) return;
+  if (!unserved_) {
+    spdlog::info("nobody serves the pool: names are answered from what is known here");
+    view_volumes_->Begin(runtime_.WallTime());
+  }
+  unserved_ = true;
+  options_.router.UseView(view_volumes_.get());
+}
 
 void Pair::FollowOwner() {
   absl::MutexLock lock(&mutex_);

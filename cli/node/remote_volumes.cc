@@ -1,5 +1,6 @@
 #include "cli/node/remote_volumes.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "cli/node/pair_codec.h"
@@ -55,16 +56,6 @@ class RemoteVolume final : public VolumeIo {
   const uint64_t size_bytes_;
 };
 
-template <typename Matches>
-absl::StatusOr<fs::VolumeEntry> Find(const absl::StatusOr<std::vector<fs::VolumeEntry>>& entries,
-                                     Matches matches) {
-  BATON_RETURN_IF_ERROR(entries.status());
-  for (const fs::VolumeEntry& entry : *entries) {
-    if (matches(entry)) return entry;
-  }
-  return absl::NotFoundError("there is no such volume");
-}
-
 }  // namespace
 
 absl::StatusOr<pair::Answer> RemoteVolumes::Ask(const pair::Call& call) const {
@@ -74,21 +65,55 @@ absl::StatusOr<pair::Answer> RemoteVolumes::Ask(const pair::Call& call) const {
   return ParseAnswer(*bytes);
 }
 
-absl::StatusOr<std::vector<fs::VolumeEntry>> RemoteVolumes::List() const {
+// An owner of an older version answers with all, whatever was asked for.
+absl::StatusOr<std::vector<fs::VolumeName>> RemoteVolumes::List(uint64_t after_id,
+                                                                size_t limit) const {
   pair::Call call;
-  call.mutable_list_volumes();
+  call.mutable_list_volumes()->set_after_id(after_id);
+  call.mutable_list_volumes()->set_limit(limit);
   BATON_ASSIGN_OR_RETURN(const pair::Answer answer, Ask(call));
-  std::vector<fs::VolumeEntry> entries;
-  for (const pair::Volume& volume : answer.volumes().volumes()) entries.push_back(EntryOf(volume));
-  return entries;
+  std::vector<fs::VolumeName> names;
+  for (const pair::Volume& volume : answer.volumes().volumes()) {
+    if (volume.id() > after_id) names.push_back({.id = volume.id(), .name = volume.name()});
+  }
+  std::sort(names.begin(), names.end(),
+            [](const fs::VolumeName& a, const fs::VolumeName& b) { return a.id < b.id; });
+  if (names.size() > limit) names.resize(limit);
+  return names;
 }
 
 absl::StatusOr<fs::VolumeEntry> RemoteVolumes::Lookup(const std::string& name) const {
-  return Find(List(), [&name](const fs::VolumeEntry& entry) { return entry.name == name; });
+  pair::Volume wanted;
+  wanted.set_name(name);
+  return Find(wanted);
 }
 
 absl::StatusOr<fs::VolumeEntry> RemoteVolumes::Get(uint64_t id) const {
-  return Find(List(), [id](const fs::VolumeEntry& entry) { return entry.id == id; });
+  pair::Volume wanted;
+  wanted.set_id(id);
+  return Find(wanted);
+}
+
+absl::StatusOr<fs::VolumeEntry> RemoteVolumes::Find(const pair::Volume& wanted) const {
+  pair::Call call;
+  *call.mutable_find_volume() = wanted;
+  const absl::StatusOr<pair::Answer> answer = Ask(call);
+  if (absl::IsUnimplemented(answer.status())) return FindAmongAll(wanted);
+  BATON_RETURN_IF_ERROR(answer.status());
+  return EntryOf(answer->volume());
+}
+
+// Of an owner of an older version.
+absl::StatusOr<fs::VolumeEntry> RemoteVolumes::FindAmongAll(const pair::Volume& wanted) const {
+  pair::Call call;
+  call.mutable_list_volumes();
+  BATON_ASSIGN_OR_RETURN(const pair::Answer answer, Ask(call));
+  for (const pair::Volume& volume : answer.volumes().volumes()) {
+    if (wanted.id() != 0 ? volume.id() == wanted.id() : volume.name() == wanted.name()) {
+      return EntryOf(volume);
+    }
+  }
+  return absl::NotFoundError("there is no such volume");
 }
 
 absl::StatusOr<std::shared_ptr<VolumeIo>> RemoteVolumes::Open(uint64_t id) {
@@ -135,7 +160,9 @@ absl::StatusOr<fs::Capacity> RemoteVolumes::GetCapacity() const {
   pair::Call call;
   call.mutable_capacity();
   BATON_ASSIGN_OR_RETURN(const pair::Answer answer, Ask(call));
-  return fs::Capacity{answer.capacity().total_bytes(), answer.capacity().free_bytes()};
+  return fs::Capacity{.total_bytes = answer.capacity().total_bytes(),
+                      .free_bytes = answer.capacity().free_bytes(),
+                      .volumes = answer.capacity().volumes()};
 }
 
 }  // namespace baton

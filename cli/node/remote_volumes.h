@@ -28,7 +28,7 @@ class RemoteVolumes final : public VolumeServer {
   uint64_t epoch() const { return epoch_; }
   const std::string& peer() const { return peer_; }
 
-  absl::StatusOr<std::vector<fs::VolumeEntry>> List() const override;
+  absl::StatusOr<std::vector<fs::VolumeName>> List(uint64_t after_id, size_t limit) const override;
   absl::StatusOr<fs::VolumeEntry> Lookup(const std::string& name) const override;
   absl::StatusOr<fs::VolumeEntry> Get(uint64_t id) const override;
   absl::StatusOr<std::shared_ptr<VolumeIo>> Open(uint64_t id) override;
@@ -42,6 +42,8 @@ class RemoteVolumes final : public VolumeServer {
 
  private:
   absl::StatusOr<pair::Answer> Ask(const pair::Call& call) const;
+  absl::StatusOr<fs::VolumeEntry> Find(const pair::Volume& wanted) const;
+  absl::StatusOr<fs::VolumeEntry> FindAmongAll(const pair::Volume& wanted) const;
 
   ha::PeerNetwork& network_;
   const std::string peer_;

@@ -150,11 +150,19 @@ void Router::Route(VolumeServer* server) {
   {
     absl::MutexLock lock(&mutex_);
     destination_.server = server;
+    if (server != nullptr) view_ = nullptr;
     number = ++destination_.number;
     changed_.SignalAll();
     handles = LiveHandles();
   }
   for (const std::shared_ptr<Handle>& handle : handles) handle->Close(number);
+}
+
+void Router::UseView(VolumeServer* view) {
+  absl::MutexLock lock(&mutex_);
+  if (view_ == view) return;
+  view_ = view;
+  changed_.SignalAll();
 }
 
 Router::OpenSet Router::ListOpen() {
@@ -208,10 +216,14 @@ void Router::Shutdown() {
   changed_.SignalAll();
 }
 
-absl::StatusOr<Router::Destination> Router::Await(uint64_t after, absl::Duration deadline) const {
+absl::StatusOr<Router::Destination> Router::Await(uint64_t after, absl::Duration deadline,
+                                                  bool view_will_do) const {
   absl::MutexLock lock(&mutex_);
   const absl::Duration again = runtime_.BootTime() + kAskAgain;
   while (!shut_down_) {
+    if (view_will_do && view_ != nullptr) {
+      return Destination{.server = view_, .number = after, .is_view = true};
+    }
     const absl::Duration now = runtime_.BootTime();
     if (destination_.server != nullptr && (destination_.number > after || now >= again)) {
       return destination_;
@@ -226,29 +238,33 @@ absl::StatusOr<Router::Destination> Router::Await(uint64_t after, absl::Duration
 }
 
 template <typename Call>
-auto Router::Ask(Call call) const {
+auto Router::Ask(Call call, bool view_will_do) const {
   using Answer = decltype(call(std::declval<fs::VolumeDirectory&>()));
   const absl::Duration deadline = Deadline();
   uint64_t asked = 0;
   while (true) {
-    const absl::StatusOr<Destination> destination = Await(asked, deadline);
+    const absl::StatusOr<Destination> destination = Await(asked, deadline, view_will_do);
     if (!destination.ok()) return Answer(destination.status());
     asked = destination->number;
     Answer answer = call(*destination->server);
     if (!absl::IsAborted(answer.status())) return answer;
+    if (destination->is_view) view_will_do = false;  // it knows nothing (any more)
   }
 }
 
-absl::StatusOr<std::vector<fs::VolumeEntry>> Router::List() const {
-  return Ask([](const fs::VolumeDirectory& directory) { return directory.List(); });
+absl::StatusOr<std::vector<fs::VolumeName>> Router::List(uint64_t after_id, size_t limit) const {
+  return Ask([&](const fs::VolumeDirectory& directory) { return directory.List(after_id, limit); },
+             /*view_will_do=*/true);
 }
 
 absl::StatusOr<fs::VolumeEntry> Router::Lookup(const std::string& name) const {
-  return Ask([&](const fs::VolumeDirectory& directory) { return directory.Lookup(name); });
+  return Ask([&](const fs::VolumeDirectory& directory) { return directory.Lookup(name); },
+             /*view_will_do=*/true);
 }
 
 absl::StatusOr<fs::VolumeEntry> Router::Get(uint64_t id) const {
-  return Ask([&](const fs::VolumeDirectory& directory) { return directory.Get(id); });
+  return Ask([&](const fs::VolumeDirectory& directory) { return directory.Get(id); },
+             /*view_will_do=*/true);
 }
 
 std::shared_ptr<const void> Router::Hold(uint64_t id) { return HandleOf(id); }
@@ -271,7 +287,8 @@ absl::StatusOr<std::optional<DataRange>> Router::NextData(uint64_t id, uint64_t 
 }
 
 absl::StatusOr<fs::Capacity> Router::GetCapacity() const {
-  return Ask([](const fs::VolumeDirectory& directory) { return directory.GetCapacity(); });
+  return Ask([](const fs::VolumeDirectory& directory) { return directory.GetCapacity(); },
+             /*view_will_do=*/true);
 }
 
 }  // namespace baton

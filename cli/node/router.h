@@ -33,6 +33,10 @@ class Router final : public fs::VolumeDirectory {
   // From now on requests go to `server`, which outlives the router; null: they wait. Those that are
   // under way with the one before end by themselves. What is open is closed there.
   void Route(VolumeServer* server);
+  // While nobody serves, or who serves is silent: names and attributes are answered by `view`, at
+  // once; content waits on. Null: that is over, as it is with Route to a server. `view` outlives
+  // the router.
+  void UseView(VolumeServer* view);
   // Tells whoever serves now what is open, unless that is known there, and opens it there. Waits
   // for that server. False: not all of it is known there; to be tried again.
   bool TellOpen();
@@ -46,7 +50,7 @@ class Router final : public fs::VolumeDirectory {
   // After Shutdown(), when the mount is gone and all that was open with it: tells whoever serves.
   void Leave();
 
-  absl::StatusOr<std::vector<fs::VolumeEntry>> List() const override;
+  absl::StatusOr<std::vector<fs::VolumeName>> List(uint64_t after_id, size_t limit) const override;
   absl::StatusOr<fs::VolumeEntry> Lookup(const std::string& name) const override;
   absl::StatusOr<fs::VolumeEntry> Get(uint64_t id) const override;
   std::shared_ptr<const void> Hold(uint64_t id) override;
@@ -58,10 +62,13 @@ class Router final : public fs::VolumeDirectory {
   struct Destination {
     VolumeServer* server = nullptr;
     uint64_t number = 0;
+    bool is_view = false;
   };
   // Waits for one whose number is greater than `after`, or, from the second wait on, a moment for
-  // the same one, which may be able to answer again. Aborted: shut down.
-  absl::StatusOr<Destination> Await(uint64_t after, absl::Duration deadline) const;
+  // the same one, which may be able to answer again; or for the view, where that will do. Aborted:
+  // shut down.
+  absl::StatusOr<Destination> Await(uint64_t after, absl::Duration deadline,
+                                    bool view_will_do = false) const;
   absl::Duration Deadline() const { return runtime_.BootTime() + io_timeout_; }
 
  private:
@@ -87,13 +94,14 @@ class Router final : public fs::VolumeDirectory {
 
   // The answer of whoever serves: of the first one that has one.
   template <typename Call>
-  auto Ask(Call call) const;
+  auto Ask(Call call, bool view_will_do = false) const;
 
   Runtime& runtime_;
   const absl::Duration io_timeout_;
   mutable absl::Mutex mutex_;
   mutable absl::CondVar changed_;
   Destination destination_ ABSL_GUARDED_BY(mutex_);
+  VolumeServer* view_ ABSL_GUARDED_BY(mutex_) = nullptr;
   bool shut_down_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_map<uint64_t, std::weak_ptr<Handle>> handles_ ABSL_GUARDED_BY(mutex_);  // by id
   uint64_t told_ ABSL_GUARDED_BY(mutex_) = 0;          // the destination that knows what is open

@@ -7,11 +7,15 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/limits.h"
 #include "engine/base/status.h"
 #include "fs/settings.h"
 
 namespace baton {
 namespace {
+
+// Names in one answer: some 100 KiB.
+constexpr uint64_t kMostNames = 1024;
 
 absl::Status NotOwner() { return absl::AbortedError("this controller does not own that epoch"); }
 
@@ -86,7 +90,9 @@ absl::StatusOr<pair::Answer> ServedVolumes::Answer(const std::string& peer,
                                                    const pair::Call& call) {
   switch (call.body_case()) {
     case pair::Call::kListVolumes:
-      return ListVolumes();
+      return ListVolumes(call.list_volumes());
+    case pair::Call::kFindVolume:
+      return FindVolume(call.find_volume());
     case pair::Call::kCapacity:
       return GetCapacity();
     case pair::Call::kOpenVolume:
@@ -109,11 +115,41 @@ absl::StatusOr<pair::Answer> ServedVolumes::Answer(const std::string& peer,
   return absl::UnimplementedError("no question about volumes");
 }
 
-absl::StatusOr<pair::Answer> ServedVolumes::ListVolumes() const {
-  BATON_ASSIGN_OR_RETURN(const std::vector<fs::VolumeEntry> entries, local_.List());
+absl::StatusOr<pair::Answer> ServedVolumes::ListVolumes(const pair::ListVolumes& question) const {
+  if (question.limit() == 0) return ListAll();
+  BATON_ASSIGN_OR_RETURN(
+      const std::vector<fs::VolumeName> names,
+      local_.List(question.after_id(), std::min<uint64_t>(question.limit(), kMostNames)));
   pair::Answer answer;
-  pair::Volumes& volumes = *answer.mutable_volumes();
-  for (const fs::VolumeEntry& entry : entries) Describe(entry, *volumes.add_volumes());
+  answer.mutable_volumes();
+  for (const fs::VolumeName& name : names) {
+    pair::Volume& volume = *answer.mutable_volumes()->add_volumes();
+    volume.set_id(name.id);
+    volume.set_name(name.name);
+  }
+  return answer;
+}
+
+// For older versions, which have no other question.
+absl::StatusOr<pair::Answer> ServedVolumes::ListAll() const {
+  BATON_ASSIGN_OR_RETURN(const std::vector<fs::VolumeName> names,
+                         local_.List(0, limits::kMaxVolumes));
+  pair::Answer answer;
+  answer.mutable_volumes();
+  for (const fs::VolumeName& name : names) {
+    const absl::StatusOr<fs::VolumeEntry> entry = local_.Get(name.id);
+    if (absl::IsNotFound(entry.status())) continue;  // deleted meanwhile
+    BATON_RETURN_IF_ERROR(entry.status());
+    Describe(*entry, *answer.mutable_volumes()->add_volumes());
+  }
+  return answer;
+}
+
+absl::StatusOr<pair::Answer> ServedVolumes::FindVolume(const pair::Volume& wanted) const {
+  BATON_ASSIGN_OR_RETURN(const fs::VolumeEntry entry,
+                         wanted.id() != 0 ? local_.Get(wanted.id()) : local_.Lookup(wanted.name()));
+  pair::Answer answer;
+  Describe(entry, *answer.mutable_volume());
   return answer;
 }
 
@@ -179,6 +215,7 @@ absl::StatusOr<pair::Answer> ServedVolumes::GetCapacity() const {
   pair::Answer answer;
   answer.mutable_capacity()->set_total_bytes(capacity.total_bytes);
   answer.mutable_capacity()->set_free_bytes(capacity.free_bytes);
+  answer.mutable_capacity()->set_volumes(capacity.volumes);
   return answer;
 }
 

@@ -51,7 +51,9 @@ class ServedVolumes final : public ha::ForwardTarget {
   absl::StatusOr<Io> OpenUntold(const std::string& peer, const ha::ForwardScope& scope);
   // Aborted: this controller owns nothing.
   absl::StatusOr<uint64_t> Epoch() const;
-  absl::StatusOr<pair::Answer> ListVolumes() const;
+  absl::StatusOr<pair::Answer> ListVolumes(const pair::ListVolumes& question) const;
+  absl::StatusOr<pair::Answer> ListAll() const;
+  absl::StatusOr<pair::Answer> FindVolume(const pair::Volume& wanted) const;
   absl::StatusOr<pair::Answer> OpenFor(const std::string& peer, const pair::OpenChange& change);
   absl::StatusOr<pair::Answer> CloseFor(const std::string& peer, const pair::OpenChange& change);
   absl::StatusOr<pair::Answer> TakeOpenSet(const std::string& peer, const pair::OpenSet& set);

@@ -72,15 +72,15 @@ class GuardedVolume final : public VolumeIo {
 
 }  // namespace
 
-absl::StatusOr<std::vector<fs::VolumeEntry>> VolumeAdapter::List() const {
+absl::StatusOr<std::vector<fs::VolumeName>> VolumeAdapter::List(uint64_t after_id,
+                                                                size_t limit) const {
   const Pool::Use pool(pool_);
   if (!pool) return NotOurs();
-  std::vector<fs::VolumeEntry> entries;
-  for (const VolumeInfo& volume : pool->engine.ListVolumes()) {
-    absl::StatusOr<fs::VolumeEntry> entry = EntryOf(pool->engine, volume);
-    if (entry.ok()) entries.push_back(*std::move(entry));  // else deleted meanwhile
+  std::vector<fs::VolumeName> names;
+  for (VolumeInfo& volume : pool->engine.ListVolumesAfter(after_id, limit)) {
+    names.push_back({.id = volume.id, .name = std::move(volume.name)});
   }
-  return entries;
+  return names;
 }
 
 absl::StatusOr<fs::VolumeEntry> VolumeAdapter::Lookup(const std::string& name) const {
@@ -116,6 +116,7 @@ absl::StatusOr<fs::Capacity> VolumeAdapter::GetCapacity() const {
   fs::Capacity capacity;
   BATON_ASSIGN_OR_RETURN(capacity.total_bytes, pool->storage.TotalBytes());
   BATON_ASSIGN_OR_RETURN(capacity.free_bytes, pool->storage.FreeBytes());
+  capacity.volumes = pool->engine.CountVolumes();
   return capacity;
 }
 

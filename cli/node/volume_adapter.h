@@ -30,7 +30,7 @@ class VolumeAdapter final : public VolumeServer {
   explicit VolumeAdapter(Seat<OwnedPool>& pool, StorageFailed storage_failed = {})
       : pool_(pool), storage_failed_(std::move(storage_failed)) {}
 
-  absl::StatusOr<std::vector<fs::VolumeEntry>> List() const override;
+  absl::StatusOr<std::vector<fs::VolumeName>> List(uint64_t after_id, size_t limit) const override;
   absl::StatusOr<fs::VolumeEntry> Lookup(const std::string& name) const override;
   absl::StatusOr<fs::VolumeEntry> Get(uint64_t id) const override;
   absl::StatusOr<std::shared_ptr<VolumeIo>> Open(uint64_t id) override;

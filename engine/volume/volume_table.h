@@ -43,6 +43,19 @@ class VolumeTable {
     for (const auto& [name, volume] : by_name_) all.push_back(volume);
     return all;
   }
+  // At most `limit` of those with a greater id, by id.
+  std::vector<std::shared_ptr<Volume>> After(uint64_t id, size_t limit) const {
+    absl::ReaderMutexLock guard(&mutex_);
+    std::vector<std::shared_ptr<Volume>> found;
+    for (auto next = by_id_.upper_bound(id); next != by_id_.end() && found.size() < limit; ++next) {
+      found.push_back(next->second);
+    }
+    return found;
+  }
+  size_t size() const {
+    absl::ReaderMutexLock guard(&mutex_);
+    return by_id_.size();
+  }
 
  private:
   mutable absl::Mutex mutex_;

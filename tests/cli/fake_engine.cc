@@ -62,6 +62,17 @@ std::vector<VolumeInfo> FakeEngine::ListVolumes() const {
   return volumes;
 }
 
+std::vector<VolumeInfo> FakeEngine::ListVolumesAfter(uint64_t id, size_t limit) const {
+  std::vector<VolumeInfo> volumes = ListVolumes();
+  std::erase_if(volumes, [id](const VolumeInfo& volume) { return volume.id <= id; });
+  std::sort(volumes.begin(), volumes.end(),
+            [](const VolumeInfo& a, const VolumeInfo& b) { return a.id < b.id; });
+  if (volumes.size() > limit) volumes.resize(limit);
+  return volumes;
+}
+
+size_t FakeEngine::CountVolumes() const { return ListVolumes().size(); }
+
 absl::StatusOr<VolumeInfo> FakeEngine::FindVolume(const std::string& name) const {
   for (const VolumeInfo& volume : ListVolumes()) {
     if (volume.name == name) return volume;

@@ -23,6 +23,8 @@ class FakeEngine final : public Engine {
   absl::Status FinishImport(const std::string& name) override;
   absl::Status DeleteVolume(const std::string& name) override;
   std::vector<VolumeInfo> ListVolumes() const override;
+  std::vector<VolumeInfo> ListVolumesAfter(uint64_t id, size_t limit) const override;
+  size_t CountVolumes() const override;
   absl::StatusOr<VolumeInfo> FindVolume(const std::string& name) const override;
   absl::StatusOr<VolumeInfo> FindVolume(uint64_t id) const override;
   absl::StatusOr<uint64_t> AllocatedBytes(uint64_t) const override { return 0; }

@@ -115,17 +115,21 @@ VolumeEntry FakeVolumes::Current(const VolumeEntry& entry) const {
   return result;
 }
 
-absl::StatusOr<std::vector<VolumeEntry>> FakeVolumes::List() const {
+absl::StatusOr<std::vector<VolumeName>> FakeVolumes::List(uint64_t after_id, size_t limit) const {
   absl::MutexLock lock(&mutex_);
-  std::vector<VolumeEntry> result;
-  for (const auto& [id, entry] : entries_) result.push_back(Current(entry));
+  std::vector<VolumeName> result;
+  for (auto next = entries_.upper_bound(after_id); next != entries_.end() && result.size() < limit;
+       ++next) {
+    result.push_back({.id = next->first, .name = next->second.name});
+  }
+  counters_.names_listed += result.size();
   return result;
 }
 
 absl::StatusOr<VolumeEntry> FakeVolumes::Lookup(const std::string& name) const {
-  const absl::StatusOr<std::vector<VolumeEntry>> entries = List();
-  for (const VolumeEntry& entry : *entries) {
-    if (entry.name == name) return entry;
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [id, entry] : entries_) {
+    if (entry.name == name) return Current(entry);
   }
   return Error(absl::StatusCode::kNotFound, "no volume {}", name);
 }

@@ -25,6 +25,7 @@ struct IoCounters {
   std::atomic<uint64_t> longest_bytes{0};
   std::atomic<uint64_t> unaligned_buffers{0};  // memory that does not begin at a page
   std::atomic<int> open_handles{0};
+  std::atomic<uint64_t> names_listed{0};
 };
 
 // Thread-safe.
@@ -42,7 +43,7 @@ class FakeVolumes final : public VolumeDirectory {
   void DelayEachIo(absl::Duration delay) { delay_ = delay; }
   std::string PathOf(uint64_t id) const;
 
-  absl::StatusOr<std::vector<VolumeEntry>> List() const override;
+  absl::StatusOr<std::vector<VolumeName>> List(uint64_t after_id, size_t limit) const override;
   absl::StatusOr<VolumeEntry> Lookup(const std::string& name) const override;
   absl::StatusOr<VolumeEntry> Get(uint64_t id) const override;
   absl::StatusOr<std::shared_ptr<VolumeIo>> Open(uint64_t id) override;

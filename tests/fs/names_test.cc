@@ -107,6 +107,15 @@ TEST_F(NamesTest, ListsAsManyAsThereMayBe) {
   EXPECT_EQ(Names(), expected);
 }
 
+TEST_F(NamesTest, AListingOfThousandsAsksForEachNameAFewTimes) {
+  constexpr uint64_t kVolumes = 3000;
+  for (uint64_t id = 100; id < 100 + kVolumes; ++id) {
+    volumes_->Add(id, fmt::format("volume-with-a-name-of-some-length-{}", id), 4096);
+  }
+  EXPECT_EQ(Names().size(), kVolumes + 1);
+  EXPECT_LT(counters_.names_listed, 4 * kVolumes);
+}
+
 TEST_F(NamesTest, ANameComesAndGoesAtOnce) {
   EXPECT_EQ(StatError("late"), ENOENT);
   volumes_->Add(20, "late", 4096);

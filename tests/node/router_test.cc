@@ -37,9 +37,9 @@ class OneVolume final : public VolumeServer {
     ++asked;
     return gone ? absl::AbortedError("not the owner") : answer;
   }
-  absl::StatusOr<std::vector<fs::VolumeEntry>> List() const override {
+  absl::StatusOr<std::vector<fs::VolumeName>> List(uint64_t, size_t) const override {
     if (gone) return absl::AbortedError("not the owner");
-    return std::vector<fs::VolumeEntry>{{.id = 7, .name = name, .size_bytes = 4096}};
+    return std::vector<fs::VolumeName>{{.id = 7, .name = name}};
   }
   absl::StatusOr<fs::VolumeEntry> Lookup(const std::string&) const override {
     return absl::NotFoundError("");
@@ -87,10 +87,42 @@ TEST_F(RouterTest, PassesAnAnswerOnAsItIs) {
   EXPECT_EQ(first_.asked, 1);
 }
 
+TEST_F(RouterTest, NamesAreAnsweredFromTheViewWhileNobodyServes) {
+  second_.name = "seen";
+  router_.UseView(&second_);
+  EXPECT_EQ(Must(router_.List(0, 10)).front().name, "seen");
+  EXPECT_OK(router_.GetCapacity().status());
+  router_.Route(&first_);
+  EXPECT_EQ(Must(router_.List(0, 10)).front().name, "v") << "somebody serves";
+}
+
+TEST_F(RouterTest, AQuestionThatWaitsIsAnsweredWhenThereIsAView) {
+  first_.gone = true;
+  router_.Route(&first_);
+  std::thread host([&] { EXPECT_EQ(Must(router_.List(0, 10)).front().name, "seen"); });
+  second_.name = "seen";
+  router_.UseView(&second_);
+  host.join();
+}
+
+TEST_F(RouterTest, ContentIsNotAskedOfTheView) {
+  Router impatient(runtime_, absl::Milliseconds(50));
+  impatient.UseView(&second_);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(impatient.Open(7).status()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(impatient.NextData(7, 0).status()));
+}
+
+TEST_F(RouterTest, AQuestionThatTheViewCannotAnswerWaitsForSomebody) {
+  Router impatient(runtime_, absl::Milliseconds(50));
+  second_.gone = true;
+  impatient.UseView(&second_);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(impatient.List(0, 10).status()));
+}
+
 TEST_F(RouterTest, ARequestWaitsUntilSomebodyServes) {
   std::atomic<bool> answered = false;
   std::thread host([&] {
-    EXPECT_EQ(Must(router_.List()).front().name, "v");
+    EXPECT_EQ(Must(router_.List(0, 10)).front().name, "v");
     answered = true;
   });
   absl::SleepFor(absl::Milliseconds(30));
@@ -222,7 +254,7 @@ TEST_F(RouterTest, ASuccessorGoesOnWithWhatIsOpenAtTheShutdown) {
 }
 
 TEST_F(RouterTest, WhatWaitsEndsWithAbortedAtTheShutdown) {
-  std::thread host([&] { EXPECT_TRUE(absl::IsAborted(router_.List().status())); });
+  std::thread host([&] { EXPECT_TRUE(absl::IsAborted(router_.List(0, 10).status())); });
   absl::SleepFor(absl::Milliseconds(20));
   router_.Shutdown();
   host.join();
@@ -231,7 +263,7 @@ TEST_F(RouterTest, WhatWaitsEndsWithAbortedAtTheShutdown) {
 
 TEST_F(RouterTest, ARequestWaitsNoLongerThanItMay) {
   Router impatient(runtime_, absl::Milliseconds(50));
-  EXPECT_TRUE(absl::IsDeadlineExceeded(impatient.List().status()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(impatient.List(0, 10).status()));
 }
 
 // Requests from several threads while the owner changes all the time.

@@ -7,6 +7,7 @@ goes on with what is left. By hand, longer:
 
 import argparse
 import json
+import mmap
 import os
 import shutil
 import subprocess
@@ -87,6 +88,24 @@ class Prepared(SystemTest):
         self.owner.run("failover")
         self.pair.wait_owner(self.standby.node)
         self.assertEqual((self.times("src"), self.times("dst")), (source, after))
+
+    def test_a_memory_map_shows_the_other_node_when_the_file_is_opened_anew(self):
+        self.make_volumes("vol")
+
+        def mapped(controller):
+            fd = os.open(controller.path("vol"), os.O_RDWR)
+            self.lab.on_close(os.close, fd)
+            view = mmap.mmap(fd, 4096)
+            self.lab.on_close(view.close)
+            return view
+        view = mapped(self.standby)
+        self.assertEqual(view[:3], bytes(3))
+        lab.overwrite(self.owner.path("vol"), b"one")
+        self.assertEqual(mapped(self.standby)[:3], b"one")
+        view = mapped(self.standby)
+        view[:3] = b"two"
+        view.flush()
+        self.assertEqual(self.owner.path("vol").read_bytes()[:3], b"two")
 
     def test_every_command_goes_to_the_owner_from_wherever_it_is_typed(self):
         self.make_volumes("src", "dst")
@@ -308,6 +327,46 @@ class Clone:
         self.any.run("clone", "delete", self.id)
         self.any.run("volume", "delete", self.target)
         return again
+
+
+class Unserved(SystemTest):
+    """The owner is gone, and nobody may take over by itself."""
+
+    def setUp(self):
+        super().setUp()
+        self.pair = LocalPair(self.lab, options=["--takeover", "manual"])
+        self.pair.start()
+        self.owner, self.standby = self.pair.owner(), self.pair.standby()
+        for name in ("first", "second"):
+            self.owner.create_volume(name, MIB)
+        lab.overwrite(self.standby.path("first"), b"content")
+        lab.wait_until(lambda: len(self.names()) == 2, what="both volumes on the standby")
+
+    def names(self):
+        return lab.run("ls", self.standby.mount, timeout=10).stdout.split()
+
+    def test_names_and_attributes_are_answered_and_content_waits(self):
+        before = os.stat(self.standby.path("first"))
+        self.owner.kill()
+        began = time.monotonic()
+        self.assertEqual(self.names(), ["first", "second"])
+        shown = lab.run("stat", "--format", "%s %i %Y", self.standby.path("first"),
+                        timeout=10).stdout.split()
+        self.assertEqual(shown[:2], [str(MIB), str(before.st_ino)])
+        self.assertGreaterEqual(int(shown[2]), int(before.st_mtime))
+        lab.run("df", self.standby.mount, timeout=10)
+        listed = self.standby.json("volume", "list", timeout=10)["volumes"]
+        self.assertEqual([volume["name"] for volume in listed], ["first", "second"])
+        self.assertEqual(self.standby.json("volume", "show", "second", timeout=10)["size_bytes"],
+                         MIB)
+        self.assertLess(time.monotonic() - began, 10)
+        reader = subprocess.Popen(["head", "-c", "7", self.standby.path("first")],
+                                  stdout=subprocess.PIPE)
+        self.lab.on_close(reader.kill)
+        time.sleep(0.5)
+        self.assertIsNone(reader.poll(), "it waits for an owner")
+        self.standby.run("failover", "--owner-is-dead")
+        self.assertEqual(reader.communicate(timeout=30)[0], b"content")
 
 
 class FaultTest(SystemTest):
