@@ -58,6 +58,14 @@ absl::StatusOr<absl::Time> ParseSince(const std::string& text, absl::Time now) {
       "time \"{}\": must be like 2024-05-01T12:00:00Z, \"2024-05-01 12:00:00\" or 15m (ago)", text);
 }
 
+std::function<std::string(const std::string&)> SecondsFrom(double least, double most) {
+  return [least, most](const std::string& text) -> std::string {
+    double seconds = 0;
+    if (absl::SimpleAtod(text, &seconds) && seconds >= least && seconds <= most) return "";
+    return fmt::format("\"{}\": must be a number of seconds from {} to {}", text, least, most);
+  };
+}
+
 std::string FormatUnixUs(int64_t unix_us) {
   if (unix_us == 0) return "-";
   return absl::FormatTime("%Y-%m-%d %H:%M:%S", absl::FromUnixMicros(unix_us),

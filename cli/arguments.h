@@ -5,6 +5,7 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace baton {
@@ -16,6 +17,9 @@ std::string FormatRate(uint64_t bytes_per_second);
 // A point in time: "2024-05-01T12:00:00Z" (RFC 3339), "2024-05-01 12:00:00" and "2024-05-01" in
 // local time, or how long ago: "90s", "15m", "2h", "3d".
 absl::StatusOr<absl::Time> ParseSince(const std::string& text, absl::Time now);
+
+// A number of seconds in a range, for Option::check.
+std::function<std::string(const std::string&)> SecondsFrom(double least, double most);
 
 // "2024-05-01 12:00:00" in local time; "-" for 0.
 std::string FormatUnixUs(int64_t unix_us);

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/control.h"
 #include "cli/usage.h"
+#include "engine/base/standard_streams.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -55,6 +56,7 @@ absl::StatusOr<ExitCode> RunCommand(const GlobalOptions& options, const Command&
 }  // namespace
 
 int RunBaton(int argc, char** argv) {
+  HoldStandardStreams();
   CLI::App app("Volumes and clones of a Baton controller", "baton");
   app.fallthrough();  // --json and its like may also stand behind the command
   GlobalOptions options;
@@ -67,7 +69,8 @@ int RunBaton(int argc, char** argv) {
     return ExplainUsage(app, error);
   }
   Console console(options.console);
-  const absl::StatusOr<ExitCode> result = RunCommand(options, command, console);
+  absl::StatusOr<ExitCode> result = RunCommand(options, command, console);
+  if (result.ok() && !console.written().ok()) result = console.written();
   if (result.ok()) return static_cast<int>(*result);
   console.Complain(Message(result.status()));
   return static_cast<int>(ExitCodeOf(result.status()));

@@ -19,7 +19,7 @@ struct ResidualArguments {
   bool extents = false;
 };
 
-void AnswerId(const Console& console, uint64_t id) {
+void AnswerId(Console& console, uint64_t id) {
   if (!console.json()) return console.Answer(fmt::format("{}", id));
   control::CloneId answer;
   answer.set_id(id);
@@ -73,13 +73,13 @@ absl::StatusOr<ExitCode> ShowClone(Session& session, const std::string& id) {
   return ExitCode::kDone;
 }
 
-void AnswerRuns(const Console& console, const std::string& kind,
+void AnswerRuns(Console& console, const std::string& kind,
                 const google::protobuf::RepeatedPtrField<ExtentRun>& runs) {
   for (const ExtentRun& run : runs) console.Answer(fmt::format("{}  {}", kind, FormatRun(run)));
 }
 
 absl::StatusOr<ExitCode> ShowResidual(Session& session, const ResidualArguments& arguments) {
-  const Console& console = session.console;
+  Console& console = session.console;
   BATON_ASSIGN_OR_RETURN(const control::ResidualAnswer answer,
                          CallResidual(*session.client, arguments.id, arguments.extents));
   const Residual& residual = answer.residual();

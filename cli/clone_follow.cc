@@ -28,6 +28,7 @@ absl::StatusOr<CloneStatus> FollowClone(Session& session, const std::string& clo
   absl::Time seen = absl::Now();
   while (true) {
     visit(last);
+    BATON_RETURN_IF_ERROR(session.console.written());
     if (IsOver(last)) return last;
     const absl::Time now = absl::Now();
     if (now >= options.deadline) {

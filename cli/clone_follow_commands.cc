@@ -20,6 +20,7 @@
 namespace baton {
 namespace {
 
+constexpr double kMaxWaitSeconds = 366 * 86400;
 constexpr absl::Duration kWatchInterval = absl::Milliseconds(500);
 
 struct WaitArguments {
@@ -154,7 +155,7 @@ void AddWait(CLI::App& clone, Command& chosen) {
   auto arguments = std::make_shared<WaitArguments>();
   AddCloneId(*wait, arguments->id);
   wait->add_option("--timeout", arguments->timeout_seconds, "seconds to wait at most")
-      ->check(CLI::NonNegativeNumber);
+      ->check(SecondsFrom(0, kMaxWaitSeconds));
   wait->callback([arguments, &chosen] {
     chosen = [arguments](Session& session) { return WaitForClone(session, *arguments); };
   });

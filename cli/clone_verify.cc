@@ -52,7 +52,7 @@ absl::StatusOr<VerifyJob> FinishVerification(Session& session, VerifyJob job) {
   return job;
 }
 
-void AnswerReport(const Console& console, const VerifyJob& job) {
+void AnswerReport(Console& console, const VerifyJob& job) {
   const VerifyReport& report = job.report();
   if (console.json()) {
     console.AnswerJson(report);
@@ -72,8 +72,9 @@ absl::StatusOr<ExitCode> VerifyClone(Session& session, const std::string& id) {
   const absl::StatusOr<VerifyJob> job = FinishVerification(session, started);
   session.console.EndProgress();
   if (!job.ok()) return job.status();
-  AnswerReport(session.console, *job);
   const VerifyReport& report = job->report();
+  BATON_RETURN_IF_ERROR(CheckIsAbout(clone.id(), report));
+  AnswerReport(session.console, *job);
   if (report.extents_differing() > 0) {
     return Error(absl::StatusCode::kFailedPrecondition,
                  "clone {}: {} of {} extents differ from T0: written by a host since, or damaged",

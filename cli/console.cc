@@ -5,9 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <system_error>
 
 #include "cli/json.h"
+#include "engine/base/standard_streams.h"
+#include "engine/base/status.h"
 
 namespace baton {
 
@@ -15,20 +19,21 @@ Console::Console(Options options)
     : options_(options),
       shows_progress_(!options.json && !options.quiet && ::isatty(STDERR_FILENO) == 1) {}
 
-void Console::Answer(const std::string& line) const {
-  fmt::print("{}\n", line);
-  std::fflush(stdout);
+void Console::Answer(const std::string& line) {
+  const bool done = std::fputs((line + '\n').c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+  if (done || !written_.ok()) return;
+  written_ = Error(absl::StatusCode::kFailedPrecondition,
+                   "the answer could not be written to standard output: {}",
+                   std::generic_category().message(errno));
 }
 
-void Console::AnswerJson(const google::protobuf::Message& message) const {
-  Answer(ToJson(message));
-}
+void Console::AnswerJson(const google::protobuf::Message& message) { Answer(ToJson(message)); }
 
-void Console::AnswerJsonLine(const google::protobuf::Message& message) const {
+void Console::AnswerJsonLine(const google::protobuf::Message& message) {
   Answer(ToJson(message, -1));
 }
 
-void Console::Confirm(const std::string& line) const {
+void Console::Confirm(const std::string& line) {
   if (!options_.quiet && !options_.json) Answer(line);
 }
 
@@ -37,18 +42,18 @@ void Console::Complain(const std::string& line) const {
   // One line, and nothing that a terminal would obey.
   const auto is_control = [](unsigned char c) { return c < ' ' || c == 0x7f; };
   std::replace_if(flat.begin(), flat.end(), is_control, ' ');
-  fmt::print(stderr, "baton: {}\n", flat);
+  SayError("baton: " + flat);
 }
 
 void Console::ShowProgress(const std::string& line) {
   if (!shows_progress_) return;
-  fmt::print(stderr, "\r\x1b[K{}", line.substr(0, width() - 1));
+  std::fputs(("\r\x1b[K" + line.substr(0, width() - 1)).c_str(), stderr);
   std::fflush(stderr);
   in_progress_ = true;
 }
 
 void Console::EndProgress() {
-  if (in_progress_) fmt::print(stderr, "\r\x1b[K");
+  if (in_progress_) std::fputs("\r\x1b[K", stderr);
   in_progress_ = false;
 }
 

@@ -1,6 +1,7 @@
 // What the client prints, and where.
 #pragma once
 
+#include <absl/status/status.h>
 #include <google/protobuf/message.h>
 
 #include <string>
@@ -17,17 +18,22 @@ class Console {
   };
 
   explicit Console(Options options);
+  Console(const Console&) = delete;
+  Console& operator=(const Console&) = delete;
 
   bool json() const { return options_.json; }
   // A person watches: progress makes sense.
   bool shows_progress() const { return shows_progress_; }
 
   // What the command was asked for.
-  void Answer(const std::string& line) const;
-  void AnswerJson(const google::protobuf::Message& message) const;
-  void AnswerJsonLine(const google::protobuf::Message& message) const;
+  void Answer(const std::string& line);
+  void AnswerJson(const google::protobuf::Message& message);
+  void AnswerJsonLine(const google::protobuf::Message& message);
   // What has been done: for people only.
-  void Confirm(const std::string& line) const;
+  void Confirm(const std::string& line);
+  // FailedPrecondition: some of what was to be printed on standard output was not. A command that
+  // goes on and on ends then.
+  absl::Status written() const { return written_; }
   // "baton: LINE" on standard error.
   void Complain(const std::string& line) const;
 
@@ -41,6 +47,7 @@ class Console {
   const Options options_;
   const bool shows_progress_;
   bool in_progress_ = false;
+  absl::Status written_;
 };
 
 // Rows of cells, the first one the heading, in aligned columns; one row a line.

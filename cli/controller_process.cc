@@ -11,6 +11,7 @@
 #include "cli/end_watch.h"
 #include "cli/keeper/link.h"
 #include "cli/memory.h"
+#include "engine/base/standard_streams.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -28,7 +29,7 @@ keeper::Goodbye Goodbye(int exit_code, const std::string& reason) {
 
 int RefuseToServe(keeper::Link* link, const absl::Status& status) {
   if (link != nullptr) link->SayGoodbye(Goodbye(kFailed, Message(status)));
-  fmt::print(stderr, "batond: {}\n", Message(status));
+  SayError("batond: " + Message(status));
   return kFailed;
 }
 

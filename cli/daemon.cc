@@ -12,6 +12,7 @@
 #include "cli/keeper/link.h"
 #include "cli/keeper_process.h"
 #include "cli/memory.h"
+#include "engine/base/standard_streams.h"
 
 namespace baton {
 namespace {
@@ -36,6 +37,7 @@ void PrepareProcess() {
 }  // namespace
 
 int RunDaemon(int argc, char** argv) {
+  HoldStandardStreams();
   const auto parsed = ParseDaemonOptions(argc, argv);
   if (const auto* usage = std::get_if<DaemonUsage>(&parsed)) return usage->exit_code;
   const auto& options = std::get<DaemonOptions>(parsed);

@@ -1,5 +1,6 @@
 #include <absl/time/clock.h>
 
+#include <optional>
 #include <string>
 
 #include "cli/arguments.h"
@@ -16,7 +17,7 @@ using control::Request;
 constexpr absl::Duration kFollowInterval = absl::Milliseconds(500);
 
 struct EventsArguments {
-  std::string since;
+  std::optional<std::string> since;
   bool follow = false;
 };
 
@@ -40,7 +41,7 @@ absl::StatusOr<EventList> FetchEvents(Session& session, absl::Time since, uint64
   }
 }
 
-void PrintEvents(const Console& console, const EventList& list) {
+void PrintEvents(Console& console, const EventList& list) {
   for (const Event& event : list.events()) {
     if (console.json()) {
       console.AnswerJsonLine(event);
@@ -56,7 +57,7 @@ absl::StatusOr<ExitCode> FollowEvents(Session& session, absl::Time since) {
   uint64_t sequence = 0;
   BATON_ASSIGN_OR_RETURN(EventList list, FetchEvents(session, since, sequence));
   CatchInterrupts();
-  while (!Interrupted()) {
+  while (!Interrupted() && session.console.written().ok()) {
     PrintEvents(session.console, list);
     list.Clear();
     SleepUnlessInterrupted(kFollowInterval);
@@ -69,8 +70,8 @@ absl::StatusOr<ExitCode> FollowEvents(Session& session, absl::Time since) {
 
 absl::StatusOr<ExitCode> ShowEvents(Session& session, const EventsArguments& arguments) {
   absl::Time since = absl::InfinitePast();
-  if (!arguments.since.empty()) {
-    BATON_ASSIGN_OR_RETURN(since, ParseSince(arguments.since, absl::Now()));
+  if (arguments.since) {
+    BATON_ASSIGN_OR_RETURN(since, ParseSince(*arguments.since, absl::Now()));
   }
   if (arguments.follow) return FollowEvents(session, since);
   uint64_t sequence = 0;

@@ -1,8 +1,11 @@
 // baton failover: a planned change of owner, or an operator's word in an emergency.
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "cli/arguments.h"
 #include "cli/commands.h"
+#include "engine/base/names.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -12,7 +15,7 @@ using control::FailoverDone;
 using control::Request;
 
 struct FailoverArguments {
-  std::string to;
+  std::optional<std::string> to;
   double timeout_seconds = 30;
   bool owner_is_dead = false;
 };
@@ -28,7 +31,10 @@ std::string DescribeFailover(const FailoverDone& done) {
 
 absl::StatusOr<ExitCode> RunFailover(Session& session, const FailoverArguments& arguments) {
   Request request;
-  request.mutable_failover()->set_to(arguments.to);
+  if (arguments.to) {
+    BATON_RETURN_IF_ERROR(CheckName(*arguments.to));
+    request.mutable_failover()->set_to(*arguments.to);
+  }
   request.mutable_failover()->set_timeout_ms(
       static_cast<uint64_t>(arguments.timeout_seconds * 1000));
   request.mutable_failover()->set_owner_is_dead(arguments.owner_is_dead);
@@ -55,7 +61,7 @@ void AddFailoverCommand(CLI::App& app, Command& chosen) {
   command
       ->add_option("--timeout", arguments->timeout_seconds,
                    "SECONDS to wait for it (exit code 5 after that)")
-      ->check(CLI::Range(0.1, 86400.0))
+      ->check(SecondsFrom(0.1, 86400))
       ->capture_default_str();
   command->add_flag("--owner-is-dead", arguments->owner_is_dead,
                     "where nobody can prove it: you vouch that the owner's node is off");

@@ -15,6 +15,7 @@
 #include "cli/memory.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/posix_storage.h"
+#include "engine/base/standard_streams.h"
 #include "engine/base/status.h"
 #include "engine/meta/node_lock.h"
 #include "engine/meta/pool_file.h"
@@ -114,7 +115,7 @@ absl::StatusOr<std::unique_ptr<keeper::Keeper>> MakeKeeper(const DaemonOptions& 
 int RunKeeper(const DaemonOptions& options, std::vector<std::string> arguments) {
   const auto keeper = MakeKeeper(options, std::move(arguments));
   if (!keeper.ok()) {
-    fmt::print(stderr, "batond: {}\n", Message(keeper.status()));
+    SayError("batond: " + Message(keeper.status()));
     return kRefused;
   }
   LockMemory(Lock::kAll);

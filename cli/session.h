@@ -14,7 +14,7 @@
 namespace baton {
 
 struct Session {
-  Console console;
+  Console& console;
   std::unique_ptr<control::ControlClient> client;
 };
 

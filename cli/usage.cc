@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <iostream>
+#include <optional>
 #include <string>
 
 #include "cli/exit_code.h"
+#include "engine/base/standard_streams.h"
 
 namespace baton {
 namespace {
@@ -22,14 +24,25 @@ std::string CommandPath(const CLI::App& app) {
   return path;
 }
 
+// CLI11 says of a command that it does not know that one is missing.
+std::optional<std::string> UnknownWord(const CLI::App& app) {
+  for (const std::string& word : app.remaining(true)) {
+    if (!word.starts_with('-')) return fmt::format("there is no command {}", word);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 int ExplainUsage(const CLI::App& app, const CLI::ParseError& error) {
   // Help and version come as exceptions with the code of success.
-  if (error.get_exit_code() == 0) return app.exit(error);
-  std::string what = error.what();
+  if (error.get_exit_code() == 0) {
+    const int code = app.exit(error);
+    return std::cout.flush() ? code : static_cast<int>(ExitCode::kRefused);
+  }
+  std::string what = UnknownWord(app).value_or(error.what());
   std::replace(what.begin(), what.end(), '\n', ' ');
-  fmt::print(stderr, "{}: {} (see {} --help)\n", app.get_name(), what, CommandPath(app));
+  SayError(fmt::format("{}: {} (see {} --help)", app.get_name(), what, CommandPath(app)));
   return static_cast<int>(ExitCode::kUsage);
 }
 

@@ -24,7 +24,7 @@ std::string StateOf(const VolumeStatus& volume) {
   return volume.offline() ? "offline" : "ready";
 }
 
-void AnswerVolume(const Console& console, const VolumeStatus& volume) {
+void AnswerVolume(Console& console, const VolumeStatus& volume) {
   if (console.json()) return console.AnswerJson(volume);
   std::string clones;
   for (const uint64_t id : volume.clone_ids()) clones += fmt::format("{} ", id);

@@ -13,6 +13,7 @@
 
 #include "cli/keeper/fd_store.h"
 #include "engine/base/errno_status.h"
+#include "engine/base/standard_streams.h"
 #include "engine/base/status.h"
 
 namespace baton::keeper {
@@ -294,7 +295,7 @@ void Keeper::NoteServing(Child& child, const Serving& serving) {
 
 void Keeper::SayReady() {
   if (std::exchange(said_ready_, true)) return;
-  fmt::print(stderr, "ready\n");
+  SayError("ready");
   ::sd_notify(0, "READY=1");
   StoreMount(held_);
 }
@@ -325,7 +326,7 @@ void Keeper::NoteControllerEnded() {
     return End(ending.exit_code.value_or(kFailed));
   }
   if (held_.init_answer.empty()) {  // it has said why, unless it could not
-    if (!ending.exit_code) fmt::print(stderr, "batond: the controller {}\n", ending.text);
+    if (!ending.exit_code) SayError("batond: the controller " + ending.text);
     return End(ending.exit_code.value_or(kFailed));
   }
   if (!held_.mount->Connected()) return End(kFailed);  // unmounted by someone else

@@ -64,11 +64,15 @@ void FakeController::Die() {
   std::filesystem::rename(path_ + ".kept", path_);
 }
 
+std::string ProgramPath(const std::string& program) {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / program;
+}
+
 Finished RunProgram(const std::string& program, const std::vector<std::string>& arguments) {
   const TemporaryDirectory outputs;
   const std::string out = outputs.path() + "/out";
   const std::string err = outputs.path() + "/err";
-  const std::string path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / program;
+  const std::string path = ProgramPath(program);
   std::vector<char*> argv = {const_cast<char*>(path.c_str())};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);

@@ -54,7 +54,10 @@ struct Finished {
   std::string err;
 };
 
-// Runs `program` (batond or baton), which lies beside the test, to its end.
+// Of a program that lies beside the test, or has an absolute path.
+std::string ProgramPath(const std::string& program);
+
+// Runs such a program to its end.
 Finished RunProgram(const std::string& program, const std::vector<std::string>& arguments);
 
 }  // namespace baton

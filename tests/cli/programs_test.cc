@@ -77,6 +77,50 @@ TEST_F(ProgramsTest, UsageErrorsAreOneLineWithAHint) {
   ExpectRefused({"volume", "create"}, "(see baton volume create --help)", kUsage);
 }
 
+TEST_F(ProgramsTest, ACommandThatThereIsNotIsNamed) {
+  ExpectRefused({"frobnicate"}, "there is no command frobnicate", kUsage);
+  ExpectRefused({"volume", "frobnicate", "--size", "1M"}, "there is no command frobnicate", kUsage);
+  ExpectRefused({}, "subcommand is required", kUsage);
+}
+
+TEST_F(ProgramsTest, ATimeThatMakesNoSenseIsRefusedWithTheRange) {
+  for (const char* timeout : {"-1", "nan", "", "1e300"}) {
+    ExpectRefused({"clone", "wait", "1", "--timeout", timeout}, "from 0 to 31622400", kUsage);
+    ExpectRefused({"failover", "--timeout", timeout}, "from 0.1 to 86400", kUsage);
+  }
+  ExpectRefused({"events", "--since", ""}, "must be like");
+  ExpectRefused({"failover", "--to", ""}, "must be 1 to");
+}
+
+TEST_F(ProgramsTest, AnAnswerThatCannotBeWrittenIsAFailure) {
+  const std::string command = ProgramPath("baton") + " --control " + controller_.path();
+  for (const char* arguments :
+       {" volume create a --size 1M", " --json volume list", " status", " --help", " --version"}) {
+    const Finished full = RunProgram("/bin/sh", {"-c", command + arguments + " > /dev/full"});
+    EXPECT_EQ(full.exit_code, kRefused) << arguments;
+    const Finished closed = RunProgram("/bin/sh", {"-c", command + arguments + " >&-"});
+    EXPECT_EQ(closed.exit_code, kRefused) << arguments;
+  }
+  EXPECT_THAT(RunProgram("/bin/sh", {"-c", command + " volume list > /dev/full"}).err,
+              HasSubstr("could not be written to standard output: No space left"));
+}
+
+TEST_F(ProgramsTest, ARefusalThatCannotBeWrittenIsStillOne) {
+  const std::string command = ProgramPath("baton") + " --control " + controller_.path();
+  for (const char* where : {" 2> /dev/full", " 2>&-", " >&- 2>&-", " <&- >&- 2>&-"}) {
+    EXPECT_EQ(RunProgram("/bin/sh", {"-c", command + " volume show none" + where}).exit_code,
+              kRefused)
+        << where;
+    EXPECT_EQ(RunProgram("/bin/sh", {"-c", command + " frobnicate" + where}).exit_code, kUsage)
+        << where;
+    EXPECT_EQ(RunProgram("/bin/sh", {"-c", ProgramPath("batond") +
+                                               " --pool /none --node n --mount /none" + where})
+                  .exit_code,
+              kRefused)
+        << where;
+  }
+}
+
 TEST_F(ProgramsTest, DaemonsUsageErrorsAreOneLineWithAHint) {
   const std::vector<std::vector<std::string>> wrong = {
       {},
