@@ -118,6 +118,9 @@ void ControlService::AddVolumeCommands() {
   commands_[Request::kVolumeShow] = [this](const Request& request, Response& response) {
     return Put(volumes_.Show(request.volume_show()), response.mutable_volume());
   };
+  commands_[Request::kVolumeAdopt] = [this](const Request& request, Response& response) {
+    return Put(volumes_.Adopt(request.volume_adopt()), response.mutable_volume());
+  };
   commands_[Request::kVolumeDelete] = [this](const Request& request, Response& response) {
     return Put(volumes_.Delete(request.volume_delete()), response.mutable_done());
   };

@@ -26,6 +26,7 @@ absl::Duration TimeoutOf(Request::CommandCase command) {
     case Request::kVolumeCreate:
     case Request::kVolumeFinishImport:
     case Request::kVolumeDelete:
+    case Request::kVolumeAdopt:
     case Request::kCloneCreate:
     case Request::kCloneActivate:
     case Request::kCloneStart:

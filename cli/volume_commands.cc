@@ -42,7 +42,7 @@ void AnswerVolume(Console& console, const VolumeStatus& volume) {
 absl::StatusOr<ExitCode> CreateVolume(Session& session, const CreateVolumeArguments& arguments) {
   Request request;
   auto& create = *request.mutable_volume_create();
-  BATON_RETURN_IF_ERROR(CheckName(arguments.name));
+  BATON_RETURN_IF_ERROR(CheckNewVolumeName(arguments.name));
   BATON_ASSIGN_OR_RETURN(const uint64_t size_bytes, ParseSize(arguments.size));
   create.set_name(arguments.name);
   create.set_size_bytes(size_bytes);
@@ -51,6 +51,18 @@ absl::StatusOr<ExitCode> CreateVolume(Session& session, const CreateVolumeArgume
   const VolumeStatus& volume = response.volume();
   if (session.console.json()) session.console.AnswerJson(volume);
   session.console.Confirm(fmt::format("volume {} created: {} at {}", volume.name(),
+                                      FormatSize(volume.size_bytes()), volume.path()));
+  return ExitCode::kDone;
+}
+
+absl::StatusOr<ExitCode> AdoptVolume(Session& session, const std::string& name) {
+  Request request;
+  BATON_RETURN_IF_ERROR(CheckNewVolumeName(name));
+  request.mutable_volume_adopt()->set_name(name);
+  BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
+  const VolumeStatus& volume = response.volume();
+  if (session.console.json()) session.console.AnswerJson(volume);
+  session.console.Confirm(fmt::format("volume {} adopted: {} at {}", volume.name(),
                                       FormatSize(volume.size_bytes()), volume.path()));
   return ExitCode::kDone;
 }
@@ -145,6 +157,8 @@ void AddVolumeCommands(CLI::App& app, Command& chosen) {
   AddVolumeCreate(*volume, chosen);
   AddVolumeImport(*volume, chosen);
   volume->add_subcommand("list", "all volumes")->callback([&chosen] { chosen = ListVolumes; });
+  AddVolumeVerb(*volume, "adopt", "make a volume of a file POOL/volumes/NAME as it is", AdoptVolume,
+                chosen);
   AddVolumeVerb(*volume, "show", "one volume", ShowVolume, chosen);
   AddVolumeDelete(*volume, chosen);
 }

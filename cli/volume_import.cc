@@ -87,8 +87,9 @@ absl::Status GiveUpImport(Session& session, const std::string& name, const absl:
 }
 
 absl::StatusOr<ExitCode> ImportVolume(Session& session, const ImportArguments& arguments) {
-  BATON_RETURN_IF_ERROR(CheckName(arguments.name));
-  absl::StatusOr<ImportSource> source = OpenImportSource(arguments.file);
+  BATON_RETURN_IF_ERROR(CheckNewVolumeName(arguments.name));
+  absl::StatusOr<ImportSource> source = OpenImportSource(
+      arguments.file, arguments.format == "raw" ? ImportAs::kRaw : ImportAs::kRecognised);
   if (!source.ok()) return LocalFailure(source.status());
   CatchInterrupts();
   const absl::Time begun = absl::Now();

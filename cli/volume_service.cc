@@ -18,6 +18,11 @@ absl::StatusOr<VolumeStatus> VolumeService::Create(const VolumeCreate& request) 
   return ShowNamed(request.name());
 }
 
+absl::StatusOr<VolumeStatus> VolumeService::Adopt(const VolumeName& request) {
+  BATON_RETURN_IF_ERROR(engine_.AdoptVolume(request.name()).status());
+  return ShowNamed(request.name());
+}
+
 absl::StatusOr<VolumeStatus> VolumeService::FinishImport(const VolumeName& request) {
   BATON_RETURN_IF_ERROR(engine_.FinishImport(request.name()));
   return ShowNamed(request.name());

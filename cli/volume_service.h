@@ -23,6 +23,7 @@ class VolumeService {
       : engine_(engine), mount_(std::move(mount)), await_opens_(std::move(await_opens)) {}
 
   absl::StatusOr<VolumeStatus> Create(const VolumeCreate& request);
+  absl::StatusOr<VolumeStatus> Adopt(const VolumeName& request);
   absl::StatusOr<VolumeStatus> FinishImport(const VolumeName& request);
   absl::StatusOr<VolumeStatus> Show(const VolumeName& request) const;
   absl::StatusOr<Done> Delete(const VolumeDelete& request);

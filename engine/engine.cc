@@ -13,14 +13,14 @@
 #include "engine/base/status.h"
 #include "engine/clone/clone_status.h"
 #include "engine/meta/catalog.h"
+#include "engine/meta/pool_file.h"
 #include "engine/volume/volume_table.h"
+#include "engine/volume_files.h"
 
 namespace baton {
 namespace {
 
 using absl::StatusCode;
-
-std::string FilePath(const std::string& volume) { return "volumes/" + volume; }
 
 // A host's handle on a volume; counts as open while it lives.
 class OpenHandle final : public VolumeIo {
@@ -81,6 +81,7 @@ class EngineImpl final : public Engine {
   }
 
   absl::StatusOr<VolumeInfo> CreateVolume(const VolumeOptions& options) override;
+  absl::StatusOr<VolumeInfo> AdoptVolume(const std::string& name) override;
   absl::Status FinishImport(const std::string& name) override;
   absl::Status DeleteVolume(const std::string& name) override;
   std::vector<VolumeInfo> ListVolumes() const override;
@@ -140,8 +141,12 @@ class EngineImpl final : public Engine {
   absl::StatusOr<std::shared_ptr<Volume>> OpenFile(const VolumeRecord& record);
   absl::StatusOr<std::shared_ptr<Volume>> Find(const std::string& name) const;
   absl::StatusOr<std::shared_ptr<Volume>> Find(uint64_t id) const;
-  absl::Status CheckNewVolume(const VolumeOptions& options) const;
-  absl::Status MakeFile(const VolumeOptions& options);
+  absl::Status CheckNewVolume(const std::string& name) const;
+  absl::Status RemoveDeletedFile(const std::string& name);
+  absl::Status RemoveDeletedFiles();
+  absl::Status CheckRoom(const VolumeOptions& options) const;
+  absl::StatusOr<VolumeInfo> AddVolume(const VolumeOptions& options, const char* kind,
+                                       const std::string& text);
   absl::Status CommitVolume(MetaBatch batch, const VolumeRecord& record, const char* kind,
                             const std::string& text);
 
@@ -201,11 +206,11 @@ absl::Status EngineImpl::LoadVolumes() {
     BATON_ASSIGN_OR_RETURN(std::shared_ptr<Volume> volume, OpenFile(record));
     volumes_.Insert(std::move(volume));
   }
-  return absl::OkStatus();
+  return RemoveDeletedFiles();
 }
 
 absl::StatusOr<std::shared_ptr<Volume>> EngineImpl::OpenFile(const VolumeRecord& record) {
-  const std::string path = FilePath(record.name());
+  const std::string path = VolumeFilePath(record.name());
   absl::StatusOr<std::unique_ptr<File>> file =
       storage_.Open(path, {.direct = durability_ != DURABILITY_NONE, .leave_reserve = true});
   if (absl::IsNotFound(file.status())) {
@@ -313,16 +318,18 @@ absl::StatusOr<std::shared_ptr<Volume>> EngineImpl::Find(uint64_t id) const {
   return Error(StatusCode::kNotFound, "there is no volume with the id {}", id);
 }
 
-absl::Status EngineImpl::CheckNewVolume(const VolumeOptions& options) const {
-  BATON_RETURN_IF_ERROR(CheckName(options.name));
+absl::Status EngineImpl::CheckNewVolume(const std::string& name) const {
+  BATON_RETURN_IF_ERROR(CheckNewVolumeName(name));
+  if (volumes_.Find(name) != nullptr) {
+    return Error(StatusCode::kAlreadyExists, "volume {} exists already", name);
+  }
+  if (volumes_.All().size() < limits::kMaxVolumes) return absl::OkStatus();
+  return Error(StatusCode::kResourceExhausted, "the pool has {} volumes, which is the limit",
+               limits::kMaxVolumes);
+}
+
+absl::Status EngineImpl::CheckRoom(const VolumeOptions& options) const {
   BATON_RETURN_IF_ERROR(CheckVolumeSize(options.size_bytes));
-  if (volumes_.Find(options.name) != nullptr) {
-    return Error(StatusCode::kAlreadyExists, "volume {} exists already", options.name);
-  }
-  if (volumes_.All().size() >= limits::kMaxVolumes) {
-    return Error(StatusCode::kResourceExhausted, "the pool has {} volumes, which is the limit",
-                 limits::kMaxVolumes);
-  }
   BATON_ASSIGN_OR_RETURN(const uint64_t room,
                          options.thick ? storage_.FreeBytes() : storage_.TotalBytes());
   if (options.size_bytes <= room) return absl::OkStatus();
@@ -331,20 +338,6 @@ absl::Status EngineImpl::CheckNewVolume(const VolumeOptions& options) const {
                "file system {} ({})",
                options.name, FormatSize(options.size_bytes), options.thick ? "has free" : "holds",
                FormatSize(room));
-}
-
-// A file without a record is what is left of a creation or deletion that a crash broke off.
-absl::Status EngineImpl::MakeFile(const VolumeOptions& options) {
-  const std::string path = FilePath(options.name);
-  BATON_ASSIGN_OR_RETURN(const std::unique_ptr<File> file,
-                         storage_.Open(path, {.create = true, .leave_reserve = true}));
-  absl::Status status = file->Truncate(0);
-  if (status.ok()) status = file->Truncate(options.size_bytes);
-  if (status.ok() && options.thick) status = file->Allocate(0, options.size_bytes);
-  if (status.ok()) status = file->Sync();
-  if (status.ok()) status = storage_.SyncDirectory("volumes");
-  if (!status.ok()) (void)storage_.Remove(path);
-  return status;
 }
 
 absl::Status EngineImpl::CommitVolume(MetaBatch batch, const VolumeRecord& record, const char* kind,
@@ -360,8 +353,28 @@ absl::Status EngineImpl::CommitVolume(MetaBatch batch, const VolumeRecord& recor
 absl::StatusOr<VolumeInfo> EngineImpl::CreateVolume(const VolumeOptions& options) {
   SleepLock::Guard guard(commands_);
   BATON_RETURN_IF_ERROR(CheckServing());
-  BATON_RETURN_IF_ERROR(CheckNewVolume(options));
-  BATON_RETURN_IF_ERROR(MakeFile(options));
+  BATON_RETURN_IF_ERROR(CheckNewVolume(options.name));
+  BATON_RETURN_IF_ERROR(CheckRoom(options));
+  BATON_RETURN_IF_ERROR(RemoveDeletedFiles());
+  BATON_RETURN_IF_ERROR(MakeVolumeFile(storage_, options.name, options.size_bytes, options.thick));
+  return AddVolume(options, "volume-created",
+                   fmt::format("was created with {}", FormatSize(options.size_bytes)));
+}
+
+absl::StatusOr<VolumeInfo> EngineImpl::AdoptVolume(const std::string& name) {
+  SleepLock::Guard guard(commands_);
+  BATON_RETURN_IF_ERROR(CheckServing());
+  BATON_RETURN_IF_ERROR(CheckNewVolume(name));
+  BATON_RETURN_IF_ERROR(RemoveDeletedFiles());
+  BATON_ASSIGN_OR_RETURN(const uint64_t size_bytes, MeasureAdoptedFile(storage_, name));
+  BATON_RETURN_IF_ERROR(storage_.SyncDirectory(kVolumesPath));
+  return AddVolume({.name = name, .size_bytes = size_bytes}, "volume-adopted",
+                   fmt::format("was adopted with {}", FormatSize(size_bytes)));
+}
+
+// Its file is there.
+absl::StatusOr<VolumeInfo> EngineImpl::AddVolume(const VolumeOptions& options, const char* kind,
+                                                 const std::string& text) {
   MetaBatch batch;
   VolumeRecord record;
   record.set_id(catalog_.AllocateId(batch));
@@ -372,9 +385,7 @@ absl::StatusOr<VolumeInfo> EngineImpl::CreateVolume(const VolumeOptions& options
   record.set_created_unix_us(absl::ToUnixMicros(runtime_.WallTime()));
   BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, OpenFile(record));
   catalog_.PutVolume(batch, record);
-  BATON_RETURN_IF_ERROR(
-      CommitVolume(std::move(batch), record, "volume-created",
-                   fmt::format("was created with {}", FormatSize(options.size_bytes))));
+  BATON_RETURN_IF_ERROR(CommitVolume(std::move(batch), record, kind, text));
   volumes_.Insert(volume);
   return InfoOf(*volume);
 }
@@ -412,12 +423,31 @@ absl::Status EngineImpl::DeleteVolume(const std::string& name) {
   }
   MetaBatch batch;
   catalog_.DeleteVolume(batch, volume->id);
+  catalog_.MarkDeletedFile(batch, name);
   BATON_RETURN_IF_ERROR(
       CommitVolume(std::move(batch), volume->record, "volume-deleted", "was deleted"));
   volumes_.Erase(*volume);
   volume->path.Shutdown(Error(StatusCode::kNotFound, "volume {} was deleted", name));
-  BATON_RETURN_IF_ERROR(storage_.Remove(FilePath(name)));
-  return storage_.SyncDirectory("volumes");
+  return RemoveDeletedFile(name);
+}
+
+absl::Status EngineImpl::RemoveDeletedFile(const std::string& name) {
+  const absl::Status removed = storage_.Remove(VolumeFilePath(name));
+  if (!absl::IsNotFound(removed)) BATON_RETURN_IF_ERROR(removed);
+  BATON_RETURN_IF_ERROR(storage_.SyncDirectory(kVolumesPath));
+  MetaBatch batch;
+  catalog_.ForgetDeletedFile(batch, name);
+  const absl::Status status = catalog_.Commit(std::move(batch), Durable::kYes);
+  return status.ok() ? status : fault_.Report(status);
+}
+
+// What a crash or an error left of deletions. What cannot be removed now is tried again later.
+absl::Status EngineImpl::RemoveDeletedFiles() {
+  BATON_ASSIGN_OR_RETURN(const std::vector<std::string> names, catalog_.LoadDeletedFiles());
+  for (const std::string& name : names) {
+    if (volumes_.Find(name) == nullptr) (void)RemoveDeletedFile(name);
+  }
+  return fault_.Check();
 }
 
 std::vector<VolumeInfo> EngineImpl::ListVolumes() const {

@@ -100,7 +100,10 @@ class Engine {
   virtual void TakeLocks() const = 0;
 
   // ---- volumes ----
+  // AlreadyExists also when a file of that name with data lies in POOL/volumes.
   virtual absl::StatusOr<VolumeInfo> CreateVolume(const VolumeOptions& options) = 0;
+  // Makes a volume of the file POOL/volumes/NAME as it is.
+  virtual absl::StatusOr<VolumeInfo> AdoptVolume(const std::string& name) = 0;
   virtual absl::Status FinishImport(const std::string& name) = 0;
   virtual absl::Status DeleteVolume(const std::string& name) = 0;
   virtual std::vector<VolumeInfo> ListVolumes() const = 0;  // by name
@@ -139,7 +142,7 @@ class Engine {
   virtual std::vector<CloneStatus> ListClones() const = 0;
   virtual absl::StatusOr<CloneStatus> ShowClone(uint64_t id) const = 0;
   virtual absl::StatusOr<Residual> CloneResidual(uint64_t id, bool with_extents) const = 0;
-  // An id, or the name of a target.
+  // An id ("7" or "+7"), or the name of a target. InvalidArgument: "7" may mean two clones.
   virtual absl::StatusOr<uint64_t> FindClone(const std::string& id_or_target) const = 0;
   // Reads the whole target; `progress` (may be empty) is told extents done and total and returns
   // false to give up (Cancelled).

@@ -50,6 +50,13 @@ absl::Status CheckName(const std::string& name) {
                name, limits::kMaxNameBytes);
 }
 
+absl::Status CheckNewVolumeName(const std::string& name) {
+  BATON_RETURN_IF_ERROR(CheckName(name));
+  if (name.find_first_not_of("0123456789") != std::string::npos) return absl::OkStatus();
+  return Error(absl::StatusCode::kInvalidArgument,
+               "name \"{0}\": a number names a clone; use one with a letter, such as v{0}", name);
+}
+
 absl::StatusOr<uint64_t> ParseSize(const std::string& text) {
   constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
   uint64_t value = 0;

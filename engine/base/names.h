@@ -12,6 +12,10 @@ namespace baton {
 // Volume and node names: [a-z0-9][a-z0-9._-]{0,62}.
 absl::Status CheckName(const std::string& name);
 
+// The name of a volume to be made: not a number, because clones are named by their number or by
+// their target. (Older volumes may have such names.)
+absl::Status CheckNewVolumeName(const std::string& name);
+
 // "4096", "64K": a whole number, then nothing or one of K, M, G, T (powers of 1024;
 // lower case and a trailing "iB" or "B" are taken too). Negative, empty, overflowing: refused.
 absl::StatusOr<uint64_t> ParseSize(const std::string& text);

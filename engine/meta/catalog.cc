@@ -12,6 +12,7 @@ namespace baton {
 namespace {
 
 constexpr char kIdPrefix[] = "id/";
+constexpr char kDeletedFilePrefix[] = "deleted/";
 constexpr size_t kIdPrefixBytes = sizeof(kIdPrefix) - 1;
 constexpr size_t kNumberBytes = 8;
 
@@ -92,6 +93,25 @@ void Catalog::DeleteVolume(MetaBatch& batch, uint64_t id) const {
 
 void Catalog::SetTimesKnown(MetaBatch& batch) const {
   batch.Put(Column::kSystem, kTimesKey, KeyOf(epoch_));
+}
+
+void Catalog::MarkDeletedFile(MetaBatch& batch, const std::string& volume) const {
+  batch.Put(Column::kSystem, kDeletedFilePrefix + volume, "");
+}
+
+void Catalog::ForgetDeletedFile(MetaBatch& batch, const std::string& volume) const {
+  batch.Delete(Column::kSystem, kDeletedFilePrefix + volume);
+}
+
+absl::StatusOr<std::vector<std::string>> Catalog::LoadDeletedFiles() const {
+  const std::string prefix = kDeletedFilePrefix;
+  std::vector<std::string> volumes;
+  BATON_RETURN_IF_ERROR(
+      store_.Scan(Column::kSystem, prefix, [&](const std::string& key, const std::string&) {
+        volumes.push_back(key.substr(prefix.size()));
+        return true;
+      }));
+  return volumes;
 }
 
 void Catalog::PutRelation(MetaBatch& batch, RelationRecord record) const {

@@ -54,6 +54,10 @@ class Catalog : public CatalogReader {
   void DeleteVolume(MetaBatch& batch, uint64_t id) const;
   // The records of volumes say when each changed last, and none changes any more in this epoch.
   void SetTimesKnown(MetaBatch& batch) const;
+  // A volume's record is deleted, its file may be there still: nobody's, to be removed.
+  void MarkDeletedFile(MetaBatch& batch, const std::string& volume) const;
+  void ForgetDeletedFile(MetaBatch& batch, const std::string& volume) const;
+  absl::StatusOr<std::vector<std::string>> LoadDeletedFiles() const;
   void PutRelation(MetaBatch& batch, RelationRecord record) const;
   void DeleteRelation(MetaBatch& batch, uint64_t id) const;
 

@@ -22,9 +22,9 @@ inline constexpr uint32_t kPoolFormatVersion = 2;
 // 32 hex digits from the kernel's random numbers.
 std::string RandomPoolId();
 
-// Makes an empty pool in `storage`, durable when it returns OK. The directory must be empty but
-// for lost+found, or hold what a crash in the middle of this has left. AlreadyExists: it is a
-// pool. FailedPrecondition: it is not empty.
+// Makes an empty pool in `storage`, durable when it returns OK; after an error the directory is as
+// empty as before. It must be empty but for lost+found, or hold what a crash in the middle of this
+// has left. AlreadyExists: it is a pool. FailedPrecondition: it is not empty.
 absl::Status InitPool(Storage& storage, Durability durability, Runtime& runtime,
                       const std::string& pool_id = RandomPoolId());
 

@@ -37,6 +37,21 @@ absl::StatusOr<VolumeInfo> FakeEngine::CreateVolume(const VolumeOptions& options
   return VolumeInfo{.id = volume.id(), .name = options.name, .size_bytes = options.size_bytes};
 }
 
+absl::StatusOr<VolumeInfo> FakeEngine::AdoptVolume(const std::string& name) {
+  {
+    absl::MutexLock guard(&mutex_);
+    if (files_.erase(name) == 0) {
+      return Error(absl::StatusCode::kNotFound, "there is no file volumes/{}", name);
+    }
+  }
+  return CreateVolume({.name = name, .size_bytes = 1 << 20});
+}
+
+void FakeEngine::SetFile(const std::string& name) {
+  absl::MutexLock guard(&mutex_);
+  files_.insert(name);
+}
+
 absl::Status FakeEngine::FinishImport(const std::string& name) {
   absl::MutexLock guard(&mutex_);
   const auto found = volumes_.find(name);
@@ -188,10 +203,13 @@ absl::StatusOr<Residual> FakeEngine::CloneResidual(uint64_t id, bool with_extent
 
 absl::StatusOr<uint64_t> FakeEngine::FindClone(const std::string& id_or_target) const {
   absl::MutexLock guard(&mutex_);
+  CloneMatches matches;
   uint64_t number = 0;
-  const bool is_number = absl::SimpleAtoi(id_or_target, &number);
+  if (absl::SimpleAtoi(id_or_target, &number) && clones_.contains(number)) {
+    matches.by_number = number;
+  }
   for (const auto& [id, clone] : clones_) {
-    if ((is_number && id == number) || clone.target() == id_or_target) return id;
+    if (clone.target() == id_or_target) matches.by_target = id;
   }
   return Error(absl::StatusCode::kNotFound, "there is no clone {}", id_or_target);
 }

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ class FakeEngine final : public Engine {
   void StartCopiers() override {}
 
   absl::StatusOr<VolumeInfo> CreateVolume(const VolumeOptions& options) override;
+  // Of 1 MiB, if SetFile() has put a file there.
+  absl::StatusOr<VolumeInfo> AdoptVolume(const std::string& name) override;
   absl::Status FinishImport(const std::string& name) override;
   absl::Status DeleteVolume(const std::string& name) override;
   std::vector<VolumeInfo> ListVolumes() const override;
@@ -55,6 +58,7 @@ class FakeEngine final : public Engine {
   // ---- what a test arranges ----
   void SetCloneState(uint64_t id, const std::string& state, const std::string& error = "");
   void SetPendingRuns(uint64_t count);  // of every residual
+  void SetFile(const std::string& name);
   void SetDiffering(uint64_t extents);  // of every verification
   // Verifications run until they are given up or this is notified.
   void HoldVerifications();
@@ -69,6 +73,7 @@ class FakeEngine final : public Engine {
   mutable absl::Mutex mutex_;
   std::map<std::string, VolumeStatus> volumes_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, CloneStatus> clones_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> files_ ABSL_GUARDED_BY(mutex_);  // that are no volumes
   std::vector<Event> events_ ABSL_GUARDED_BY(mutex_);
   uint64_t last_id_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t pending_runs_ ABSL_GUARDED_BY(mutex_) = 0;

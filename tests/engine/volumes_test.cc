@@ -1,5 +1,7 @@
 // Volumes through the facade: what can be made, and what is refused.
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include <filesystem>
 
@@ -25,6 +27,57 @@ TEST_F(Volumes, AThickVolumeHasItsSpace) {
   ASSERT_OK(pool_->CreateVolume({.name = "a", .size_bytes = kSize, .thick = true}));
   EXPECT_GE(Must(pool_->ShowVolume("a")).allocated_bytes(), kSize);
   EXPECT_EQ(Content("a"), Zeros());
+}
+
+class FilesWithoutAVolume : public EngineTest {
+ protected:
+  void PutFile(const std::string& name, const std::vector<std::byte>& content) {
+    const std::unique_ptr<File> file =
+        Must(pool_.storage().Open("volumes/" + name, {.create = true}));
+    ASSERT_OK(file->Write(0, content, WriteMode::kCached));
+  }
+};
+
+TEST_F(FilesWithoutAVolume, AreNotEmptiedByANewVolume) {
+  PutFile("restored", Filled(1));
+  const absl::Status status =
+      pool_->CreateVolume({.name = "restored", .size_bytes = kSize}).status();
+  EXPECT_CODE(status, kAlreadyExists);
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("baton volume adopt restored"));
+  EXPECT_EQ(Must(pool_.ReadFile("volumes/restored")), Filled(1));
+  EXPECT_CODE(pool_->ShowVolume("restored"), kNotFound);
+}
+
+TEST_F(FilesWithoutAVolume, BecomeVolumesAsTheyAre) {
+  PutFile("restored", Filled(1));
+  EXPECT_EQ(Must(pool_->AdoptVolume("restored")).size_bytes, kSize);
+  EXPECT_EQ(Content("restored"), Filled(1));
+  pool_.Close();
+  ASSERT_OK(pool_.Open());
+  EXPECT_EQ(Content("restored"), Filled(1));
+  EXPECT_CODE(pool_->AdoptVolume("restored"), kAlreadyExists);
+}
+
+TEST_F(FilesWithoutAVolume, OfNoVolumesSizeAreRefused) {
+  PutFile("odd", std::vector<std::byte>(5000, std::byte{1}));
+  EXPECT_CODE(pool_->AdoptVolume("odd"), kInvalidArgument);
+  EXPECT_CODE(pool_->AdoptVolume("none"), kNotFound);
+  EXPECT_CODE(pool_->AdoptVolume("../odd"), kInvalidArgument);
+  EXPECT_EQ(Must(pool_.ReadFile("volumes/odd")).size(), 5000u);
+}
+
+TEST_F(Volumes, AreRefusedWhereTheFileSystemTakesNoFileOfThatSize) {
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit usual;
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &usual), 0);
+  const rlimit low{.rlim_cur = 64 * limits::kMiB, .rlim_max = usual.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &low), 0);
+  const absl::Status status =
+      pool_->CreateVolume({.name = "a", .size_bytes = 128 * limits::kMiB}).status();
+  EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &usual), 0);
+  EXPECT_CODE(status, kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("takes no file of 128 MiB"));
+  EXPECT_FALSE(std::filesystem::exists(pool_.Path("volumes/a")));
 }
 
 TEST_F(Volumes, TheFileIsTheVolume) {
@@ -62,8 +115,24 @@ TEST_F(Volumes, ADeletedVolumeIsGoneAndItsIdIsNotUsedAgain) {
 }
 
 TEST_F(Volumes, AFileThatABrokenOffCreationLeftIsReplaced) {
-  std::unique_ptr<File> file = Must(pool_.storage().Open("volumes/a", {.create = true}));
-  ASSERT_OK(file->Write(0, Filled(7), WriteMode::kCached));
+  ASSERT_OK(Must(pool_.storage().Open("volumes/a", {.create = true}))->Truncate(kSize / 2));
+  MakeVolume("a");
+  EXPECT_EQ(Content("a"), Zeros());
+}
+
+// A directory in its place cannot be removed: as after an error of the storage.
+TEST_F(Volumes, AFileThatABrokenOffDeletionLeftIsReplaced) {
+  MakeVolume("a");
+  const std::string path = pool_.Path("volumes/a");
+  std::filesystem::remove(path);
+  std::filesystem::create_directories(path + "/in/the/way");
+  EXPECT_FALSE(pool_->DeleteVolume("a").ok());
+  std::filesystem::remove_all(path);
+  ASSERT_OK(Must(pool_.storage().Open("volumes/a", {.create = true}))
+                ->Write(0, Filled(7), WriteMode::kCached));
+  pool_.Close();
+  ASSERT_OK(pool_.Open());
+  EXPECT_FALSE(std::filesystem::exists(path)) << "the next start has removed it";
   MakeVolume("a");
   EXPECT_EQ(Content("a"), Zeros());
 }

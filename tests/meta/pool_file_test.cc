@@ -72,6 +72,35 @@ TEST_F(PoolFileTest, ADirectoryOfVolumesWithoutAPoolFileIsRefused) {
   EXPECT_CODE(Init(), kFailedPrecondition);
 }
 
+TEST_F(PoolFileTest, AUsersFilesOfThePoolsNamesAreTheirsAndRefused) {
+  const std::string content = "what I mean to do";
+  for (const char* name : {"intents", "pool.pb.tmp"}) {
+    Write(name, content);
+    const absl::Status status = Init();
+    EXPECT_CODE(status, kFailedPrecondition);
+    EXPECT_THAT(std::string(status.message()), HasSubstr(name));
+    EXPECT_THAT(Must(storage_->List("")), ElementsAre(name)) << "nothing else was made";
+    EXPECT_EQ(std::filesystem::file_size(directory_.path() + "/" + name), content.size());
+    ASSERT_OK(storage_->Remove(name));
+  }
+  std::filesystem::create_directory(directory_.path() + "/intents");
+  EXPECT_CODE(Init(), kFailedPrecondition);
+}
+
+TEST_F(PoolFileTest, AnEmptyPoolFileIsNoPoolAndIsReplaced) {
+  Write("pool.pb", "");
+  ASSERT_OK(Init());
+  EXPECT_EQ(Must(ReadPool(*storage_)).pool_id(), kPoolId);
+}
+
+TEST_F(PoolFileTest, AnEmptyPoolFileBesideVolumesIsLeftAlone) {
+  Write("pool.pb", "");
+  std::filesystem::create_directory(directory_.path() + "/volumes");
+  Write("volumes/a", "x");
+  EXPECT_CODE(Init(), kFailedPrecondition);
+  EXPECT_THAT(Must(storage_->List("")), ElementsAre("pool.pb", "volumes"));
+}
+
 TEST_F(PoolFileTest, TheRootOfAFileSystemIsEmptyEnough) {
   std::filesystem::create_directory(directory_.path() + "/lost+found");
   EXPECT_OK(Init());
@@ -169,6 +198,26 @@ TEST_F(OldPool, ACrashWhileItGrowsLeavesTheOldRingOrTheNewOne) {
     }
   }
   EXPECT_GT(old_rings, 10);
+}
+
+// Whatever fails (a full storage at any step): a pool, or the directory as it was.
+TEST(PoolCrashTest, AnErrorLeavesAPoolOrNothing) {
+  absl::Status status = absl::UnknownError("not tried yet");
+  for (uint64_t step = 1; !status.ok(); ++step) {
+    sim::SimMachine machine(step);
+    machine.steps().Inject(
+        {.matches = {}, .skip = step - 1, .status = absl::ResourceExhaustedError("no space left")});
+    machine.runtime().Run([&] {
+      status = InitPool(machine.storage(), DURABILITY_NODE, machine.runtime(), kPoolId);
+      machine.steps().ClearFaults();
+      if (status.ok()) {
+        EXPECT_EQ(Must(ReadPool(machine.storage())).pool_id(), kPoolId);
+      } else {
+        EXPECT_THAT(Must(machine.storage().List("")), testing::IsEmpty()) << step;
+      }
+    });
+    ASSERT_LT(step, 1000u);
+  }
 }
 
 // After a power cut at any step the directory is a pool, or making one can begin again.

@@ -1,7 +1,10 @@
 #!/usr/bin/python3
 """The storage fills up while a clone copies: what is in production is served first."""
 
+import contextlib
+import json
 import os
+import subprocess
 import threading
 
 import lab
@@ -137,6 +140,56 @@ class FullDisk(SystemTest):
         self.controller.start()
         self.assertEqual(self.state(clone), "failed")
         self.assert_source_is_served()
+
+
+class PoolOnAFullDisk(SystemTest):
+    """The disk is full at every step of making a pool."""
+
+    def test_init_makes_a_pool_or_leaves_nothing(self):
+        storage = self.lab.make_directory("storage")
+        for room in (0, 4, 12, 1024, 8704, 8708, 16384):  # KiB; the ring has 8704
+            lab.run("mount", "-t", "tmpfs", "-o", f"size={room + 4}k", "tmpfs", storage)
+            self.lab.on_close(lab.unmount, storage)
+            result = lab.run(lab.BUILD / "baton", "pool", "init", storage / "pool", check=False)
+            if result.returncode == 0:
+                self.assertGreater((storage / "pool" / "pool.pb").stat().st_size, 0)
+            else:
+                self.assertIn("No space left", result.stderr)
+                self.assertEqual(list(storage.iterdir()), [], f"{room} KiB")
+            lab.run("umount", "--lazy", storage)
+
+
+class LogOnAFullDisk(SystemTest):
+    """Nobody can be told, but hosts are served."""
+
+    def start_with_output(self, output):
+        controller = self.lab.make_controller()
+        with open(output, "ab") if output else contextlib.nullcontext() as log:
+            process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "/bin/sh", "-c",
+                 'exec "$@"' + ("" if output else " <&- >&- 2>&-"), "sh",
+                 *controller.command_line()],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        controller.process = process
+        lab.wait_until(lambda: controller.try_status(), what="a controller that serves")
+        return controller
+
+    def assert_serves(self, controller):
+        pid = controller.try_status()["pid"]
+        volume = controller.create_volume("disk", "1M")
+        volume.write_bytes(b"x" * MIB)
+        controller.kill_controller()  # the keeper lives, and starts another one
+        controller.wait_restarted(pid)
+        self.assertEqual(volume.read_bytes(), b"x" * MIB)
+        self.assertTrue(controller.try_status()["keeper_pid"])
+        controller.process.terminate()
+        self.assertEqual(controller.process.wait(30), 0)
+
+    def test_standard_error_leads_to_a_full_disk(self):
+        self.assert_serves(self.start_with_output("/dev/full"))
+
+    def test_standard_streams_are_closed(self):
+        self.assert_serves(self.start_with_output(None))
 
 
 if __name__ == "__main__":

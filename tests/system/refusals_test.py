@@ -67,6 +67,24 @@ class Volumes(RefusalTest):
             with self.subTest(image=image.name):
                 self.assert_refused("volume", "import", "new", image)
 
+    def test_create_over_a_file_that_was_restored(self):
+        restored = self.controller.pool / "volumes" / "restored"
+        lab.fill_random(restored, 4 * MIB, seed=5)
+        content = restored.read_bytes()
+        self.assert_refused("volume", "create", "restored", "--size", "4M", code=REFUSED,
+                            says=["baton volume adopt restored"])
+        self.assert_refused("volume", "import", "restored", self.lab.directory / "image",
+                            says=["baton volume adopt restored"])
+        self.assertEqual(restored.read_bytes(), content)
+        self.controller.run("volume", "adopt", "restored")
+        self.assertEqual(self.controller.path("restored").read_bytes(), content)
+
+    def test_adoption_of_what_is_no_volume(self):
+        odd = self.controller.pool / "volumes" / "odd"
+        odd.write_bytes(b"x" * 5000)
+        for name in ("odd", "none", "src", "7", "../pool.pb"):
+            self.assert_refused("volume", "adopt", name)
+
     def test_import_over_an_existing_volume(self):
         self.assert_refused("volume", "import", "src", self.lab.directory / "image", says=["src"])
 
@@ -180,6 +198,15 @@ class Pools(SystemTest):
         result = lab.run(lab.BUILD / "baton", "pool", "init", directory, check=False)
         self.assertEqual(result.returncode, REFUSED, result.stderr)
         self.assertEqual([path.name for path in directory.iterdir()], ["file"])
+
+    def test_init_over_files_of_the_pools_own_names(self):
+        directory = self.lab.make_directory("mine")
+        (directory / "intents").write_text("mine")
+        result = lab.run(lab.BUILD / "baton", "pool", "init", directory, check=False)
+        self.assertEqual(result.returncode, REFUSED, result.stderr)
+        self.assertIn("'intents'", result.stderr)
+        self.assertEqual([path.name for path in directory.iterdir()], ["intents"])
+        self.assertEqual((directory / "intents").read_text(), "mine")
 
     def test_init_below_a_directory_that_is_not_there(self):
         result = lab.run(lab.BUILD / "baton", "pool", "init", self.lab.directory / "no" / "pool",

@@ -1,0 +1,27 @@
+// The files behind volumes, POOL/volumes/NAME: made, and taken as they are.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <string>
+
+#include "engine/base/storage.h"
+
+namespace baton {
+
+std::string VolumeFilePath(const std::string& volume);
+
+// Makes the file, durable when it returns OK; on an error there is none, or an empty one. A file
+// without data that lies there is taken over: it is what is left of a creation that a crash broke
+// off. AlreadyExists: the file holds data, which is somebody's. Only a path of a volume that is
+// not recorded may be named.
+absl::Status MakeVolumeFile(Storage& storage, const std::string& volume, uint64_t size_bytes,
+                            bool thick);
+
+// The size of a file that is to become a volume as it is; its content is durable. NotFound: there
+// is none. InvalidArgument: no volume can have its size.
+absl::StatusOr<uint64_t> MeasureAdoptedFile(Storage& storage, const std::string& volume);
+
+}  // namespace baton
