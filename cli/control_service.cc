@@ -89,6 +89,7 @@ Response ControlService::Execute(const Request& request) {
   Response response;
   response.set_version(kControlVersion);
   const absl::Status status = command->second(request, response);
+  options_.audit.Note(request, status);
   return status.ok() ? response : Refusal(status);
 }
 

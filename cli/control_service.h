@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/audit.h"
 #include "cli/clone_service.h"
 #include "cli/control.pb.h"
 #include "cli/verify_jobs.h"
@@ -45,6 +46,7 @@ class ControlService {
     CloneService::Peers peers;
     // Hands over to another process of the program as it is installed now.
     std::function<absl::StatusOr<UpgradeStarted>()> upgrade;
+    Audit& audit;
   };
 
   explicit ControlService(Options options);

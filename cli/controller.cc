@@ -64,7 +64,8 @@ absl::Status Controller::PrepareSession() {
                                     .node = options_.node,
                                     .mount = mount_->path(),
                                     .describe = [this] { return Describe(); },
-                                    .upgrade = [this] { return Upgrade(); }});
+                                    .upgrade = [this] { return Upgrade(); },
+                                    .audit = audit_});
   session.on_disconnect = [this] { end_.Note(News::kUnmounted); };
   session.on_first_answer = [this] {
     first_answer_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
@@ -139,8 +140,8 @@ absl::Status Controller::ServeInPair() {
                         {.begin = [this](Tenure& tenure) { Begin(tenure); },
                          .end = [this] { End(); },
                          .control =
-                             [this](const std::string& request) {
-                               return node_service_->HandleAsOwner(request);
+                             [this](const std::string& peer, const std::string& request) {
+                               return node_service_->HandleAsOwner(peer, request);
                              },
                          .content_changed = [this](uint64_t volume_id) { DropPages(volume_id); },
                          .fault = [this](const absl::Status& fault) { end_.NoteFault(fault); }}));
@@ -164,7 +165,9 @@ absl::Status Controller::StartCommands() {
                     .workers = control::NodeService::Workers(),
                     .lane_of = control::NodeService::LaneOf,
                     .busy = control::NodeService::Busy()},
-                   [this](const std::string& bytes) { return node_service_->Handle(bytes); }));
+                   [this](const std::string& bytes, const ha::RequestServer::Sender& sender) {
+                     return node_service_->Handle(bytes, sender);
+                   }));
   link_.SayServing(session_->init_answer(), BATON_VERSION);
   return absl::OkStatus();
 }
@@ -178,7 +181,8 @@ void Controller::Begin(Tenure& tenure) {
       .describe = [this] { return Describe(); },
       .content_changed = [this](uint64_t volume_id) { ContentChanged(volume_id); },
       .peers = Peers(),
-      .upgrade = [this] { return Upgrade(); }});
+      .upgrade = [this] { return Upgrade(); },
+      .audit = audit_});
   seat_.Take(*owned_);
   service_seat_.Take(*service_);
 }
@@ -204,6 +208,14 @@ absl::Status Controller::RecordEvent(const std::string& kind, const std::string&
   if (pair_ == nullptr) return tenure_->RecordEvent(kind, text);
   pair_->Note(kind, text);
   return absl::OkStatus();
+}
+
+// With peers what is noted for the events is in the log, too.
+void Controller::NoteCommand(const std::string& line, bool in_events) {
+  if (pair_ == nullptr || !in_events) spdlog::info("command: {}", line);
+  if (!in_events) return;
+  const absl::Status recorded = RecordEvent("command", line);
+  if (!recorded.ok()) spdlog::warn("an event is missing: {}", Message(recorded));
 }
 
 void Controller::DropPages(uint64_t volume_id) {

@@ -70,6 +70,7 @@ class Controller {
   void Begin(Tenure& tenure);
   void End();
   absl::Status RecordEvent(const std::string& kind, const std::string& text);
+  void NoteCommand(const std::string& line, bool in_events);
   void DropPages(uint64_t volume_id);
   void ContentChanged(uint64_t volume_id);
   control::CloneService::Peers Peers();

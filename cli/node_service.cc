@@ -79,28 +79,41 @@ std::string NodeService::Busy() {
       "this controller is busy with other commands, and more wait: try again later")));
 }
 
-std::optional<std::string> NodeService::Handle(const std::string& bytes) {
+std::optional<std::string> NodeService::Handle(const std::string& bytes,
+                                               const ha::RequestServer::Sender& sender) {
   Request request;
   if (!Decode(bytes, request) || request.version() == 0) return std::nullopt;
+  request.clear_caller();
+  request.mutable_caller()->set_node(options_.node);
+  if (sender) {
+    request.mutable_caller()->set_uid(sender->uid);
+    request.mutable_caller()->set_pid(sender->pid);
+  }
+  const std::string stamped = Encode(request);
   const bool is_local = request.has_failover() && request.version() == kControlVersion;
   if (!is_local) {
     const Seat<ControlService>::Use owner(options_.owner);
-    if (owner) return owner->Handle(bytes);
+    if (owner) return owner->Handle(stamped);
     if (const std::optional<Response> refused = RefusedVersion(request)) return Encode(*refused);
   }
   Response response;
   response.set_version(kControlVersion);
-  const absl::Status status = Execute(request, bytes, response);
+  const absl::Status status = Execute(request, stamped, response);
+  // What the owner was asked it has noted itself.
+  if (is_local || request.has_upgrade() || !status.ok()) options_.audit.Note(request, status);
   return Encode(status.ok() ? response : Refusal(status));
 }
 
-absl::StatusOr<std::string> NodeService::HandleAsOwner(const std::string& bytes) {
+absl::StatusOr<std::string> NodeService::HandleAsOwner(const std::string& peer,
+                                                       const std::string& bytes) {
   Request request;
   if (!Decode(bytes, request)) return absl::InvalidArgumentError("a garbled request");
+  request.mutable_caller()->set_node(peer);
+  const std::string stamped = Encode(request);
   if (request.has_failover()) {
     Response response;
     response.set_version(kControlVersion);
-    const absl::StatusOr<FailoverDone> done = Failover(request.failover(), bytes, false);
+    const absl::StatusOr<FailoverDone> done = Failover(request.failover(), stamped, false);
     if (!done.ok()) return Encode(Refusal(done.status()));
     *response.mutable_failover() = *done;
     return Encode(response);
@@ -111,7 +124,7 @@ absl::StatusOr<std::string> NodeService::HandleAsOwner(const std::string& bytes)
   }
   const Seat<ControlService>::Use owner(options_.owner);
   if (!owner) return absl::AbortedError("this controller does not own the pool");
-  std::optional<std::string> response = owner->Handle(bytes);
+  std::optional<std::string> response = owner->Handle(stamped);
   if (!response) return absl::InvalidArgumentError("a garbled request");
   return *std::move(response);
 }

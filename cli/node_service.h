@@ -11,10 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "cli/audit.h"
 #include "cli/control.pb.h"
 #include "cli/control_service.h"
 #include "cli/node/pair.h"
 #include "cli/node/seat.h"
+#include "ha/io/request_server.h"
 
 namespace baton::control {
 
@@ -28,21 +30,23 @@ class NodeService {
     std::string mount;
     std::function<ControllerStatus()> describe;
     std::function<absl::StatusOr<UpgradeStarted>()> upgrade;
+    Audit& audit;
   };
 
   explicit NodeService(Options options) : options_(std::move(options)) {}
 
   // The encoded response; nullopt when `request` is garbled: then nothing was done.
-  std::optional<std::string> Handle(const std::string& request);
+  std::optional<std::string> Handle(const std::string& request,
+                                    const ha::RequestServer::Sender& sender);
   // What a status, a failover or a look at the events needs is not held up by commands that wait:
   // each kind has workers of its own. See ha::RequestServer::Options.
   static std::vector<int> Workers();
   static size_t LaneOf(const std::string& request);
   static std::string Busy();
 
-  // One that a peer has passed on. Aborted: nothing was done; this controller owns nothing, or is
+  // One that `peer` has passed on. Aborted: nothing was done; this controller owns nothing, or is
   // busy with so many commands of its peers that no other call of theirs would be answered.
-  absl::StatusOr<std::string> HandleAsOwner(const std::string& request);
+  absl::StatusOr<std::string> HandleAsOwner(const std::string& peer, const std::string& request);
 
  private:
   absl::Status Execute(const Request& request, const std::string& bytes, Response& response);

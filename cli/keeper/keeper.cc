@@ -373,7 +373,9 @@ void Keeper::AnswerForController() {
   ::sd_notifyf(0, "STATUS=%s", problem.c_str());
   auto server = ha::RequestServer::Start(
       *held_.listener, {.dropped = garbled_, .workers = {1}},
-      [this, problem](const std::string& request) { return options_.answer(request, problem); });
+      [this, problem](const std::string& request, const ha::RequestServer::Sender&) {
+        return options_.answer(request, problem);
+      });
   if (!server.ok()) return spdlog::error("{}", Message(server.status()));
   answering_ = *std::move(server);
 }

@@ -205,7 +205,7 @@ absl::StatusOr<std::string> Pair::AskOwner(const std::string& request, absl::Dur
 // This node may have become the owner while it waited.
 absl::StatusOr<std::string> Pair::AskWhoOwns(const std::string& owner, const std::string& request,
                                              absl::Duration end) {
-  if (owner == options_.identity.node) return hooks_.control(request);
+  if (owner == options_.identity.node) return hooks_.control(owner, request);
   pair::Call call;
   call.set_control(request);
   BATON_ASSIGN_OR_RETURN(const pair::Answer answer,

@@ -78,7 +78,8 @@ class Pair {
     std::function<void()> end;
     // A request of `baton` that a peer has passed on to the owner, and its answer. Aborted: this
     // controller owns nothing, and nothing was done.
-    std::function<absl::StatusOr<std::string>(const std::string& request)> control;
+    std::function<absl::StatusOr<std::string>(const std::string& peer, const std::string& request)>
+        control;
     // The owner has changed the content of a volume by a command.
     std::function<void(uint64_t volume_id)> content_changed;
     // This process must end without waiting for anything.
@@ -193,7 +194,7 @@ class Pair {
   void OnHeartbeat(const ha::Heartbeat& heartbeat);
   std::string OnCall(const std::string& peer, const std::string& request);
   absl::StatusOr<pair::Answer> Answer(const std::string& peer, const pair::Call& call);
-  absl::StatusOr<pair::Answer> AnswerControl(const std::string& request);
+  absl::StatusOr<pair::Answer> AnswerControl(const std::string& peer, const std::string& request);
   absl::StatusOr<pair::Answer> AnswerPrepare(const pair::Prepare& prepare);
   absl::Status CheckPrepare(StandbyView& known, const pair::Prepare& prepare);
   absl::StatusOr<pair::Answer> AnswerActivated(const pair::Clones& clones);

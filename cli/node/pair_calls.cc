@@ -99,7 +99,7 @@ std::string Pair::OnCall(const std::string& peer, const std::string& request) {
 absl::StatusOr<pair::Answer> Pair::Answer(const std::string& peer, const pair::Call& call) {
   switch (call.body_case()) {
     case pair::Call::kControl:
-      return AnswerControl(call.control());
+      return AnswerControl(peer, call.control());
     case pair::Call::kListVolumes:
     case pair::Call::kCapacity:
     case pair::Call::kOpenVolume:
@@ -125,8 +125,9 @@ absl::StatusOr<pair::Answer> Pair::Answer(const std::string& peer, const pair::C
   return absl::UnimplementedError("this controller does not know that call");
 }
 
-absl::StatusOr<pair::Answer> Pair::AnswerControl(const std::string& request) {
-  BATON_ASSIGN_OR_RETURN(std::string bytes, hooks_.control(request));
+absl::StatusOr<pair::Answer> Pair::AnswerControl(const std::string& peer,
+                                                 const std::string& request) {
+  BATON_ASSIGN_OR_RETURN(std::string bytes, hooks_.control(peer, request));
   pair::Answer answer;
   answer.set_control(std::move(bytes));
   return answer;

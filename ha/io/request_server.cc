@@ -25,6 +25,7 @@ namespace {
 struct Envelope {
   std::string peer;
   std::string body;
+  RequestServer::Sender sender;  // of a request
 };
 
 struct Lane {
@@ -45,7 +46,7 @@ class Server final : public RequestServer {
  private:
   void Loop();
   void ReceiveRequests();
-  void Queue(Frames frames) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Queue(Envelope request) ABSL_LOCKS_EXCLUDED(mutex_);
   void SendAnswers();
   bool HasRoom() ABSL_LOCKS_EXCLUDED(mutex_);
   bool Finished() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -122,25 +123,26 @@ void Server::Loop() {
 // Not all at once: answers are not to wait for one who sends on and on.
 void Server::ReceiveRequests() {
   for (size_t i = 0; i < options_.queued_requests && HasRoom(); ++i) {
-    std::optional<Frames> frames = socket_->Receive();
-    if (!frames) return;
-    if (frames->size() == 2) {
-      Queue(*std::move(frames));
+    std::array<ZmqMessage, 2> frames;
+    const size_t count = socket_->Receive(frames);
+    if (count == 0) return;
+    if (count == frames.size()) {
+      Queue({frames[0].text(), frames[1].text(), frames[1].local_peer()});
     } else {
       options_.dropped.fetch_add(1, std::memory_order_relaxed);
     }
   }
 }
 
-void Server::Queue(Frames frames) {
-  const size_t number = options_.lane_of ? options_.lane_of(frames[1]) : 0;
+void Server::Queue(Envelope request) {
+  const size_t number = options_.lane_of ? options_.lane_of(request.body) : 0;
   absl::MutexLock guard(&mutex_);
   Lane& lane = lanes_[number];
   if (lane.requests.size() >= options_.queued_requests) {
-    answers_.push_back({std::move(frames[0]), options_.busy});
+    answers_.push_back({std::move(request.peer), options_.busy, std::nullopt});
     return;
   }
-  lane.requests.push_back({std::move(frames[0]), std::move(frames[1])});
+  lane.requests.push_back(std::move(request));
   lane.queued.Signal();
 }
 
@@ -191,14 +193,14 @@ std::optional<Envelope> Server::NextRequest(size_t number) {
 }
 
 void Server::Answer(const Envelope& request) {
-  std::optional<std::string> body = handler_(request.body);
+  std::optional<std::string> body = handler_(request.body, request.sender);
   if (!body) {
     options_.dropped.fetch_add(1, std::memory_order_relaxed);
     return;
   }
   {
     absl::MutexLock guard(&mutex_);
-    answers_.push_back({request.peer, *std::move(body)});
+    answers_.push_back({request.peer, *std::move(body), std::nullopt});
   }
   WakeLoop();
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "ha/io/unix_listener.h"
+#include "ha/io/zmq_socket.h"
 
 namespace baton::ha {
 
@@ -25,7 +26,10 @@ class RequestServer {
  public:
   // Called by any worker, several at once. nullopt: the request is garbled; it is dropped, and its
   // sender gets no answer. An answer longer than the limit closes the sender's connection.
-  using Handler = std::function<std::optional<std::string>(const std::string& request)>;
+  // `sender`: as the kernel tells; nullopt: it does not.
+  using Sender = std::optional<LocalPeer>;
+  using Handler =
+      std::function<std::optional<std::string>(const std::string& request, const Sender& sender)>;
 
   struct Options {
     // Counts the messages that were dropped: with a wrong number of frames, or refused by the

@@ -1,5 +1,7 @@
 #include "ha/io/zmq_socket.h"
 
+#include <absl/strings/numbers.h>
+#include <absl/strings/str_split.h>
 #include <fcntl.h>
 #include <zmq.h>
 
@@ -315,6 +317,19 @@ std::string ZmqMessage::sender() const {
 }
 
 int ZmqMessage::connection() const { return zmq_msg_get(Raw(handle_), ZMQ_SRCFD); }
+
+// ZeroMQ appends ":UID:GID:PID" to the address of a peer on a Unix socket.
+std::optional<LocalPeer> ZmqMessage::local_peer() const {
+  const char* address = zmq_msg_gets(Raw(handle_), "Peer-Address");
+  if (address == nullptr) return std::nullopt;
+  const std::vector<std::string> parts = absl::StrSplit(address, ':');
+  LocalPeer peer;
+  if (parts.size() < 4 || !absl::SimpleAtoi(parts[parts.size() - 3], &peer.uid) ||
+      !absl::SimpleAtoi(parts.back(), &peer.pid)) {
+    return std::nullopt;
+  }
+  return peer;
+}
 
 absl::StatusOr<ZmqKeys> ZmqMakeKeys() {
   std::array<char, kKeyBuffer> public_key{};

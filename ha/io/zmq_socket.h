@@ -39,6 +39,12 @@ class ZmqContext {
 
 using Frames = std::vector<std::string>;
 
+// A process at the other end of a Unix socket, as it was when it connected.
+struct LocalPeer {
+  uint32_t uid = 0;
+  uint32_t pid = 0;  // 0: of another namespace
+};
+
 // One frame of a message that travels without being copied. Moves from thread to thread.
 class ZmqMessage {
  public:
@@ -58,6 +64,8 @@ class ZmqMessage {
   std::string sender() const;
   // The descriptor of the connection that it came by; -1: none.
   int connection() const;
+  // Who sent it over a Unix socket; nullopt: it came another way.
+  std::optional<LocalPeer> local_peer() const;
 
  private:
   friend class ZmqSocket;

@@ -31,19 +31,28 @@ FakeController::FakeController() {
       .describe = [this] { return Describe(); },
       .content_changed = [this](uint64_t volume_id) { changed_volumes_.push_back(volume_id); },
       .peers = {},
-      .upgrade = [] { return control::UpgradeStarted(); }});
+      .upgrade = [] { return control::UpgradeStarted(); },
+      .audit = audit_});
   seat_.Take(*service_);
-  node_service_ = std::make_unique<control::NodeService>(control::NodeService::Options{
-      .owner = seat_,
-      .pair = [] { return nullptr; },
-      .node = "left",
-      .mount = "/mnt/volumes",
-      .describe = [this] { return Describe(); },
-      .upgrade = [] { return control::UpgradeStarted(); }});
+  node_service_ = std::make_unique<control::NodeService>(
+      control::NodeService::Options{.owner = seat_,
+                                    .pair = [] { return nullptr; },
+                                    .node = "left",
+                                    .mount = "/mnt/volumes",
+                                    .describe = [this] { return Describe(); },
+                                    .upgrade = [] { return control::UpgradeStarted(); },
+                                    .audit = audit_});
   listener_ = Must(ha::UnixListener::Bind(path_, 0600));
   server_ = Must(ha::RequestServer::Start(
       *listener_, {.dropped = garbled_},
-      [this](const std::string& bytes) { return node_service_->Handle(bytes); }));
+      [this](const std::string& bytes, const ha::RequestServer::Sender& sender) {
+        return node_service_->Handle(bytes, sender);
+      }));
+}
+
+std::vector<std::string> FakeController::commands() const {
+  absl::MutexLock guard(&mutex_);
+  return commands_;
 }
 
 control::ControllerStatus FakeController::Describe() const {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/audit.h"
 #include "cli/control_service.h"
 #include "cli/node/seat.h"
 #include "cli/node_service.h"
@@ -28,6 +29,8 @@ class FakeController {
   const std::string& directory() const { return directory_.path(); }
   uint64_t garbled() const { return garbled_; }
   std::vector<uint64_t> changed_volumes() const { return changed_volumes_; }
+  // What was noted of commands, and would be in the events.
+  std::vector<std::string> commands() const;
   // As a process that dies: its socket file stays.
   void Die();
 
@@ -38,6 +41,12 @@ class FakeController {
   const std::string path_ = directory_.path() + "/control.sock";
   SystemRuntime runtime_;
   FakeEngine engine_;
+  mutable absl::Mutex mutex_;
+  std::vector<std::string> commands_ ABSL_GUARDED_BY(mutex_);
+  control::Audit audit_{runtime_, [this](const std::string& line, bool in_events) {
+                          absl::MutexLock guard(&mutex_);
+                          if (in_events) commands_.push_back(line);
+                        }};
   std::atomic<uint64_t> garbled_{0};
   std::vector<uint64_t> changed_volumes_;
   std::unique_ptr<control::ControlService> service_;

@@ -18,7 +18,8 @@ constexpr absl::Duration kLong = absl::Seconds(30);
 class RequestTest : public testing::Test {
  protected:
   RequestServer::Handler Echo() {
-    return [](const std::string& request) { return "re: " + request; };
+    return
+        [](const std::string& request, const RequestServer::Sender&) { return "re: " + request; };
   }
 
   void Serve(RequestServer::Handler handler, int workers = 4) {
@@ -57,7 +58,9 @@ TEST_F(RequestTest, IsAnswered) {
 }
 
 TEST_F(RequestTest, MayBeAsLongAsTheLimitAndNotLonger) {
-  Serve([](const std::string& request) { return std::to_string(request.size()); });
+  Serve([](const std::string& request, const RequestServer::Sender&) {
+    return std::to_string(request.size());
+  });
   const std::string longest(limits::kMaxMessageBytes, 'x');
   EXPECT_EQ(Must(client_->Call(longest, kLong)), std::to_string(longest.size()));
   EXPECT_CODE(client_->Call(longest + "x", kLong), kInvalidArgument);
@@ -71,7 +74,7 @@ TEST_F(RequestTest, ThatIsTooLongEndsItsConnectionAndNothingElse) {
 
 TEST_F(RequestTest, ThatTakesLongHoldsUpNoOther) {
   absl::Notification release;
-  Serve([&](const std::string& request) {
+  Serve([&](const std::string& request, const RequestServer::Sender&) {
     if (request == "slow") release.WaitForNotification();
     return request;
   });
@@ -90,7 +93,7 @@ TEST_F(RequestTest, WaitsInAQueueWhileAllWorkersAreBusyHoweverManyThereAre) {
   constexpr int kRequests = 200;  // more than the queue holds
   absl::Notification release;
   std::atomic<int> answered{0};
-  Serve([&](const std::string& request) {
+  Serve([&](const std::string& request, const RequestServer::Sender&) {
     release.WaitForNotification();
     return request;
   });
@@ -117,7 +120,7 @@ TEST_F(RequestTest, OfOneLaneNeverWaitsForThoseOfAnother) {
        .lane_of = [](const std::string& request) { return request == "status" ? 1 : 0; },
        .queued_requests = 3,
        .busy = "busy"},
-      [&](const std::string& request) {
+      [&](const std::string& request, const RequestServer::Sender&) {
         if (request == "waits") release.WaitForNotification();
         return request;
       }));
@@ -145,7 +148,7 @@ TEST_F(RequestTest, ToNobodyFailsAtOnceAndSaysWhere) {
 
 TEST_F(RequestTest, ThatIsNotAnsweredInTimeTimesOut) {
   absl::Notification release;
-  Serve([&](const std::string& request) {
+  Serve([&](const std::string& request, const RequestServer::Sender&) {
     release.WaitForNotification();
     return request;
   });
@@ -163,7 +166,7 @@ TEST_F(RequestTest, WhoseServerEndsBeforeTheAnswerIsUnavailable) {
   absl::Notification received;
   absl::Notification release;
   Serve(
-      [&](const std::string&) -> std::optional<std::string> {
+      [&](const std::string&, const RequestServer::Sender&) -> std::optional<std::string> {
         received.Notify();
         release.WaitForNotification();
         return std::nullopt;
@@ -180,7 +183,7 @@ TEST_F(RequestTest, WhoseServerEndsBeforeTheAnswerIsUnavailable) {
 
 TEST_F(RequestTest, ThatAWorkerHasIsStillAnsweredAtTheEnd) {
   absl::Notification received;
-  Serve([&](const std::string& request) {
+  Serve([&](const std::string& request, const RequestServer::Sender&) {
     received.Notify();
     absl::SleepFor(absl::Milliseconds(50));
     return request;
@@ -194,14 +197,14 @@ TEST_F(RequestTest, ThatAWorkerHasIsStillAnsweredAtTheEnd) {
 }
 
 TEST_F(RequestTest, ThatTheHandlerRefusesIsCountedAndNotAnswered) {
-  Serve([](const std::string&) { return std::nullopt; });
+  Serve([](const std::string&, const RequestServer::Sender&) { return std::nullopt; });
   EXPECT_CODE(client_->Call("garbage", absl::Milliseconds(50)), kDeadlineExceeded);
   EXPECT_EQ(dropped_, 1U);
 }
 
 TEST_F(RequestTest, OfSeveralFramesIsCountedAndNotHandled) {
   std::atomic<int> handled{0};
-  Serve([&](const std::string& request) {
+  Serve([&](const std::string& request, const RequestServer::Sender&) {
     ++handled;
     return request;
   });
