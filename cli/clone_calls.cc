@@ -1,5 +1,7 @@
 #include "cli/clone_calls.h"
 
+#include <absl/strings/numbers.h>
+
 #include "cli/arguments.h"
 #include "engine/base/names.h"
 #include "engine/base/status.h"
@@ -22,8 +24,11 @@ absl::Status AddCloneNames(const std::vector<std::string>& clones, control::Clon
 
 }  // namespace
 
+std::string CloneNumber(uint64_t id) { return fmt::format("+{}", id); }
+
 absl::Status CheckCloneName(const std::string& clone) {
-  if (CheckName(clone).ok()) return absl::OkStatus();
+  uint64_t number = 0;
+  if (CheckName(clone).ok() || absl::SimpleAtoi(clone, &number)) return absl::OkStatus();
   return Error(absl::StatusCode::kInvalidArgument,
                "clone \"{}\": must be a clone's number or its target's name", clone);
 }

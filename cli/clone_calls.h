@@ -35,7 +35,10 @@ absl::StatusOr<CloneStatus> CallCloneStatus(control::ControlClient& client,
 absl::StatusOr<control::ResidualAnswer> CallResidual(control::ControlClient& client,
                                                      const std::string& clone, bool extents);
 
-// What may stand for a clone: its number, or its target's name.
+// What no volume's name can be taken for.
+std::string CloneNumber(uint64_t id);
+
+// What may stand for a clone: its number ("7" or "+7"), or its target's name.
 absl::Status CheckCloneName(const std::string& clone);
 
 }  // namespace baton

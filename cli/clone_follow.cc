@@ -24,7 +24,7 @@ absl::StatusOr<CloneStatus> FollowClone(Session& session, const std::string& clo
                                         absl::FunctionRef<void(const CloneStatus&)> visit) {
   BATON_ASSIGN_OR_RETURN(CloneStatus last, CallCloneStatus(*session.client, clone));
   // From now on by number: a name may come to mean another clone.
-  const std::string id = fmt::format("{}", last.id());
+  const std::string id = CloneNumber(last.id());
   absl::Time seen = absl::Now();
   while (true) {
     visit(last);

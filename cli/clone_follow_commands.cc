@@ -30,7 +30,7 @@ struct WaitArguments {
 
 // What the extents of a clone look like now; empty when that cannot be told.
 std::string ExtentCells(Session& session, const CloneStatus& clone, size_t width) {
-  const auto answer = CallResidual(*session.client, fmt::format("{}", clone.id()), true);
+  const auto answer = CallResidual(*session.client, CloneNumber(clone.id()), true);
   if (!answer.ok() || answer->runs_left_out() > 0) return {};
   return ExtentMap(answer->residual(), clone.extents_total(), width);
 }
@@ -109,14 +109,15 @@ absl::StatusOr<ExitCode> WatchClone(Session& session, const std::string& id) {
 }
 
 // Activates and starts; a clone that cannot be started is taken away again.
-absl::Status BeginClone(Session& session, const std::string& id, bool degraded) {
+absl::Status BeginClone(Session& session, uint64_t number, bool degraded) {
+  const std::string id = CloneNumber(number);
   absl::Status status = CallActivate(*session.client, {id}, degraded).status();
   if (status.ok()) status = CallStart(*session.client, {id}).status();
   if (status.ok()) return status;
   const absl::Status deleted = CallDeleteClone(*session.client, id).status();
   if (deleted.ok()) return status;
-  return Error(status.code(), "{}; clone {} is left, delete it by hand ({})", Message(status), id,
-               Message(deleted));
+  return Error(status.code(), "{}; clone {} is left, delete it by hand ({})", Message(status),
+               number, Message(deleted));
 }
 
 std::string CloneSummary(const CloneStatus& clone) {
@@ -131,17 +132,17 @@ std::string CloneSummary(const CloneStatus& clone) {
 
 absl::StatusOr<ExitCode> RunClone(Session& session, const CreateCloneArguments& arguments) {
   BATON_ASSIGN_OR_RETURN(const uint64_t number, CallCreateClone(*session.client, arguments));
-  const std::string id = fmt::format("{}", number);
-  BATON_RETURN_IF_ERROR(BeginClone(session, id, arguments.degraded));
+  BATON_RETURN_IF_ERROR(BeginClone(session, number, arguments.degraded));
   CatchInterrupts();
   std::optional<ProgressLine> line(session);
-  const auto clone = FollowClone(session, id, {}, [&](const CloneStatus& now) { line->Show(now); });
+  const auto clone = FollowClone(session, CloneNumber(number), {},
+                                 [&](const CloneStatus& now) { line->Show(now); });
   line.reset();
   if (absl::IsCancelled(clone.status())) {
     return Error(absl::StatusCode::kCancelled,
                  "interrupted; the clone goes on, see baton clone status {0} (baton clone stop {0} "
                  "abandons it)",
-                 id);
+                 number);
   }
   if (!clone.ok()) return clone.status();
   if (session.console.json()) session.console.AnswerJson(*clone);

@@ -20,7 +20,6 @@ using control::VerifyJob;
 constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
 
 absl::StatusOr<VerifyJob> StartVerification(Session& session, const std::string& id) {
-  BATON_RETURN_IF_ERROR(CheckCloneName(id));
   Request request;
   request.mutable_verify_start()->set_clone(id);
   BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
@@ -66,8 +65,18 @@ void AnswerReport(Console& console, const VerifyJob& job) {
   }
 }
 
+// An answer about another clone is none, whoever gives it.
+absl::Status CheckIsAbout(uint64_t clone_id, const VerifyReport& report) {
+  if (report.id() == clone_id) return absl::OkStatus();
+  return Error(absl::StatusCode::kInternal,
+               "clone {} was to be verified, and the controller tells of clone {}: verify it again",
+               clone_id, report.id());
+}
+
 absl::StatusOr<ExitCode> VerifyClone(Session& session, const std::string& id) {
-  BATON_ASSIGN_OR_RETURN(const VerifyJob started, StartVerification(session, id));
+  BATON_ASSIGN_OR_RETURN(const CloneStatus clone, CallCloneStatus(*session.client, id));
+  BATON_ASSIGN_OR_RETURN(const VerifyJob started,
+                         StartVerification(session, CloneNumber(clone.id())));
   CatchInterrupts();
   const absl::StatusOr<VerifyJob> job = FinishVerification(session, started);
   session.console.EndProgress();

@@ -1,5 +1,6 @@
 #include "cli/verify_jobs.h"
 
+#include <random>
 #include <utility>
 #include <vector>
 
@@ -10,7 +11,10 @@ namespace baton::control {
 namespace {
 
 absl::Status NoSuchJob(uint64_t job) {
-  return Error(absl::StatusCode::kNotFound, "there is no verification {}; it was cancelled", job);
+  return Error(absl::StatusCode::kNotFound,
+               "verification {} is over without a result: it was cancelled, or its controller was "
+               "replaced; start it again",
+               job);
 }
 
 absl::StatusOr<VerifyJob> FinishedJob(uint64_t number, absl::StatusOr<VerifyReport> result) {
@@ -27,6 +31,11 @@ absl::StatusOr<VerifyJob> FinishedJob(uint64_t number, absl::StatusOr<VerifyRepo
 }
 
 }  // namespace
+
+uint64_t RandomJobNumber() {
+  std::random_device random;
+  return uint64_t{random()} << 32 | random();
+}
 
 VerifyJobs::~VerifyJobs() {
   absl::flat_hash_map<uint64_t, std::shared_ptr<Job>> jobs;
@@ -49,7 +58,7 @@ absl::StatusOr<VerifyJob> VerifyJobs::Start(const CloneName& request) {
       return Error(absl::StatusCode::kResourceExhausted,
                    "{} verifications run already; wait for one to end", kMaxJobs);
     }
-    answer.set_job(++last_job_);
+    answer.set_job(next_job_++);
     job->thread =
         runtime_.StartThread("verify", [this, clone_id, raw = job.get()] { Run(*raw, clone_id); });
     jobs_.emplace(answer.job(), std::move(job));

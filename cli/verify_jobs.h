@@ -20,6 +20,10 @@
 
 namespace baton::control {
 
+// Where a process begins to count its jobs. A client may go on asking after the process that knows
+// its job has been replaced: it must not be answered with another job's result.
+uint64_t RandomJobNumber();
+
 // A job a thread, at most kMaxJobs. A job that nobody polls for kAbandoned gives up: its client is
 // gone. Thread-safe; the destructor cancels all jobs and waits for them.
 class VerifyJobs {
@@ -27,7 +31,8 @@ class VerifyJobs {
   static constexpr size_t kMaxJobs = 4;
   static constexpr absl::Duration kAbandoned = absl::Seconds(30);
 
-  VerifyJobs(Engine& engine, Runtime& runtime) : engine_(engine), runtime_(runtime) {}
+  VerifyJobs(Engine& engine, Runtime& runtime, uint64_t first_job = RandomJobNumber())
+      : engine_(engine), runtime_(runtime), next_job_(first_job) {}
   ~VerifyJobs();
 
   absl::StatusOr<VerifyJob> Start(const CloneName& request);
@@ -54,7 +59,7 @@ class VerifyJobs {
   Engine& engine_;
   Runtime& runtime_;
   absl::Mutex mutex_;
-  uint64_t last_job_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t next_job_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint64_t, std::shared_ptr<Job>> jobs_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -418,15 +418,13 @@ absl::StatusOr<Residual> StandbyViewImpl::CloneResidual(uint64_t id, bool with_e
 absl::StatusOr<uint64_t> StandbyViewImpl::FindClone(const std::string& id_or_target) const {
   const ShownPtr shown = Now();
   const std::map<uint64_t, RelationRecord>& relations = shown->records->relations;
+  CloneMatches matches;
   uint64_t id = 0;
-  if (absl::SimpleAtoi(id_or_target, &id)) {
-    if (!relations.contains(id)) return NoSuchClone(id);
-    return id;
+  if (absl::SimpleAtoi(id_or_target, &id) && relations.contains(id)) matches.by_number = id;
+  for (const auto& [number, relation] : relations) {
+    if (relation.target() == id_or_target) matches.by_target = number;
   }
-  for (auto entry = relations.rbegin(); entry != relations.rend(); ++entry) {
-    if (entry->second.target() == id_or_target) return entry->first;
-  }
-  return NoSuchClone(id_or_target);
+  return ChooseClone(id_or_target, matches);
 }
 
 absl::StatusOr<std::vector<Event>> StandbyViewImpl::ListEvents(uint64_t after_sequence,

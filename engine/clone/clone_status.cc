@@ -1,5 +1,7 @@
 #include "engine/clone/clone_status.h"
 
+#include <absl/strings/numbers.h>
+
 #include <algorithm>
 
 #include "engine/base/limits.h"
@@ -59,6 +61,19 @@ void AddPendingRuns(const Bitmap& copied, const std::vector<ExtentSpan>& taken, 
 void SetResidualSum(const RelationRecord& record, uint64_t left, Residual& residual) {
   residual.set_extents_residual(left);
   residual.set_bytes_residual(std::min(record.size_bytes(), left * record.extent_bytes()));
+}
+
+absl::StatusOr<uint64_t> ChooseClone(const std::string& text, const CloneMatches& matches) {
+  uint64_t number = 0;
+  if (!absl::SimpleAtoi(text, &number)) {
+    return matches.by_target ? absl::StatusOr<uint64_t>(*matches.by_target) : NoSuchClone(text);
+  }
+  if (!matches.by_target || *matches.by_target == number) {
+    return matches.by_number ? absl::StatusOr<uint64_t>(number) : NoSuchClone(number);
+  }
+  return Error(absl::StatusCode::kInvalidArgument,
+               "{0} may be the number of a clone, or the target of clone {1}: say +{0} or +{1}",
+               text, *matches.by_target);
 }
 
 absl::Status NoSuchClone(uint64_t id) {

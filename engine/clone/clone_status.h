@@ -2,7 +2,9 @@
 #pragma once
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,15 @@ void AddRun(ExtentSpan span, ExtentRuns& runs);
 void AddPendingRuns(const Bitmap& copied, const std::vector<ExtentSpan>& taken, ExtentRuns& runs);
 // Sets the sum: `left` extents.
 void SetResidualSum(const RelationRecord& record, uint64_t left, Residual& residual);
+
+// Which clone `text` means: a number, or the name of a target. `by_number`: the clone of that
+// number, if there is one; `by_target`: the newest of those with that target. "+7" is always a
+// number. InvalidArgument: "7" is a target's name, too, and might mean either.
+struct CloneMatches {
+  std::optional<uint64_t> by_number = std::nullopt;
+  std::optional<uint64_t> by_target = std::nullopt;
+};
+absl::StatusOr<uint64_t> ChooseClone(const std::string& text, const CloneMatches& matches);
 
 // NotFound, in the words that every controller uses.
 absl::Status NoSuchClone(uint64_t id);

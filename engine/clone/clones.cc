@@ -247,16 +247,14 @@ size_t Clones::CountActive() const {
 }
 
 absl::StatusOr<uint64_t> Clones::Find(const std::string& id_or_target) const {
+  CloneMatches matches;
   uint64_t id = 0;
-  if (absl::SimpleAtoi(id_or_target, &id)) {
-    BATON_RETURN_IF_ERROR(Get(id).status());
-    return id;
-  }
   absl::ReaderMutexLock guard(&mutex_);
-  for (auto entry = relations_.rbegin(); entry != relations_.rend(); ++entry) {
-    if (entry->second->record.target() == id_or_target) return entry->first;
+  if (absl::SimpleAtoi(id_or_target, &id) && relations_.contains(id)) matches.by_number = id;
+  for (const auto& [number, relation] : relations_) {
+    if (relation->record.target() == id_or_target) matches.by_target = number;
   }
-  return NoSuchClone(id_or_target);
+  return ChooseClone(id_or_target, matches);
 }
 
 std::vector<uint64_t> Clones::Using(const std::string& volume) const {

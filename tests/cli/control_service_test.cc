@@ -14,15 +14,17 @@ namespace {
 
 using testing::HasSubstr;
 
+Response AskOf(FakeController& controller, Request request) {
+  request.set_version(kControlVersion);
+  const auto bytes = controller.service().Handle(Encode(request), std::nullopt);
+  Response response;
+  EXPECT_TRUE(bytes.has_value() && Decode(*bytes, response));
+  return response;
+}
+
 class ControlServiceTest : public testing::Test {
  protected:
-  Response Ask(Request request) {
-    request.set_version(kControlVersion);
-    const auto bytes = controller_.service().Handle(Encode(request));
-    Response response;
-    EXPECT_TRUE(bytes.has_value() && Decode(*bytes, response));
-    return response;
-  }
+  Response Ask(const Request& request) { return AskOf(controller_, request); }
 
   void CreateVolume(const std::string& name, uint64_t size_bytes = 1 << 20) {
     Request request;
@@ -80,10 +82,11 @@ TEST_F(ControlServiceTest, DropsAGarbledRequestAndChangesNothing) {
   for (size_t bit = 0; bit < good.size() * 8; ++bit) {
     std::string garbled = good;
     garbled[bit / 8] = static_cast<char>(garbled[bit / 8] ^ (1 << bit % 8));
-    EXPECT_FALSE(controller_.service().Handle(garbled).has_value()) << bit;
+    EXPECT_FALSE(controller_.service().Handle(garbled, std::nullopt).has_value()) << bit;
   }
   for (size_t length = 0; length < good.size(); ++length) {
-    EXPECT_FALSE(controller_.service().Handle(good.substr(0, length)).has_value()) << length;
+    EXPECT_FALSE(controller_.service().Handle(good.substr(0, length), std::nullopt).has_value())
+        << length;
   }
   EXPECT_EQ(engine_.changes(), 0);
 }
@@ -93,7 +96,7 @@ TEST_F(ControlServiceTest, DropsRandomBytes) {
   for (int i = 0; i < 10000; ++i) {
     std::string bytes(random() % 64, '\0');
     for (char& byte : bytes) byte = static_cast<char>(random());
-    EXPECT_FALSE(controller_.service().Handle(bytes).has_value());
+    EXPECT_FALSE(controller_.service().Handle(bytes, std::nullopt).has_value());
   }
   EXPECT_EQ(engine_.changes(), 0);
 }
@@ -103,7 +106,8 @@ TEST_F(ControlServiceTest, RefusesAnotherVersionOfTheProtocolAndSaysWhich) {
   request.set_version(kControlVersion + 1);
   request.mutable_volume_create()->set_name("new");
   Response response;
-  ASSERT_TRUE(Decode(controller_.service().Handle(Encode(request)).value_or(""), response));
+  ASSERT_TRUE(
+      Decode(controller_.service().Handle(Encode(request), std::nullopt).value_or(""), response));
   EXPECT_EQ(response.code(), static_cast<uint32_t>(absl::StatusCode::kFailedPrecondition));
   EXPECT_THAT(response.message(), HasSubstr("version"));
   EXPECT_EQ(engine_.changes(), 0);
@@ -231,6 +235,74 @@ TEST_F(ControlServiceTest, VerifiesInAJobThatIsPolled) {
   ASSERT_TRUE(response.verify().finished());
   EXPECT_EQ(response.verify().report().differing_size(), 2);
   EXPECT_EQ(PollVerification(job).code(), static_cast<uint32_t>(absl::StatusCode::kNotFound));
+}
+
+// The client goes on asking after a restart or a takeover.
+TEST_F(ControlServiceTest, AVerificationIsNothingToAnotherController) {
+  FakeController successor;
+  const auto verify = [](FakeController& controller) {
+    for (const char* name : {"a", "b"}) {
+      EXPECT_OK(controller.engine().CreateVolume({.name = name, .size_bytes = 1 << 20}));
+    }
+    EXPECT_OK(controller.engine().CreateClone({.source = "a", .target = "b"}));
+    Request request;
+    request.mutable_verify_start()->set_clone("b");
+    return AskOf(controller, request).verify().job();
+  };
+  const uint64_t job = verify(controller_);
+  verify(successor);
+  Request request;
+  request.mutable_verify_poll()->set_job(job);
+  const Response response = AskOf(successor, request);
+  EXPECT_EQ(response.code(), static_cast<uint32_t>(absl::StatusCode::kNotFound));
+  EXPECT_THAT(response.message(), HasSubstr("start it again"));
+}
+
+TEST_F(ControlServiceTest, NotesWhoAskedForWhatAndWhetherItWasDone) {
+  const auto ask = [this](Request request) {
+    request.set_version(kControlVersion);
+    request.mutable_caller()->set_node("forged");
+    controller_.service().Handle(Encode(request), ha::LocalPeer{.uid = 1000, .pid = 77});
+  };
+  Request create;
+  create.mutable_volume_create()->set_name("a");
+  create.mutable_volume_create()->set_size_bytes(1 << 20);
+  ask(create);
+  Request stop;
+  stop.mutable_clone_stop()->set_clone("none");
+  ask(stop);
+  Request question;
+  question.mutable_volume_list();
+  ask(question);
+  EXPECT_THAT(
+      controller_.commands(),
+      testing::ElementsAre(
+          "volume create a of 1 MiB was asked for by user 1000 (process 77 on node left): done",
+          HasSubstr("clone stop none was asked for by user 1000 (process 77 on node left): "
+                    "refused: there is no clone")));
+}
+
+TEST_F(ControlServiceTest, WhatAPeerPassesOnIsNotedAsAskedForThere) {
+  Request request;
+  request.set_version(kControlVersion);
+  request.mutable_volume_create()->set_name("a");
+  request.mutable_volume_create()->set_size_bytes(1 << 20);
+  request.mutable_caller()->set_node("forged");
+  request.mutable_caller()->set_uid(5);
+  request.mutable_caller()->set_pid(6);
+  ASSERT_OK(controller_.service().HandleAsOwner("right", Encode(request)));
+  request.clear_caller();  // of an older program
+  ASSERT_OK(controller_.service().HandleAsOwner("right", Encode(request)));
+  EXPECT_THAT(controller_.commands(),
+              testing::ElementsAre(HasSubstr("user 5 (process 6 on node right): done"),
+                                   HasSubstr("somebody on node right: refused: ")));
+}
+
+TEST_F(ControlServiceTest, RefusalsDoNotFloodTheEvents) {
+  Request request;
+  request.mutable_volume_delete()->set_name("none");
+  for (int i = 0; i < 100; ++i) EXPECT_NE(Ask(request).code(), 0U);
+  EXPECT_EQ(controller_.commands().size(), 20u);
 }
 
 TEST_F(ControlServiceTest, CancelsAVerification) {

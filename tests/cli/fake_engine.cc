@@ -7,6 +7,7 @@
 
 #include "engine/base/names.h"
 #include "engine/base/status.h"
+#include "engine/clone/clone_status.h"
 
 namespace baton {
 namespace {
@@ -211,7 +212,7 @@ absl::StatusOr<uint64_t> FakeEngine::FindClone(const std::string& id_or_target) 
   for (const auto& [id, clone] : clones_) {
     if (clone.target() == id_or_target) matches.by_target = id;
   }
-  return Error(absl::StatusCode::kNotFound, "there is no clone {}", id_or_target);
+  return ChooseClone(id_or_target, matches);
 }
 
 absl::StatusOr<VerifyReport> FakeEngine::VerifyClone(

@@ -1,4 +1,6 @@
 // The programs as processes: exit codes and what is printed where.
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -56,6 +58,12 @@ class ProgramsTest : public testing::Test {
     EXPECT_TRUE(IsOneLine(id)) << id;
     id.pop_back();
     return id;
+  }
+
+  // Of a to a new volume.
+  std::string MakeCloneTo(const std::string& target) {
+    EXPECT_EQ(Baton({"volume", "create", target, "--size", "1M"}).exit_code, 0);
+    return std::to_string(BatonJson({"clone", "create", "a", target})["id"].get<int>());
   }
 
   FakeController controller_;
@@ -205,7 +213,7 @@ TEST_F(ProgramsTest, BadValuesAreRefusedAndNothingIsSent) {
 TEST_F(ProgramsTest, ARefusalOfTheControllerIsOneLine) {
   ExpectRefused({"volume", "show", "none"}, "there is no volume none");
   ExpectRefused({"volume", "create", "web", "--size", "4097"}, "multiple");
-  ExpectRefused({"clone", "pause", "none"}, "there is no clone none");
+  ExpectRefused({"clone", "pause", "none"}, "there is no clone with the id or the target none");
 }
 
 TEST_F(ProgramsTest, CloneCreatePrintsTheIdAndNothingElse) {
@@ -256,6 +264,48 @@ TEST_F(ProgramsTest, WatchPrintsAJsonLineForEachChange) {
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_TRUE(IsOneLine(finished.out)) << finished.out;
   EXPECT_EQ(json::parse(finished.out)["state"], "completed");
+}
+
+// Older pools have volumes with such names.
+TEST_F(ProgramsTest, ANumberThatIsATargetToo) {
+  MakeClone();
+  const std::string number = MakeCloneTo("c");
+  ASSERT_OK(controller_.engine().CreateVolume({.name = number, .size_bytes = 1 << 20}));
+  const auto other =
+      controller_.engine().CreateClone({.source = "a", .target = number, .extent_bytes = 65536});
+  ASSERT_OK(other);
+  const int changes = controller_.engine().changes();
+  for (const char* verb : {"activate", "start", "stop", "delete", "status", "verify"}) {
+    ExpectRefused({"clone", verb, number}, fmt::format("say +{} or +{}", number, *other));
+  }
+  EXPECT_EQ(controller_.engine().changes(), changes);
+  EXPECT_EQ(BatonJson({"clone", "status", "+" + number})["target"], "c");
+  EXPECT_EQ(BatonJson({"clone", "status", fmt::format("+{}", *other)})["target"], number);
+}
+
+TEST_F(ProgramsTest, NumbersAreNoNamesOfNewVolumes) {
+  for (const char* name : {"7", "07", "123456789012345678901"}) {
+    ExpectRefused({"volume", "create", name, "--size", "1M"}, "a number names a clone");
+    ExpectRefused({"volume", "import", name, "/dev/null"}, "a number names a clone");
+  }
+  for (const char* name : {"7a", "v7", "7.0"}) {
+    EXPECT_EQ(Baton({"volume", "create", name, "--size", "1M"}).exit_code, 0);
+  }
+}
+
+TEST_F(ProgramsTest, AFileThatLiesInThePoolIsAdopted) {
+  controller_.engine().SetFile("restored");
+  EXPECT_EQ(BatonJson({"volume", "adopt", "restored"})["name"], "restored");
+  ExpectRefused({"volume", "adopt", "restored"}, "there is no file");
+  ExpectRefused({"volume", "adopt", "7"}, "a number names a clone");
+}
+
+TEST_F(ProgramsTest, TheKernelTellsWhoAsked) {
+  EXPECT_EQ(Baton({"volume", "create", "a", "--size", "1M"}).exit_code, 0);
+  EXPECT_THAT(
+      controller_.commands(),
+      testing::ElementsAre(testing::ContainsRegex(fmt::format(
+          "volume create a .*user {} .process [1-9][0-9]* on node left.: done", ::getuid()))));
 }
 
 TEST_F(ProgramsTest, VerifyListsWhatDiffersAndFails) {
