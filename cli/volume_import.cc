@@ -22,6 +22,7 @@ constexpr absl::Duration kCloseGrace = absl::Seconds(5);
 struct ImportArguments {
   std::string name;
   std::string file;
+  std::string format = "auto";
 };
 
 // What happens to local files is never a statement about the controller.
@@ -94,7 +95,7 @@ absl::StatusOr<ExitCode> ImportVolume(Session& session, const ImportArguments& a
   CatchInterrupts();
   const absl::Time begun = absl::Now();
   BATON_ASSIGN_OR_RETURN(VolumeStatus volume,
-                         CreatePartial(session, arguments.name, source->size_bytes));
+                         CreatePartial(session, arguments.name, source->volume_bytes));
   const absl::Status copied = CopyWithProgress(session, *source, volume.path());
   if (!copied.ok()) return GiveUpImport(session, arguments.name, copied);
   absl::StatusOr<VolumeStatus> finished = FinishImport(session, arguments.name);
@@ -109,11 +110,18 @@ absl::StatusOr<ExitCode> ImportVolume(Session& session, const ImportArguments& a
 }  // namespace
 
 void AddVolumeImport(CLI::App& volume, Command& chosen) {
-  CLI::App* command = volume.add_subcommand("import", "make a volume of a raw image or a device");
+  CLI::App* command = volume.add_subcommand("import", "make a volume of an image or a device");
   auto arguments = std::make_shared<ImportArguments>();
   command->add_option("NAME", arguments->name, "the volume to make")->required();
-  command->add_option("FILE", arguments->file, "a file or block device of whole 4 KiB blocks")
+  command
+      ->add_option("FILE", arguments->file,
+                   "a block device, or an image: raw, qcow2, VMDK, "
+                   "VHDX, VHD, VDI, or a raw one that is compressed")
       ->required();
+  command
+      ->add_option("--format", arguments->format, "raw: take it as it is, whatever it looks like")
+      ->check(CLI::IsMember({"auto", "raw"}))
+      ->capture_default_str();
   command->callback([arguments, &chosen] {
     chosen = [arguments](Session& session) { return ImportVolume(session, *arguments); };
   });
