@@ -20,6 +20,8 @@ Config::Config()
   const DaemonOptions defaults;
   keeper = {.watchdog_seconds = SecondsOf(defaults.watchdog),
             .give_up_after_seconds = SecondsOf(defaults.give_up_after)};
+  space = {.warning_percent = defaults.space.warning_percent,
+           .critical_percent = defaults.space.critical_percent};
   lease = {.renew_seconds = SecondsOf(defaults.lease.renew),
            .stop_seconds = SecondsOf(defaults.lease.stop),
            .valid_seconds = SecondsOf(defaults.lease.valid),
@@ -80,6 +82,8 @@ std::vector<Setting> SettingsOf(Config& config) {
       {"pair.io_timeout_seconds", "", "", &pair.io_timeout_seconds},
       {"pair.watchdog_device", "", "", &pair.watchdog_device},
       {"pair.watchdog_seconds", "", "", &pair.watchdog_seconds},
+      {"space.warning_percent", "", "", &config.space.warning_percent},
+      {"space.critical_percent", "", "", &config.space.critical_percent},
       {"lease.renew_seconds", "", "", &config.lease.renew_seconds},
       {"lease.stop_seconds", "", "", &config.lease.stop_seconds},
       {"lease.valid_seconds", "", "", &config.lease.valid_seconds},

@@ -26,6 +26,9 @@ struct Config {
   struct Keeper {
     double watchdog_seconds, give_up_after_seconds;  // 0: never
   } keeper;
+  struct Space {
+    double warning_percent, critical_percent;  // of the file system, that are free
+  } space;
   struct Lease {
     double renew_seconds, stop_seconds, valid_seconds, takeover_seconds, poll_seconds;
   } lease;

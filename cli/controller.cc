@@ -100,6 +100,7 @@ absl::Status Controller::ServeAlone() {
   serving_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
   tenure_->engine().StartCopiers();
   BATON_RETURN_IF_ERROR(tenure_->RecordClaim());
+  space_meter_ = std::make_unique<SpaceMeter>(*storage_, runtime_, space_);
   return StartCommands();
 }
 
@@ -144,6 +145,7 @@ absl::Status Controller::ServeInPair() {
                                return node_service_->HandleAsOwner(peer, request);
                              },
                          .content_changed = [this](uint64_t volume_id) { DropPages(volume_id); },
+                         .measured = [this](const SpaceReading& space) { space_.Note(space); },
                          .fault = [this](const absl::Status& fault) { end_.NoteFault(fault); }}));
   BATON_RETURN_IF_ERROR(pair_->Start());
   return StartCommands();
@@ -239,6 +241,7 @@ control::ControllerStatus Controller::Describe() const {
   } else {
     DescribeOwner(status);
   }
+  DescribeSpace(status);
   status.set_version(BATON_VERSION);
   status.set_pid(static_cast<uint32_t>(::getpid()));
   status.set_pool(std::filesystem::absolute(options_.pool).lexically_normal());
@@ -259,8 +262,6 @@ control::ControllerStatus Controller::Describe() const {
 }
 
 void Controller::DescribeOwner(control::ControllerStatus& status) const {
-  status.set_pool_total_bytes(storage_->TotalBytes().value_or(0));
-  status.set_pool_free_bytes(storage_->FreeBytes().value_or(0));
   const absl::Status fault = end_.fault().ok() ? tenure_->Check() : end_.fault();
   const std::string role = fault.ok() ? "owner" : "none";
   status.set_role(role);
@@ -272,6 +273,19 @@ void Controller::DescribeOwner(control::ControllerStatus& status) const {
   node.set_name(options_.node);
   node.set_role(role);
   node.set_reachable(true);
+}
+
+void Controller::DescribeSpace(control::ControllerStatus& status) const {
+  const SpaceStatus space = space_.Describe();
+  status.set_pool_total_bytes(space.pool.total_bytes);
+  status.set_pool_free_bytes(space.pool.free_bytes);
+  status.set_reserve_bytes(space.pool.reserve_bytes);
+  if (space.time_to_full < absl::InfiniteDuration()) {
+    status.set_pool_full_in_seconds(
+        static_cast<uint64_t>(absl::ToInt64Seconds(space.time_to_full)) + 1);
+  }
+  for (const std::string& text : space.critical) status.add_problems("space: " + text);
+  for (const std::string& text : space.warnings) status.add_warnings("space: " + text);
 }
 
 absl::Status Controller::Stop() {
@@ -293,7 +307,10 @@ absl::Status Controller::Drain() {
   return Seal();
 }
 
-void Controller::StopCommands() { server_.reset(); }
+void Controller::StopCommands() {
+  server_.reset();
+  space_meter_.reset();
+}
 
 absl::Status Controller::Seal() {
   if (pair_ != nullptr) return pair_->Stop();

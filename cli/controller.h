@@ -19,6 +19,7 @@
 #include "cli/node/tenure.h"
 #include "cli/node/volume_adapter.h"
 #include "cli/node_service.h"
+#include "cli/space_watch.h"
 #include "engine/base/posix_storage.h"
 #include "engine/base/system_runtime.h"
 #include "engine/meta/node_identity.h"
@@ -76,6 +77,7 @@ class Controller {
   control::CloneService::Peers Peers();
   control::ControllerStatus Describe() const;
   void DescribeOwner(control::ControllerStatus& status) const;
+  void DescribeSpace(control::ControllerStatus& status) const;
 
   void StopCommands();
   void Unmount();
@@ -94,6 +96,10 @@ class Controller {
   uint64_t restarts_ = 0;
   int64_t serving_boot_ns_ = 0;
   std::atomic<int64_t> first_answer_boot_ns_ = 0;  // 0: none yet
+
+  control::Audit audit_{
+      runtime_, [this](const std::string& line, bool in_events) { NoteCommand(line, in_events); }};
+  SpaceWatch space_{runtime_, options_.space};
 
   // In the order in which they are made: the last one goes first.
   std::unique_ptr<PosixStorage> storage_;
@@ -115,6 +121,7 @@ class Controller {
   std::unique_ptr<Pair> pair_;
   std::unique_ptr<fs::Session> session_;
   std::unique_ptr<control::NodeService> node_service_;
+  std::unique_ptr<SpaceMeter> space_meter_;  // of one that is alone; else the pair measures
   std::unique_ptr<ha::RequestServer> server_;
 };
 

@@ -9,6 +9,7 @@
 
 #include "cli/fence_command.h"
 #include "cli/keeper/settings.h"
+#include "cli/space_watch.h"
 #include "engine/meta/lease_times.h"
 #include "fs/attributes.h"
 #include "ha/core/events.h"
@@ -21,8 +22,8 @@ struct PeerAddress {
 };
 
 struct PairOptions {
-  std::string listen;              // tcp://ADDRESS:PORT; empty: no other controller is listened to
-  uint16_t heartbeat_port = 0;     // of the same address; 0: any that is free
+  std::string listen;           // tcp://ADDRESS:PORT; empty: no other controller is listened to
+  uint16_t heartbeat_port = 0;  // of the same address; 0: any that is free
   uint16_t data_port = 0;
   std::vector<PeerAddress> peers;  // empty: this controller is alone
   bool insecure = false;           // no keys; then all addresses are loopback ones
@@ -50,6 +51,7 @@ struct DaemonOptions {
   absl::Duration watchdog = keeper::kDefaultWatchdog;  // zero: off
   absl::Duration give_up_after = absl::InfiniteDuration();
   LeaseTimes lease;
+  SpaceLevels space;
   PairOptions pair;
 };
 

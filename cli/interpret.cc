@@ -75,6 +75,19 @@ absl::Status InterpretKeeper(const Config& config, DaemonOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status InterpretSpace(const Config& config, DaemonOptions& options) {
+  const Config::Space& space = config.space;
+  if (!(space.warning_percent >= 0 && space.warning_percent <= 100)) {
+    return RefuseSetting(config, "space.warning_percent", "must be from 0 to 100");
+  }
+  if (!(space.critical_percent >= 0 && space.critical_percent <= space.warning_percent)) {
+    return RefuseSetting(config, "space.critical_percent", "must be from 0 to warning_percent");
+  }
+  options.space = {.warning_percent = space.warning_percent,
+                   .critical_percent = space.critical_percent};
+  return absl::OkStatus();
+}
+
 // The message names the time that is wrong; if that is not in the file, the one that contradicts
 // it is.
 std::string CulpritInLease(const Config& config, const std::string& message) {
@@ -120,6 +133,7 @@ absl::Status Interpret(const Config& config, DaemonOptions& options) {
   options.control = config.control;
   BATON_RETURN_IF_ERROR(InterpretVolumes(config, options));
   BATON_RETURN_IF_ERROR(InterpretKeeper(config, options));
+  BATON_RETURN_IF_ERROR(InterpretSpace(config, options));
   BATON_RETURN_IF_ERROR(InterpretLease(config, options));
   return InterpretPair(config, options);
 }

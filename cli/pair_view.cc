@@ -77,8 +77,6 @@ void DescribePair(const PairStatus& pair, control::ControllerStatus& status) {
   status.set_proof_covers(CoverageOf(pair.proof));
   status.set_takeover(pair.takeover);
   status.set_lease_age_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(pair.lease_age)));
-  status.set_pool_total_bytes(pair.total_bytes);
-  status.set_pool_free_bytes(pair.free_bytes);
   control::NodeStatus& self = *status.add_nodes();
   self.set_name(status.node());
   self.set_role(status.role());

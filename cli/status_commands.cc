@@ -83,6 +83,7 @@ std::string DescribeController(const ControllerStatus& status) {
   };
   AddPeers(status, fields);
   std::string text = FormatFields(fields);
+  for (const std::string& warning : status.warnings()) text += "\nwarning: " + warning;
   for (const std::string& problem : status.problems()) text += "\nproblem: " + problem;
   return text;
 }

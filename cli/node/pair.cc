@@ -83,13 +83,15 @@ void Pair::StartThreads() {
                                  [this](const DeathCertificate& certificate) {
                                    Post(ha::event::Certificate{.node = certificate.node(),
                                                                .epoch = certificate.epoch()});
-                                 }});
+                                 },
+                             .on_space = hooks_.measured});
   view_volumes_ = std::make_unique<ViewVolumes>(
       ViewVolumes::Sources{.view = [this] { return view(); },
                            .capacity =
                                [this] {
-                                 return fs::Capacity{.total_bytes = watch_->total_bytes(),
-                                                     .free_bytes = watch_->free_bytes()};
+                                 const SpaceReading space = watch_->space();
+                                 return fs::Capacity{.total_bytes = space.total_bytes,
+                                                     .free_bytes = space.free_bytes};
                                }});
   tenures_ = std::make_unique<Worker>(runtime_, "tenure");
   orders_ = std::make_unique<Worker>(runtime_, "peer-orders");
@@ -158,8 +160,6 @@ PairStatus Pair::Describe() const {
   status.takeover = ha::Name(options_.coordinator.takeover);
   status.storage = watch_->Health();
   status.shortage = watch_->Shortage();
-  status.total_bytes = watch_->total_bytes();
-  status.free_bytes = watch_->free_bytes();
   status.counters = network_->counters();
   if (known != nullptr && !status.is_owner) {
     status.lag = known->Lag();

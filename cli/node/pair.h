@@ -82,6 +82,8 @@ class Pair {
         control;
     // The owner has changed the content of a volume by a command.
     std::function<void(uint64_t volume_id)> content_changed;
+    // How much space the storage has, every second.
+    std::function<void(const SpaceReading& space)> measured;
     // This process must end without waiting for anything.
     std::function<void(const absl::Status& why)> fault;
   };

@@ -37,9 +37,7 @@ struct PairStatus {
   std::vector<std::string> alarms;
   std::vector<PeerStatus> peers;
   absl::Status storage;
-  absl::Status shortage;     // of descriptors: the storage cannot be looked at
-  uint64_t total_bytes = 0;  // of the storage, when it was looked at last
-  uint64_t free_bytes = 0;
+  absl::Status shortage;  // of descriptors: the storage cannot be looked at
   ha::PeerCounters counters;
   std::optional<ViewLag> lag;  // of a standby
   std::vector<WarmStatus> warm;

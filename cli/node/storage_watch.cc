@@ -106,8 +106,17 @@ void StorageWatch::Measure() {
   const absl::Duration now = options_.runtime.BootTime();
   if (now < next_measure_) return;
   next_measure_ = now + kMeasurePeriod;
-  total_bytes_ = storage_->TotalBytes().value_or(0);
-  free_bytes_ = storage_->FreeBytes().value_or(0);
+  const SpaceReading space = MeasureSpace(*storage_);
+  {
+    absl::MutexLock lock(&mutex_);
+    space_ = space;
+  }
+  handlers_.on_space(space);
+}
+
+SpaceReading StorageWatch::space() const {
+  absl::MutexLock lock(&mutex_);
+  return space_;
 }
 
 absl::Status StorageWatch::OpenStorage() {

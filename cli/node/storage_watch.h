@@ -17,6 +17,7 @@
 #include "engine/base/runtime.h"
 #include "engine/meta/lease_record.h"
 #include "engine/meta/node_lock.h"
+#include "engine/meta/reserve.h"
 
 namespace baton {
 
@@ -41,6 +42,8 @@ class StorageWatch {
     std::function<void(const std::optional<LeaseRecord>& record, absl::Duration began)> on_lease;
     // The owner of that epoch was reaped, says a file of the pool.
     std::function<void(const DeathCertificate& certificate)> on_certificate;
+    // How much space there is, every second.
+    std::function<void(const SpaceReading& space)> on_space;
   };
 
   StorageWatch(Options options, Handlers handlers);
@@ -56,11 +59,10 @@ class StorageWatch {
   // Not OK while this process has no descriptor left to look with: nothing of the storage is known
   // then, and Health() stays as it was.
   absl::Status Shortage() const;
+  // When it was measured last; zeros: never.
+  SpaceReading space() const;
   // Whether the storage takes writes now; as slow as it is. REQUIRES: storage() is not null.
   absl::Status Probe() const { return node_lock_->Probe(); }
-  // As of a look that is not long ago; never waits for storage.
-  uint64_t total_bytes() const { return total_bytes_; }
-  uint64_t free_bytes() const { return free_bytes_; }
 
  private:
   void Run();
@@ -76,8 +78,6 @@ class StorageWatch {
   std::atomic<PosixStorage*> ready_ = nullptr;
   uint64_t certified_epoch_ = 0;  // of the thread
   absl::Duration next_measure_;   // likewise
-  std::atomic<uint64_t> total_bytes_ = 0;
-  std::atomic<uint64_t> free_bytes_ = 0;
 
   mutable absl::Mutex mutex_;
   absl::CondVar stopped_;
@@ -85,6 +85,7 @@ class StorageWatch {
   absl::Status last_ ABSL_GUARDED_BY(mutex_) = absl::UnavailableError("not looked at yet");
   absl::Status shortage_ ABSL_GUARDED_BY(mutex_);
   absl::Duration last_look_ ABSL_GUARDED_BY(mutex_);
+  SpaceReading space_ ABSL_GUARDED_BY(mutex_);
   int failed_looks_ ABSL_GUARDED_BY(mutex_) = 0;  // in a row
   std::unique_ptr<Thread> thread_;
 };

@@ -12,6 +12,16 @@ constexpr char kReservePath[] = "reserve";
 
 }  // namespace
 
+SpaceReading MeasureSpace(Storage& storage) {
+  SpaceReading space{.free_bytes = storage.FreeBytes().value_or(0),
+                     .total_bytes = storage.TotalBytes().value_or(0),
+                     .reserve_bytes = 0};
+  const absl::StatusOr<std::unique_ptr<File>> reserve =
+      storage.Open(kReservePath, {.read_only = true});
+  if (reserve.ok()) space.reserve_bytes = (*reserve)->AllocatedBytes().value_or(0);
+  return space;
+}
+
 absl::Status ReleaseReserve(Storage& storage) {
   BATON_ASSIGN_OR_RETURN(const uint64_t free_bytes, storage.FreeBytes());
   if (free_bytes >= limits::kReserveBytes) return absl::OkStatus();

@@ -4,9 +4,19 @@
 
 #include <absl/status/status.h>
 
+#include <cstdint>
+
 #include "engine/base/storage.h"
 
 namespace baton {
+
+// What is left of a pool's storage; zeros where it does not tell.
+struct SpaceReading {
+  uint64_t free_bytes = 0;
+  uint64_t total_bytes = 0;
+  uint64_t reserve_bytes = 0;  // allocated in POOL/reserve
+};
+SpaceReading MeasureSpace(Storage& storage);
 
 // Gives the reserve (POOL/reserve) back to the storage when it is nearly full. For whoever claims
 // an epoch, before the first write.

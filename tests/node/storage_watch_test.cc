@@ -44,7 +44,8 @@ class StorageWatchTest : public testing::Test {
                               .every = absl::Milliseconds(100)},
         StorageWatch::Handlers{
             .on_lease = [this](const std::optional<LeaseRecord>&, absl::Duration) { ++looks_; },
-            .on_certificate = [](const DeathCertificate&) {}});
+            .on_certificate = [](const DeathCertificate&) {},
+            .on_space = [](const SpaceReading&) {}});
     watch_->Start();
     AwaitLook();
   }

@@ -133,6 +133,29 @@ class FullDisk(SystemTest):
                 host.join()
         self.assert_source_is_served()
 
+    def leave_only(self, size):
+        self.ballast.unlink()
+        self.leave_free(size)
+
+    def status(self):
+        result = self.controller.run("--json", "status", check=False)
+        return result.returncode, json.loads(result.stdout)
+
+    def test_status_tells_before_and_when_it_is_full(self):
+        self.leave_only(20 * MIB)
+        lab.wait_until(lambda: self.status()[1]["warnings"], what="a warning")
+        code, status = self.status()
+        self.assertEqual(code, 0, status)
+        self.assertIn("space: the pool has", status["warnings"][0])
+        self.assertGreaterEqual(status["reserve_bytes"], 32 * MIB)
+        self.leave_only(4 * MIB)
+        lab.wait_until(lambda: self.status()[0] == lab.DEGRADED, what="a critical alarm")
+        status = self.status()[1]
+        self.assertIn("space: the pool has", status["problems"][0])
+        self.ballast.unlink()
+        lab.wait_until(lambda: self.status()[1]["healthy"], what="the end of the alarm")
+        self.assertIn("space: the pool has", self.controller.log_text())
+
     def test_failed_clone_stays_failed_after_a_crash(self):
         clone = self.controller.start_clone("src", "dst")
         lab.wait_until(lambda: self.state(clone) == "failed", what="the state failed")
