@@ -13,7 +13,7 @@ namespace {
 constexpr uint64_t kBlock = limits::kBlockBytes;
 constexpr int kHosts = 3;
 // Small, so that entries are used again soon, and the larger extents do not fit.
-constexpr RingShape kRing = {.entries = 8, .data_bytes = 2 * kBlock};
+constexpr RingShape kRing = {.entries = 4, .data_bytes = 2 * kBlock};
 
 void Must(const absl::Status& status) {
   if (status.ok()) return;
