@@ -81,7 +81,7 @@ class OpensTest(SystemTest):
     def assert_kept(self, controller, volume, message="is open"):
         """Neither deletes the volume nor makes it the target of a clone."""
         self.assertIn(message, controller.refused("volume", "delete", volume))
-        clone = controller.create_clone("source", volume)
+        clone = done(controller, "clone", "create", "source", volume)
         self.assertIn(message, controller.refused("clone", "activate", clone))
         controller.run("clone", "delete", clone)
 
