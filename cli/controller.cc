@@ -71,7 +71,9 @@ absl::Status Controller::PrepareSession() {
     first_answer_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
     end_.Note(News::kFirstAnswer);
   };
-  BATON_ASSIGN_OR_RETURN(session_, fs::Session::Make(router_, runtime_, std::move(session)));
+  BATON_ASSIGN_OR_RETURN(auto made, fs::Session::Make(router_, runtime_, std::move(session)));
+  absl::MutexLock lock(&session_mutex_);
+  session_ = std::move(made);
   return absl::OkStatus();
 }
 
@@ -96,7 +98,7 @@ absl::Status Controller::ServeAlone() {
   BATON_RETURN_IF_ERROR(tenure_->Open());
   Begin(*tenure_);
   router_.Route(&volumes_);
-  BATON_RETURN_IF_ERROR(session_->Serve());
+  BATON_RETURN_IF_ERROR(session()->Serve());
   serving_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
   tenure_->engine().StartCopiers();
   BATON_RETURN_IF_ERROR(tenure_->RecordClaim());
@@ -119,7 +121,8 @@ absl::Status Controller::ClaimEpoch() {
                      .identity = identity_,
                      .lease_times = options_.lease,
                      .durability = pool_.durability(),
-                     .on_fault = [this](const absl::Status& fault) { end_.NoteFault(fault); }},
+                     .on_fault = [this](const absl::Status& fault) { end_.NoteFault(fault); },
+                     .on_lock_freed = [this](uint64_t volume_id) { RetryLocks(volume_id); }},
                     gone));
   return absl::OkStatus();
 }
@@ -131,10 +134,11 @@ absl::Status Controller::ServeInPair() {
                     {.runtime = runtime_,
                      .router = router_,
                      .local = volumes_,
+                     .locks = volumes_,
                      .pool = pool_,
                      .identity = identity_,
                      .certificate_counts = link_.begin().facts().writes_end_with_process()}));
-  BATON_RETURN_IF_ERROR(session_->Serve());
+  BATON_RETURN_IF_ERROR(session()->Serve());
   serving_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
   BATON_ASSIGN_OR_RETURN(
       pair_, Pair::Make(std::move(options),
@@ -145,6 +149,7 @@ absl::Status Controller::ServeInPair() {
                                return node_service_->HandleAsOwner(peer, request);
                              },
                          .content_changed = [this](uint64_t volume_id) { DropPages(volume_id); },
+                         .lock_freed = [this](uint64_t volume_id) { RetryLocks(volume_id); },
                          .measured = [this](const SpaceReading& space) { space_.Note(space); },
                          .fault = [this](const absl::Status& fault) { end_.NoteFault(fault); }}));
   BATON_RETURN_IF_ERROR(pair_->Start());
@@ -170,7 +175,7 @@ absl::Status Controller::StartCommands() {
                    [this](const std::string& bytes, const ha::RequestServer::Sender& sender) {
                      return node_service_->Handle(bytes, sender);
                    }));
-  link_.SayServing(session_->init_answer(), BATON_VERSION);
+  link_.SayServing(session()->init_answer(), BATON_VERSION);
   return absl::OkStatus();
 }
 
@@ -221,10 +226,16 @@ void Controller::NoteCommand(const std::string& line, bool in_events) {
 }
 
 void Controller::DropPages(uint64_t volume_id) {
-  const absl::Status dropped = session_->DropPages(volume_id);
+  const std::shared_ptr<fs::Session> current = session();
+  if (current == nullptr) return;
+  const absl::Status dropped = current->DropPages(volume_id);
   if (!dropped.ok()) {
     spdlog::warn("memory maps of volume {} may show old content: {}", volume_id, Message(dropped));
   }
+}
+
+void Controller::RetryLocks(uint64_t volume_id) {
+  if (const auto current = session()) current->RetryLocks(volume_id);
 }
 
 void Controller::ContentChanged(uint64_t volume_id) {
@@ -292,7 +303,7 @@ absl::Status Controller::Stop() {
   StopCommands();
   Unmount();
   router_.Shutdown();
-  session_.reset();
+  EndSession();
   router_.Leave();
   BATON_RETURN_IF_ERROR(RecordEvent("controller-stopped", "an orderly stop was asked for"));
   return Seal();
@@ -302,9 +313,23 @@ absl::Status Controller::Drain() {
   StopCommands();
   link_.SayDraining();
   router_.Shutdown();
-  session_.reset();
+  EndSession();
   BATON_RETURN_IF_ERROR(RecordEvent("controller-stopped", "drained for another process"));
   return Seal();
+}
+
+std::shared_ptr<fs::Session> Controller::session() const {
+  absl::MutexLock lock(&session_mutex_);
+  return session_;
+}
+
+// Pages that another thread is just dropping may hold it for longer: it serves no more.
+void Controller::EndSession() {
+  const std::shared_ptr<fs::Session> current = session();
+  if (current == nullptr) return;
+  current->Stop();
+  absl::MutexLock lock(&session_mutex_);
+  session_.reset();
 }
 
 void Controller::StopCommands() {
@@ -331,7 +356,7 @@ void Controller::Unmount() {
 void Controller::GiveUpStart() {
   StopCommands();
   router_.Shutdown();
-  session_.reset();
+  EndSession();
   link_.SetProof({});
   if (pair_ != nullptr) pair_->Stop().IgnoreError();
   End();

@@ -2,8 +2,10 @@
 // goes.
 #pragma once
 
+#include <absl/base/thread_annotations.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
 
 #include <atomic>
 #include <memory>
@@ -74,12 +76,15 @@ class Controller {
   void NoteCommand(const std::string& line, bool in_events);
   void DropPages(uint64_t volume_id);
   void ContentChanged(uint64_t volume_id);
+  void RetryLocks(uint64_t volume_id);
   control::CloneService::Peers Peers();
   control::ControllerStatus Describe() const;
   void DescribeOwner(control::ControllerStatus& status) const;
   void DescribeSpace(control::ControllerStatus& status) const;
 
   void StopCommands();
+  std::shared_ptr<fs::Session> session() const;
+  void EndSession();
   void Unmount();
   absl::Status Seal();
   void GiveUpStart();
@@ -113,13 +118,16 @@ class Controller {
   VolumeAdapter volumes_{seat_, [this](const absl::Status& status) {
                            Pair* const pair = pair_.get();
                            return pair != nullptr && pair->StorageFailed(status);
-                         }};
+                         },
+                         options_.node};
   Router router_;
   std::unique_ptr<Tenure> tenure_;  // of one that is alone; else the pair's
   std::unique_ptr<OwnedPool> owned_;
   std::unique_ptr<control::ControlService> service_;  // while this controller owns the pool
   std::unique_ptr<Pair> pair_;
-  std::unique_ptr<fs::Session> session_;
+  mutable absl::Mutex session_mutex_;
+  // Set by the main thread; others take a reference.
+  std::shared_ptr<fs::Session> session_ ABSL_GUARDED_BY(session_mutex_);
   std::unique_ptr<control::NodeService> node_service_;
   std::unique_ptr<SpaceMeter> space_meter_;  // of one that is alone; else the pair measures
   std::unique_ptr<ha::RequestServer> server_;

@@ -59,6 +59,7 @@ absl::StatusOr<Pair::Options> PairOptionsOf(const DaemonOptions& options, PairPa
       .runtime = parts.runtime,
       .router = parts.router,
       .local = parts.local,
+      .locks = parts.locks,
       .pool = options.pool,
       .pool_id = parts.pool.pool_id(),
       .durability = parts.pool.durability(),

@@ -13,6 +13,7 @@ struct PairParts {
   Runtime& runtime;
   Router& router;
   VolumeServer& local;
+  LockServer& locks;
   const PoolRecord& pool;
   const NodeIdentity& identity;
   bool certificate_counts = false;

@@ -69,6 +69,7 @@ class EngineImpl final : public Engine {
         copy_buffers_(options.copy_buffers),
         hold_copiers_(options.hold_copiers),
         ring_(options.ring),
+        locks_(catalog_, runtime_, fault_, std::move(options.on_lock_freed)),
         commands_(runtime_) {}
   ~EngineImpl() override { (void)Seal(); }
 
@@ -93,6 +94,26 @@ class EngineImpl final : public Engine {
   absl::StatusOr<VolumeStatus> ShowVolume(const std::string& name) const override;
   absl::StatusOr<std::unique_ptr<VolumeIo>> OpenVolume(uint64_t id) override;
   absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const override;
+
+  absl::StatusOr<std::optional<FileLock>> SetLocks(const LockTeller& teller, uint64_t volume_id,
+                                                   const FileLocks& locks) override {
+    BATON_RETURN_IF_ERROR(CheckServing());
+    BATON_RETURN_IF_ERROR(Find(volume_id).status());
+    return locks_.Set(teller, volume_id, locks);
+  }
+  absl::StatusOr<std::vector<VolumeLocks>> SetAllLocks(
+      const LockTeller& teller, const std::vector<VolumeLocks>& all) override {
+    BATON_RETURN_IF_ERROR(CheckServing());
+    return locks_.SetAll(teller, all);
+  }
+  absl::Status DropLocks(const std::string& node) override {
+    BATON_RETURN_IF_ERROR(CheckServing());
+    return locks_.Drop(node);
+  }
+  std::optional<FileLock> FindLock(const std::string& node, uint64_t volume_id,
+                                   const FileLock& wanted) const override {
+    return locks_.Find(node, volume_id, wanted);
+  }
 
   absl::StatusOr<uint64_t> CreateClone(const CloneOptions& options) override {
     SleepLock::Guard guard(commands_);  // no volume goes away meanwhile
@@ -165,6 +186,7 @@ class EngineImpl final : public Engine {
   const RingShape ring_;
   VolumeTable volumes_;
   std::unique_ptr<Clones> clones_;
+  HostLocks locks_;
 
   SleepLock commands_;  // before Clones' locks: commands that make, use or delete volumes
   mutable absl::Mutex mutex_;
@@ -187,6 +209,7 @@ absl::Status EngineImpl::Recover() {
   BATON_RETURN_IF_ERROR(catalog_.Load());
   BATON_RETURN_IF_ERROR(LoadTimesRule());
   BATON_RETURN_IF_ERROR(LoadVolumes());
+  BATON_RETURN_IF_ERROR(locks_.Load());
   BATON_ASSIGN_OR_RETURN(
       clones_, Clones::Open({storage_, runtime_, fence_, fault_, catalog_, volumes_, epoch_,
                              copy_bytes_, copy_buffers_, hold_copiers_, ring_}));
@@ -423,6 +446,7 @@ absl::Status EngineImpl::DeleteVolume(const std::string& name) {
   }
   MetaBatch batch;
   catalog_.DeleteVolume(batch, volume->id);
+  locks_.Forget(batch, volume->id);
   catalog_.MarkDeletedFile(batch, name);
   BATON_RETURN_IF_ERROR(
       CommitVolume(std::move(batch), volume->record, "volume-deleted", "was deleted"));

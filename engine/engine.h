@@ -11,12 +11,14 @@
 #include <vector>
 
 #include "engine/base/fence.h"
+#include "engine/base/file_lock.h"
 #include "engine/base/limits.h"
 #include "engine/base/model.pb.h"
 #include "engine/base/runtime.h"
 #include "engine/base/storage.h"
 #include "engine/base/volume_io.h"
 #include "engine/clone/clones.h"
+#include "engine/host_locks.h"
 #include "engine/meta/meta_store.h"
 
 namespace baton {
@@ -72,6 +74,9 @@ class Engine {
     // fails after it. No write is acknowledged from then on. It only takes note:
     // calling the engine from inside it would wait for itself.
     std::function<void(const absl::Status&)> on_fault;
+    // Called from any thread when a node gave back something of the volume's locks that another
+    // one was refused. Takes note and returns; may be empty.
+    std::function<void(uint64_t volume_id)> on_lock_freed = {};
   };
 
   // What the pool's intent slots prove to be durable metadata: who claims an epoch raises
@@ -124,6 +129,16 @@ class Engine {
   virtual absl::StatusOr<std::unique_ptr<VolumeIo>> OpenVolume(uint64_t id) = 0;
   // The first range that may hold data at or after `offset`; nullopt when only a hole is left.
   virtual absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const = 0;
+
+  // ---- advisory locks: HostLocks (host_locks.h) says what each call means ----
+  virtual absl::StatusOr<std::optional<FileLock>> SetLocks(const LockTeller& teller,
+                                                           uint64_t volume_id,
+                                                           const FileLocks& locks) = 0;
+  virtual absl::StatusOr<std::vector<VolumeLocks>> SetAllLocks(
+      const LockTeller& teller, const std::vector<VolumeLocks>& all) = 0;
+  virtual absl::Status DropLocks(const std::string& node) = 0;
+  virtual std::optional<FileLock> FindLock(const std::string& node, uint64_t volume_id,
+                                           const FileLock& wanted) const = 0;
 
   // ---- clones ----
   virtual absl::StatusOr<uint64_t> CreateClone(const CloneOptions& options) = 0;

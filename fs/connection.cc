@@ -23,8 +23,10 @@ namespace {
 // empty, and asynchronous reads of it would end at once), invalidating by time stamps
 // (Session::DropPages does it), names with attributes in one answer (neither may be kept, so the
 // kernel would ask for each again). Nodes are the same for ever, so they may be found by number.
-constexpr unsigned kFeatures =
-    FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_EXPORT_SUPPORT;
+// Locks are the owner's to grant, on whatever node.
+constexpr unsigned kFeatures = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO |
+                               FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_POSIX_LOCKS |
+                               FUSE_CAP_FLOCK_LOCKS;
 
 void ChooseFeatures(void*, fuse_conn_info* connection) {
   connection->want = connection->capable & kFeatures;
@@ -142,24 +144,30 @@ void Connection::Process(MutableBytes request) {
 
 void Connection::Serve(MutableBytes request) {
   const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
+  server_.received = header.unique;
   server_.unique = header.unique & ~kUniqueResent;
   if (header.opcode == FUSE_INTERRUPT) {
-    RefuseInterrupt(header.unique);
+    HandleInterrupt(request);
   } else {
     Process(request);
   }
 }
 
-// I/O on storage cannot be called off. After this answer the kernel sends no more interrupts: who
-// is being killed waits for its request in any case. (libfuse would look for the request among
-// those of this worker only.)
-void Connection::RefuseInterrupt(uint64_t unique) {
-  fuse_out_header answer = {};
-  answer.len = sizeof(answer);
-  answer.error = -ENOSYS;
-  answer.unique = unique;
-  // It fails when the request has been answered meanwhile; then there was nothing to interrupt.
-  (void)!::write(fuse_session_fd(session_.get()), &answer, sizeof(answer));
+// Only a wait for a lock can be called off.
+void Connection::HandleInterrupt(MutableBytes request) {
+  const auto& interrupt = *reinterpret_cast<const fuse_interrupt_in*>(
+      request.subspan(sizeof(fuse_in_header)).data());
+  server_.mounted.locks->Interrupt(interrupt.unique);
+}
+
+bool GoesOnWith(const std::string& init_answer, const std::string& ours) {
+  if (init_answer.size() != ours.size()) return false;
+  const fuse_init_out given = InitOut(init_answer);
+  fuse_init_out own = InitOut(ours);
+  if ((given.flags & ~own.flags) != 0 || (given.flags2 & ~own.flags2) != 0) return false;
+  own.flags = given.flags;
+  own.flags2 = given.flags2;
+  return std::memcmp(&given, &own, sizeof(own)) == 0;
 }
 
 std::string DescribeInit(const std::string& init_request, const std::string& init_answer) {

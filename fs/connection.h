@@ -36,7 +36,7 @@ class Connection {
   absl::Status Open(int fd);
   absl::Status Initialise(std::string init_request);
   void Process(MutableBytes request);
-  void RefuseInterrupt(uint64_t unique);
+  void HandleInterrupt(MutableBytes request);
 
   struct Destroy {
     void operator()(fuse_session* session) const { fuse_session_destroy(session); }
@@ -46,6 +46,10 @@ class Connection {
   std::string init_answer_;
   std::unique_ptr<fuse_session, Destroy> session_;
 };
+
+// Whether a session that would answer `ours` can serve a mount that was begun with `init_answer`,
+// by an earlier version: it knows all that was agreed to, though it would agree to more.
+bool GoesOnWith(const std::string& init_answer, const std::string& ours);
 
 // "protocol 7.45, flags 0x…": what an answer to FUSE_INIT agrees to, for the log.
 std::string DescribeInit(const std::string& init_request, const std::string& init_answer);

@@ -49,6 +49,7 @@ void Open(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
 }
 
 void Release(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) {
+  MountedOf(request).locks->Release(VolumeOf(node), file->fh);
   MountedOf(request).volumes.DropOpen(VolumeOf(node), file->fh);
   fuse_reply_err(request, 0);
 }

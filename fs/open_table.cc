@@ -18,18 +18,19 @@ constexpr char kOpenTableName[] = "baton-opens";
 
 absl::StatusOr<UniqueFd> OpenTable::MakeFile() {
   UniqueFd file(::memfd_create(kOpenTableName, MFD_CLOEXEC));
-  if (file.valid() && ::ftruncate(file.get(), sizeof(Entry) * kEntries) == 0) return file;
+  if (file.valid() && ::ftruncate(file.get(), kFileBytes) == 0) return file;
   return ErrnoStatus(errno, "make", kOpenTableName);
 }
 
 absl::StatusOr<std::unique_ptr<OpenTable>> OpenTable::Map(UniqueFd file) {
   struct stat status = {};
-  if (::fstat(file.get(), &status) != 0 || status.st_size != sizeof(Entry) * kEntries) {
+  if (::fstat(file.get(), &status) != 0 ||
+      static_cast<size_t>(status.st_size) < kFileBytes) {
     return Error(absl::StatusCode::kInvalidArgument, "{} is no table of open files",
                  kOpenTableName);
   }
-  void* memory = ::mmap(nullptr, sizeof(Entry) * kEntries, PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_POPULATE, file.get(), 0);
+  void* memory = ::mmap(nullptr, kFileBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+                        file.get(), 0);
   if (memory == MAP_FAILED) return ErrnoStatus(errno, "map", kOpenTableName);
   return std::unique_ptr<OpenTable>(new OpenTable({static_cast<Entry*>(memory), kEntries}));
 }

@@ -33,6 +33,9 @@ class OpenTable {
     uint64_t volume = 0;
   };
 
+  // Of the table, in a file that may be longer: others keep theirs behind it.
+  static constexpr size_t kFileBytes = kEntries * 16;
+
   static absl::StatusOr<UniqueFd> MakeFile();
   // What the table holds is not looked at yet: the process before may still change it.
   // InvalidArgument: it is none.
@@ -54,7 +57,7 @@ class OpenTable {
     std::atomic<uint64_t> handle;  // 0: free
     uint64_t volume;
   };
-  static_assert(sizeof(Entry) == 16 && std::atomic<uint64_t>::is_always_lock_free,
+  static_assert(sizeof(Entry) * kEntries == kFileBytes && std::atomic<uint64_t>::is_always_lock_free,
                 "the layout is shared by versions");
 
   explicit OpenTable(std::span<Entry> entries);

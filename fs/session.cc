@@ -33,12 +33,20 @@ absl::Status CheckOptions(const SessionOptions& options) {
                kMaxWorkers);
 }
 
-absl::StatusOr<std::unique_ptr<OpenTable>> TableOf(const SessionOptions& options) {
-  if (options.open_table >= 0) {
-    return OpenTable::Map(UniqueFd(::fcntl(options.open_table, F_DUPFD_CLOEXEC, 0)));
-  }
-  BATON_ASSIGN_OR_RETURN(UniqueFd file, OpenTable::MakeFile());
-  return OpenTable::Map(std::move(file));
+UniqueFd DuplicateOf(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
+absl::StatusOr<UniqueFd> TableFile(const SessionOptions& options) {
+  if (options.open_table >= 0) return DuplicateOf(options.open_table);
+  return OpenTable::MakeFile();
+}
+
+// The answer to a request that no worker has any more. One to a request that is gone is for nobody.
+void AnswerParked(int fd, uint64_t unique, int error) {
+  fuse_out_header answer = {};
+  answer.len = sizeof(answer);
+  answer.error = -error;
+  answer.unique = unique;
+  (void)!::write(fd, &answer, sizeof(answer));
 }
 
 }  // namespace
@@ -53,20 +61,25 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Start(VolumeDirectory& directo
 absl::StatusOr<std::unique_ptr<Session>> Session::Make(VolumeDirectory& directory, Runtime& runtime,
                                                        SessionOptions options) {
   BATON_RETURN_IF_ERROR(CheckOptions(options));
-  BATON_ASSIGN_OR_RETURN(auto open_table, TableOf(options));
-  std::unique_ptr<Session> session(
-      new Session(directory, runtime, std::move(options), std::move(open_table)));
+  BATON_ASSIGN_OR_RETURN(const UniqueFd file, TableFile(options));
+  BATON_ASSIGN_OR_RETURN(auto opens, OpenTable::Map(DuplicateOf(file.get())));
+  BATON_ASSIGN_OR_RETURN(auto locks, LockTable::Map(DuplicateOf(file.get())));
+  std::unique_ptr<Session> session(new Session(directory, runtime, std::move(options),
+                                               std::move(opens), std::move(locks)));
   BATON_RETURN_IF_ERROR(session->Prepare());
   return session;
 }
 
 Session::Session(VolumeDirectory& directory, Runtime& runtime, SessionOptions options,
-                 std::unique_ptr<OpenTable> open_table)
+                 std::unique_ptr<OpenTable> opens, std::unique_ptr<LockTable> locks)
     : runtime_(runtime),
       options_(std::move(options)),
       fd_(::fcntl(options_.fd, F_DUPFD_CLOEXEC, 0)),
-      mounted_(std::make_unique<Mounted>(directory, runtime, options_.ownership,
-                                         std::move(open_table))) {
+      mounted_(std::make_unique<Mounted>(
+          directory, runtime, options_.ownership, std::move(opens),
+          std::make_unique<MountLocks>(
+              directory, runtime, std::move(locks),
+              [fd = fd_.get()](uint64_t unique, int error) { AnswerParked(fd, unique, error); }))) {
   mounted_->on_first_answer = options_.on_first_answer;
 }
 
@@ -96,21 +109,26 @@ absl::Status Session::Prepare() {
   return absl::OkStatus();
 }
 
-const std::string& Session::init_answer() const { return workers_.front()->init_answer(); }
+const std::string& Session::init_answer() const {
+  return options_.init_answer.empty() ? OwnInitAnswer() : options_.init_answer;
+}
+
+const std::string& Session::OwnInitAnswer() const { return workers_.front()->init_answer(); }
 
 absl::Status Session::CheckInitAnswer() const {
-  if (options_.init_answer.empty() || options_.init_answer == init_answer()) {
+  if (options_.init_answer.empty() || GoesOnWith(options_.init_answer, OwnInitAnswer())) {
     return absl::OkStatus();
   }
   return Error(absl::StatusCode::kFailedPrecondition,
                "this version wants {}, but the mount was begun with {}: stop and start anew to "
                "change that",
-               DescribeInit(options_.init_request, init_answer()),
+               DescribeInit(options_.init_request, OwnInitAnswer()),
                DescribeInit(options_.init_request, options_.init_answer));
 }
 
 absl::Status Session::Serve() {
   mounted_->volumes.CountOpens();
+  mounted_->locks->Load();
   if (!options_.open_later) mounted_->volumes.OpenCounted();
   BATON_RETURN_IF_ERROR(AnswerInit(init_answer()));
   if (options_.adopt) BATON_RETURN_IF_ERROR(AskForResend());
@@ -160,6 +178,7 @@ void Session::StartThreads() {
     absl::MutexLock lock(&mutex_);
     running_ = workers_.size();
   }
+  mounted_->locks->Start();
   for (size_t i = 0; i < workers_.size(); ++i) {
     Worker& worker = *workers_[i];
     threads_.push_back(
@@ -192,7 +211,10 @@ void Session::Stop() {
     }
   }
   threads_.clear();
+  mounted_->locks->Stop();
 }
+
+void Session::RetryLocks(uint64_t volume_id) { mounted_->locks->Retry(volume_id); }
 
 absl::Status Session::DropPages(uint64_t volume_id) {
   fuse_notify_inval_inode_out body = {};

@@ -20,6 +20,7 @@
 
 namespace baton::fs {
 
+class LockTable;
 class OpenTable;
 class Worker;
 struct Mounted;
@@ -31,10 +32,12 @@ struct SessionOptions {
   // not answer is delivered again. That session must be over before this one starts: a process
   // that was stopped and wakes later would overwrite what this one acknowledged.
   bool adopt = false;
-  // How the first session answered FUSE_INIT. One that would answer differently is refused: the
-  // kernel goes on by what it was told. Empty: this is the first one.
+  // How the first session answered FUSE_INIT: the kernel goes on by what it was told. Empty: this
+  // is the first one.
+  // Whoever knows all that was agreed to goes on with it, though it would agree to more.
   std::string init_answer;
-  // OpenTable::MakeFile() of the mount, handed over likewise; duplicated. -1: one of this session's
+  // OpenTable::MakeFile() of the mount, handed over likewise; duplicated. It keeps the locks that
+  // programs hold, too. -1: one of this session's
   // own, which no successor sees.
   int open_table = -1;
   // What hosts have open is opened while requests are served already: the directory may have to
@@ -75,7 +78,7 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // The bytes that answer FUSE_INIT.
+  // The bytes that have answered FUSE_INIT, or will.
   const std::string& init_answer() const;
 
   // Finishes the requests that were received and takes no more; those wait for another session as
@@ -88,13 +91,17 @@ class Session {
   // holds for memory maps are dropped. (Ordinary reads never come from pages.) Not while a lock is
   // held that a VolumeIo or the directory may want: dirty pages are written back first.
   absl::Status DropPages(uint64_t volume_id);
+  // Another node has given back a lock of the volume: who waits for it here tries again. Never
+  // waits.
+  void RetryLocks(uint64_t volume_id);
 
  private:
   Session(VolumeDirectory& directory, Runtime& runtime, SessionOptions options,
-          std::unique_ptr<OpenTable> open_table);
+          std::unique_ptr<OpenTable> opens, std::unique_ptr<LockTable> locks);
 
   absl::Status Prepare();
   absl::Status CheckDescriptor() const;
+  const std::string& OwnInitAnswer() const;
   absl::Status CheckInitAnswer() const;
   absl::Status AnswerInit(const std::string& answer);
   absl::Status AskForResend();

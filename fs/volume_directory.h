@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/file_lock.h"
 #include "engine/base/storage.h"
 #include "engine/base/volume_io.h"
 
@@ -51,6 +52,28 @@ class VolumeDirectory {
   virtual absl::StatusOr<std::shared_ptr<VolumeIo>> Open(uint64_t id) = 0;
   virtual absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const = 0;
   virtual absl::StatusOr<Capacity> GetCapacity() const = 0;
+
+  // ---- advisory locks: what the programs of this mount hold. The defaults are for a directory
+  // that nobody else shows. Aborted: nobody who serves has answered, and maybe it took effect: all
+  // is to be told before anything else. They wait for a call, never for somebody who serves. ----
+  // These, and no others, on the volume. nullopt: so it is; otherwise the lock of another node that
+  // is in the way, and nothing has changed.
+  virtual absl::StatusOr<std::optional<FileLock>> SetLocks(uint64_t /*id*/,
+                                                           const FileLocks& /*locks*/) {
+    return std::nullopt;
+  }
+  // These, and no others, on all volumes. Returns those that were lost to others.
+  virtual absl::StatusOr<std::vector<VolumeLocks>> SetAllLocks(
+      const std::vector<VolumeLocks>& /*all*/) {
+    return std::vector<VolumeLocks>();
+  }
+  // A lock of another node that keeps `wanted` out; waits for somebody who serves.
+  virtual absl::StatusOr<std::optional<FileLock>> FindLock(uint64_t /*id*/,
+                                                           const FileLock& /*wanted*/) const {
+    return std::nullopt;
+  }
+  // Another number whenever somebody else serves, who must be told all locks; 0: nobody does.
+  virtual uint64_t Serving() const { return 1; }
 };
 
 }  // namespace baton::fs

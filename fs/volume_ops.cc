@@ -11,6 +11,7 @@ fuse_lowlevel_ops VolumeOps() {
   fuse_lowlevel_ops ops = {};
   AddNameOps(ops);
   AddDataOps(ops);
+  AddLockOps(ops);
   AddRefusals(ops);
   return ops;
 }

@@ -14,6 +14,7 @@
 #include "engine/base/log_limiter.h"
 #include "engine/base/runtime.h"
 #include "fs/attributes.h"
+#include "fs/mount_locks.h"
 #include "fs/open_volumes.h"
 #include "fs/settings.h"
 #include "fs/volume_directory.h"
@@ -23,11 +24,12 @@ namespace baton::fs {
 // What the requests of one mount share. Thread-safe.
 struct Mounted {
   Mounted(VolumeDirectory& directory, Runtime& runtime, const Ownership& ownership,
-          std::unique_ptr<OpenTable> open_table)
+          std::unique_ptr<OpenTable> open_table, std::unique_ptr<MountLocks> locks)
       : directory(directory),
         runtime(runtime),
         ownership(ownership),
         open_table(std::move(open_table)),
+        locks(std::move(locks)),
         volumes(directory, *this->open_table),
         refusals(runtime, kLogLinesPerPeriod, kLogPeriod),
         failures(runtime, kLogLinesPerPeriod, kLogPeriod) {}
@@ -39,6 +41,7 @@ struct Mounted {
   Runtime& runtime;
   const Ownership ownership;
   const std::unique_ptr<OpenTable> open_table;
+  const std::unique_ptr<MountLocks> locks;
   OpenVolumes volumes;
   LogLimiter refusals;  // what a mount of volumes does not do
   LogLimiter failures;  // what should have worked
@@ -57,10 +60,11 @@ struct Server {
   const MutableBytes answer;       // aligned for direct I/O, limits::kMaxRequestBytes
   std::string* capture = nullptr;  // where answers go instead of to the kernel
   uint64_t unique = 0;             // of the request that is being answered, as it was first sent
+  uint64_t received = 0;           // the same, as it came: an answer must say that
 };
 
 // The requests that a mount of volumes answers; all others are ENOSYS, which the kernel remembers
-// (no extended attributes, no flush at close: closing needs nothing from us).
+// (no extended attributes).
 //
 // The node is the volume's, and the file handle the number of the OPEN request: a request means the
 // same in every process. FORGET is nothing to us: nodes are not counted.
@@ -77,6 +81,7 @@ void ReplyError(fuse_req_t request, const absl::Status& status, const char* what
 // The parts of VolumeOps().
 void AddNameOps(fuse_lowlevel_ops& ops);
 void AddDataOps(fuse_lowlevel_ops& ops);
+void AddLockOps(fuse_lowlevel_ops& ops);
 void AddRefusals(fuse_lowlevel_ops& ops);
 
 inline Server& ServerOf(fuse_req_t request) {

@@ -45,7 +45,7 @@ Pair::Pair(Options options, Hooks hooks)
       own_times_(OwnerTimesOf(options_.lease_times, options_.watchdog.EffectiveTime())),
       hooks_(std::move(hooks)),
       runtime_(options_.runtime),
-      served_(options_.local),
+      served_(options_.local, options_.locks),
       coordinator_(
           std::make_unique<ha::Coordinator>(options_.coordinator, options_.runtime.BootTime())) {}
 

@@ -44,7 +44,7 @@ namespace baton {
 //   fence-monitor  asks it now and then whether it could
 //   storage-calls  what of a peer's call or a command waits for storage
 //   standby-view   follows the owner's metadata
-//   tell-opens     tells a new owner what is open in the mount
+//   tell-opens     tells a new owner what is open in the mount, and peers of locks that are free
 //
 // Thread-safe.
 class Pair {
@@ -53,6 +53,7 @@ class Pair {
     Runtime& runtime;
     Router& router;
     VolumeServer& local;  // the mount's volumes while this controller owns the pool
+    LockServer& locks;    // and who holds locks on them
     std::string pool;     // the directory
     std::string pool_id;
     Durability durability = DURABILITY_NODE;
@@ -82,6 +83,8 @@ class Pair {
         control;
     // The owner has changed the content of a volume by a command.
     std::function<void(uint64_t volume_id)> content_changed;
+    // A lock of the volume that a program of this node was refused may be free.
+    std::function<void(uint64_t volume_id)> lock_freed;
     // How much space the storage has, every second.
     std::function<void(const SpaceReading& space)> measured;
     // This process must end without waiting for anything.
@@ -138,6 +141,8 @@ class Pair {
   // The peers register their plugins. One that is down does so when it is back.
   void TellActivated(const std::vector<uint64_t>& clones);
   void TellContentChanged(uint64_t volume_id);
+  // Returns at once.
+  void TellLockFreed(uint64_t volume_id);
 
   // The storage has failed under a request of a host. True: the request is to wait for another
   // owner, or for this storage. That is so while this node's storage takes no writes at all: it
@@ -184,6 +189,7 @@ class Pair {
   void StopOldWatchdog();
   void Recover();
   absl::Status CheckFeedback(Engine& engine);
+  absl::Status DropLocksOfGone();
   void Seal();
   absl::Status SealTenure();
   void RecordClaim();
@@ -225,6 +231,7 @@ class Pair {
   bool HeardLately(const PeerSeen& peer) const;
   void NoteConnected(const std::string& peer);
   void TellOpens();
+  void TellFreedLocks(const std::set<uint64_t>& volumes);
   bool KnowsOpensOf(const std::string& peer, bool degraded);
   std::string NodeOfUnknownOpens(bool degraded);
   bool WaitForOwner(absl::Duration deadline, std::string& owner);
@@ -276,6 +283,7 @@ class Pair {
   pair::Feedback said_ ABSL_GUARDED_BY(mutex_);  // by the owner before, as it told us
   uint64_t certificate_ ABSL_GUARDED_BY(mutex_) = 0;
   std::set<std::string> connected_anew_ ABSL_GUARDED_BY(mutex_);
+  std::set<uint64_t> freed_locks_ ABSL_GUARDED_BY(mutex_);  // volumes, of which peers are to be told
   bool sealing_ ABSL_GUARDED_BY(mutex_) = false;  // commands that wait end
   std::string gone_ ABSL_GUARDED_BY(mutex_);      // the owner before, where it was proven to be off
   absl::Duration served_since_ ABSL_GUARDED_BY(mutex_);

@@ -107,6 +107,9 @@ absl::StatusOr<pair::Answer> Pair::Answer(const std::string& peer, const pair::C
     case pair::Call::kOpenSet:
     case pair::Call::kNextData:
     case pair::Call::kFindVolume:
+    case pair::Call::kLocks:
+    case pair::Call::kAllLocks:
+    case pair::Call::kFindLock:
       return served_.Answer(peer, call);
     case pair::Call::kPrepare:
       return AnswerPrepare(call.prepare());
@@ -114,6 +117,9 @@ absl::StatusOr<pair::Answer> Pair::Answer(const std::string& peer, const pair::C
       return AnswerActivated(call.activated());
     case pair::Call::kContentChanged:
       hooks_.content_changed(call.content_changed().id());
+      return pair::Answer();
+    case pair::Call::kLockFreed:
+      hooks_.lock_freed(call.lock_freed().id());
       return pair::Answer();
     case pair::Call::kStop:
       return AnswerStop(peer, call.stop().epoch());
@@ -261,6 +267,23 @@ void Pair::TellContentChanged(uint64_t volume_id) {
   call.mutable_content_changed()->set_id(volume_id);
   for (const auto& [peer, volumes] : remotes_) {
     static_cast<void>(Call(peer, call, kOfferPatience));  // one that is down maps nothing
+  }
+}
+
+void Pair::TellLockFreed(uint64_t volume_id) {
+  absl::MutexLock lock(&mutex_);
+  freed_locks_.insert(volume_id);
+  changed_.SignalAll();
+}
+
+// Who is not told tries again by itself, later.
+void Pair::TellFreedLocks(const std::set<uint64_t>& volumes) {
+  for (const uint64_t volume_id : volumes) {
+    pair::Call call;
+    call.mutable_lock_freed()->set_id(volume_id);
+    for (const auto& [peer, remote] : remotes_) {
+      if (network_->connected(peer)) static_cast<void>(Call(peer, call, kOfferPatience));
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 // What is open where: told to a new owner, and awaited by one.
-#include <algorithm>
-#include <utility>
+#include <set>
+#include <string>
 
 #include "cli/node/pair.h"
 #include "engine/base/status.h"
@@ -27,15 +27,18 @@ void Pair::NoteConnected(const std::string& peer) {
 void Pair::TellOpens() {
   while (true) {
     std::set<std::string> connected;
+    std::set<uint64_t> freed;
     {
       absl::MutexLock lock(&mutex_);
       if (stopping_) return;
       connected.swap(connected_anew_);
+      freed.swap(freed_locks_);
     }
     for (const std::string& peer : connected) options_.router.TellAgain(*remotes_.at(peer));
     options_.router.TellOpen();
+    TellFreedLocks(freed);
     absl::MutexLock lock(&mutex_);
-    if (stopping_ || !connected_anew_.empty()) continue;
+    if (stopping_ || !connected_anew_.empty() || !freed_locks_.empty()) continue;
     runtime_.WaitUntil(changed_, mutex_, runtime_.BootTime() + kTellAgain);
   }
 }

@@ -50,7 +50,12 @@ void Pair::Claim(const ha::action::Claim& action) {
                      .lease_times = options_.lease_times,
                      .durability = options_.durability,
                      .watchdog = options_.watchdog,
-                     .on_fault = hooks_.fault},
+                     .on_fault = hooks_.fault,
+                     .on_lock_freed =
+                         [this](uint64_t volume_id) {
+                           hooks_.lock_freed(volume_id);
+                           TellLockFreed(volume_id);
+                         }},
                     gone);
   if (!tenure.ok()) {
     return Post(ha::event::ClaimEnded{.ok = false, .epoch = 0, .text = Message(tenure.status())});
@@ -71,8 +76,19 @@ void Pair::StopOldWatchdog() {
 void Pair::Recover() {
   absl::Status status = tenure_->Open();
   if (status.ok()) status = CheckFeedback(tenure_->engine());
+  if (status.ok()) status = DropLocksOfGone();
   if (!status.ok()) tenure_.reset();
   Post(ha::event::RecoveryEnded{.ok = status.ok(), .text = Message(status)});
+}
+
+// Before anybody is served: what programs of a node that is off held is free.
+absl::Status Pair::DropLocksOfGone() {
+  std::string gone;
+  {
+    absl::MutexLock lock(&mutex_);
+    gone = gone_;
+  }
+  return gone.empty() ? absl::OkStatus() : tenure_->engine().DropLocks(gone);
 }
 
 absl::Status Pair::CheckFeedback(Engine& engine) {

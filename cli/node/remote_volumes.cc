@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cli/node/lock_codec.h"
 #include "cli/node/pair_codec.h"
 #include "engine/base/status.h"
 
@@ -143,6 +144,50 @@ absl::Status RemoteVolumes::TellOpen(const std::vector<uint64_t>& ids, uint64_t 
   set.set_boot_id(boot_id_);
   const absl::Status told = Ask(call).status();
   return absl::IsUnimplemented(told) ? absl::OkStatus() : told;
+}
+
+// An owner of an older version knows no locks: they stay the node's own.
+absl::StatusOr<std::optional<FileLock>> RemoteVolumes::AskForLock(const pair::Call& call) const {
+  const absl::StatusOr<pair::Answer> answer = Ask(call);
+  if (absl::IsUnimplemented(answer.status())) return std::nullopt;
+  BATON_RETURN_IF_ERROR(answer.status());
+  if (!answer->has_lock()) return std::nullopt;
+  return LockOf(answer->lock());
+}
+
+absl::StatusOr<std::optional<FileLock>> RemoteVolumes::SetLocksInOrder(uint64_t id,
+                                                                       const FileLocks& locks,
+                                                                       uint64_t order) {
+  pair::Call call;
+  pair::LockSet& set = *call.mutable_locks();
+  set.set_epoch(epoch_);
+  set.set_order(order);
+  set.set_boot_id(boot_id_);
+  set.set_volume_id(id);
+  for (const FileLock& lock : locks) *set.add_locks() = RecordOf(lock);
+  return AskForLock(call);
+}
+
+absl::StatusOr<std::vector<VolumeLocks>> RemoteVolumes::SetAllLocksInOrder(
+    const std::vector<VolumeLocks>& all, uint64_t order) {
+  pair::Call call;
+  pair::AllLocks& told = *call.mutable_all_locks();
+  told = Encode(all);
+  told.set_epoch(epoch_);
+  told.set_order(order);
+  told.set_boot_id(boot_id_);
+  const absl::StatusOr<pair::Answer> answer = Ask(call);
+  if (absl::IsUnimplemented(answer.status())) return std::vector<VolumeLocks>();
+  BATON_RETURN_IF_ERROR(answer.status());
+  return Decode(answer->lost_locks());
+}
+
+absl::StatusOr<std::optional<FileLock>> RemoteVolumes::FindLock(uint64_t id,
+                                                                const FileLock& wanted) const {
+  pair::Call call;
+  call.mutable_find_lock()->set_volume_id(id);
+  *call.mutable_find_lock()->mutable_wanted() = RecordOf(wanted);
+  return AskForLock(call);
 }
 
 absl::StatusOr<std::optional<DataRange>> RemoteVolumes::NextData(uint64_t id,

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,10 +39,17 @@ class RemoteVolumes final : public VolumeServer {
   absl::StatusOr<std::shared_ptr<VolumeIo>> OpenInOrder(uint64_t id, uint64_t order) override;
   absl::Status CloseInOrder(uint64_t id, uint64_t order) override;
   // OK also of a peer whose version is not told: it opens what is used.
+  absl::StatusOr<std::optional<FileLock>> SetLocksInOrder(uint64_t id, const FileLocks& locks,
+                                                          uint64_t order) override;
+  absl::StatusOr<std::vector<VolumeLocks>> SetAllLocksInOrder(const std::vector<VolumeLocks>& all,
+                                                              uint64_t order) override;
+  absl::StatusOr<std::optional<FileLock>> FindLock(uint64_t id,
+                                                   const FileLock& wanted) const override;
   absl::Status TellOpen(const std::vector<uint64_t>& ids, uint64_t order) override;
 
  private:
   absl::StatusOr<pair::Answer> Ask(const pair::Call& call) const;
+  absl::StatusOr<std::optional<FileLock>> AskForLock(const pair::Call& call) const;
   absl::StatusOr<fs::VolumeEntry> Find(const pair::Volume& wanted) const;
   absl::StatusOr<fs::VolumeEntry> FindAmongAll(const pair::Volume& wanted) const;
 

@@ -208,6 +208,30 @@ void Router::Leave() {
   const OpenSet set = ListOpen();
   if (set.destination.server == nullptr) return;
   set.destination.server->TellOpen({}, set.order).IgnoreError();
+  set.destination.server->SetAllLocksInOrder({}, set.order).IgnoreError();
+}
+
+absl::StatusOr<Router::Telling> Router::BeginTelling() {
+  absl::MutexLock lock(&mutex_);
+  if (shut_down_ || destination_.server == nullptr) {
+    return absl::AbortedError("no controller serves the pool");
+  }
+  return Telling{.server = destination_.server, .order = NextOrder()};
+}
+
+absl::StatusOr<std::optional<FileLock>> Router::SetLocks(uint64_t id, const FileLocks& locks) {
+  BATON_ASSIGN_OR_RETURN(const Telling telling, BeginTelling());
+  return telling.server->SetLocksInOrder(id, locks, telling.order);
+}
+
+absl::StatusOr<std::vector<VolumeLocks>> Router::SetAllLocks(const std::vector<VolumeLocks>& all) {
+  BATON_ASSIGN_OR_RETURN(const Telling telling, BeginTelling());
+  return telling.server->SetAllLocksInOrder(all, telling.order);
+}
+
+uint64_t Router::Serving() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return destination_.server == nullptr ? 0 : destination_.number;
 }
 
 void Router::Shutdown() {
@@ -280,6 +304,11 @@ absl::StatusOr<std::shared_ptr<VolumeIo>> Router::Open(uint64_t id) {
     if (status.ok()) return handle;
     if (!absl::IsAborted(status)) return status;
   }
+}
+
+absl::StatusOr<std::optional<FileLock>> Router::FindLock(uint64_t id,
+                                                         const FileLock& wanted) const {
+  return Ask([&](const fs::VolumeDirectory& directory) { return directory.FindLock(id, wanted); });
 }
 
 absl::StatusOr<std::optional<DataRange>> Router::NextData(uint64_t id, uint64_t offset) const {

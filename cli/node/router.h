@@ -57,6 +57,12 @@ class Router final : public fs::VolumeDirectory {
   absl::StatusOr<std::shared_ptr<VolumeIo>> Open(uint64_t id) override;
   absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const override;
   absl::StatusOr<fs::Capacity> GetCapacity() const override;
+  absl::StatusOr<std::optional<FileLock>> SetLocks(uint64_t id, const FileLocks& locks) override;
+  absl::StatusOr<std::vector<VolumeLocks>> SetAllLocks(
+      const std::vector<VolumeLocks>& all) override;
+  absl::StatusOr<std::optional<FileLock>> FindLock(uint64_t id,
+                                                   const FileLock& wanted) const override;
+  uint64_t Serving() const override;
 
   // Who serves, and since which change.
   struct Destination {
@@ -87,6 +93,12 @@ class Router final : public fs::VolumeDirectory {
   std::shared_ptr<Handle> HandleOf(uint64_t id);
   std::vector<std::shared_ptr<Handle>> LiveHandles() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   OpenSet ListOpen();
+  // Who serves now, and a number for what it is to be told. Aborted: nobody serves.
+  struct Telling {
+    VolumeServer* server = nullptr;
+    uint64_t order = 0;
+  };
+  absl::StatusOr<Telling> BeginTelling();
   // A number for a change of what is open (VolumeServer).
   uint64_t NextOrder() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint64_t OrderOfOpen();

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/node/lock_codec.h"
 #include "engine/base/limits.h"
 #include "engine/base/status.h"
 #include "fs/settings.h"
@@ -103,10 +104,17 @@ absl::StatusOr<pair::Answer> ServedVolumes::Answer(const std::string& peer,
       return TakeOpenSet(peer, call.open_set());
     case pair::Call::kNextData:
       return NextData(call.next_data());
+    case pair::Call::kLocks:
+      return SetLocks(peer, call.locks());
+    case pair::Call::kAllLocks:
+      return SetAllLocks(peer, call.all_locks());
+    case pair::Call::kFindLock:
+      return FindLock(peer, call.find_lock());
     case pair::Call::kControl:
     case pair::Call::kPrepare:
     case pair::Call::kActivated:
     case pair::Call::kContentChanged:
+    case pair::Call::kLockFreed:
     case pair::Call::kStop:
     case pair::Call::kOffer:
     case pair::Call::BODY_NOT_SET:
@@ -198,6 +206,45 @@ absl::StatusOr<PeerOpens::Handles> ServedVolumes::OpenAll(const std::string& pee
     opened[id] = *std::move(io);
   }
   return opened;
+}
+
+absl::Status ServedVolumes::CheckEpoch(uint64_t epoch) const {
+  BATON_ASSIGN_OR_RETURN(const uint64_t ours, Epoch());
+  return epoch == ours ? absl::OkStatus() : NotOwner();
+}
+
+absl::StatusOr<pair::Answer> ServedVolumes::SetLocks(const std::string& peer,
+                                                     const pair::LockSet& set) {
+  BATON_RETURN_IF_ERROR(CheckEpoch(set.epoch()));
+  BATON_ASSIGN_OR_RETURN(
+      const std::optional<FileLock> conflict,
+      locks_.SetLocksOf({.node = peer, .boot_id = set.boot_id(), .order = set.order()},
+                        set.volume_id(), LocksOf(set.locks())));
+  pair::Answer answer;
+  if (conflict) *answer.mutable_lock() = RecordOf(*conflict);
+  return answer;
+}
+
+absl::StatusOr<pair::Answer> ServedVolumes::SetAllLocks(const std::string& peer,
+                                                        const pair::AllLocks& all) {
+  BATON_RETURN_IF_ERROR(CheckEpoch(all.epoch()));
+  BATON_ASSIGN_OR_RETURN(
+      const std::vector<VolumeLocks> lost,
+      locks_.SetAllLocksOf({.node = peer, .boot_id = all.boot_id(), .order = all.order()},
+                           Decode(all)));
+  pair::Answer answer;
+  *answer.mutable_lost_locks() = Encode(lost);
+  return answer;
+}
+
+absl::StatusOr<pair::Answer> ServedVolumes::FindLock(const std::string& peer,
+                                                     const pair::LockQuestion& question) const {
+  BATON_ASSIGN_OR_RETURN(
+      const std::optional<FileLock> found,
+      locks_.FindLockFor(peer, question.volume_id(), LockOf(question.wanted())));
+  pair::Answer answer;
+  if (found) *answer.mutable_lock() = RecordOf(*found);
+  return answer;
 }
 
 absl::StatusOr<pair::Answer> ServedVolumes::NextData(const pair::Place& place) const {

@@ -10,6 +10,7 @@
 
 #include "cli/node/pair.pb.h"
 #include "cli/node/peer_opens.h"
+#include "cli/node/volume_server.h"
 #include "fs/volume_directory.h"
 #include "ha/io/forward.h"
 
@@ -18,8 +19,8 @@ namespace baton {
 // Thread-safe. A request allocates nothing once its volume is open.
 class ServedVolumes final : public ha::ForwardTarget {
  public:
-  // `local` outlives this.
-  explicit ServedVolumes(fs::VolumeDirectory& local) : local_(local) {}
+  // Both outlive this.
+  ServedVolumes(fs::VolumeDirectory& local, LockServer& locks) : local_(local), locks_(locks) {}
 
   // This controller owns `epoch`, and serves requests for it.
   void Begin(uint64_t epoch);
@@ -59,10 +60,16 @@ class ServedVolumes final : public ha::ForwardTarget {
   absl::StatusOr<pair::Answer> TakeOpenSet(const std::string& peer, const pair::OpenSet& set);
   // Leaves out what does not exist.
   absl::StatusOr<PeerOpens::Handles> OpenAll(const std::string& peer, const pair::OpenSet& set);
+  absl::StatusOr<pair::Answer> SetLocks(const std::string& peer, const pair::LockSet& set);
+  absl::StatusOr<pair::Answer> SetAllLocks(const std::string& peer, const pair::AllLocks& all);
+  absl::StatusOr<pair::Answer> FindLock(const std::string& peer,
+                                        const pair::LockQuestion& question) const;
+  absl::Status CheckEpoch(uint64_t epoch) const;
   absl::StatusOr<pair::Answer> NextData(const pair::Place& place) const;
   absl::StatusOr<pair::Answer> GetCapacity() const;
 
   fs::VolumeDirectory& local_;
+  LockServer& locks_;
   mutable absl::Mutex mutex_;
   uint64_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;  // 0: none
   absl::flat_hash_map<std::string, PeerOpens> open_ ABSL_GUARDED_BY(mutex_);

@@ -79,7 +79,8 @@ absl::Status Tenure::Open() {
                                                 .durability = options_.durability,
                                                 .node = options_.identity.node,
                                                 .hold_copiers = true,
-                                                .on_fault = options_.on_fault}));
+                                                .on_fault = options_.on_fault,
+                                                .on_lock_freed = options_.on_lock_freed}));
   // Before hosts write: on a full storage nothing would be left of it after that.
   const absl::Status reserved = FillReserve(storage);
   if (!reserved.ok()) spdlog::warn("{}", Message(reserved));

@@ -32,6 +32,8 @@ class Tenure {
     // The epoch is lost, or the engine cannot go on. At most twice, from any thread; takes note
     // and returns.
     std::function<void(const absl::Status&)> on_fault;
+    // Engine::Options.
+    std::function<void(uint64_t volume_id)> on_lock_freed = {};
   };
 
   // Claims the epoch after the one that `gone` is about. FailedPrecondition: somebody else has

@@ -120,4 +120,43 @@ absl::StatusOr<fs::Capacity> VolumeAdapter::GetCapacity() const {
   return capacity;
 }
 
+absl::StatusOr<std::optional<FileLock>> VolumeAdapter::SetLocksInOrder(uint64_t id,
+                                                                       const FileLocks& locks,
+                                                                       uint64_t order) {
+  return SetLocksOf(Teller(order), id, locks);
+}
+
+absl::StatusOr<std::vector<VolumeLocks>> VolumeAdapter::SetAllLocksInOrder(
+    const std::vector<VolumeLocks>& all, uint64_t order) {
+  return SetAllLocksOf(Teller(order), all);
+}
+
+absl::StatusOr<std::optional<FileLock>> VolumeAdapter::FindLock(uint64_t id,
+                                                                const FileLock& wanted) const {
+  return FindLockFor(node_, id, wanted);
+}
+
+absl::StatusOr<std::optional<FileLock>> VolumeAdapter::SetLocksOf(const LockTeller& teller,
+                                                                  uint64_t id,
+                                                                  const FileLocks& locks) {
+  const Pool::Use pool(pool_);
+  if (!pool) return NotOurs();
+  return pool->engine.SetLocks(teller, id, locks);
+}
+
+absl::StatusOr<std::vector<VolumeLocks>> VolumeAdapter::SetAllLocksOf(
+    const LockTeller& teller, const std::vector<VolumeLocks>& all) {
+  const Pool::Use pool(pool_);
+  if (!pool) return NotOurs();
+  return pool->engine.SetAllLocks(teller, all);
+}
+
+absl::StatusOr<std::optional<FileLock>> VolumeAdapter::FindLockFor(const std::string& node,
+                                                                   uint64_t id,
+                                                                   const FileLock& wanted) const {
+  const Pool::Use pool(pool_);
+  if (!pool) return NotOurs();
+  return pool->engine.FindLock(node, id, wanted);
+}
+
 }  // namespace baton

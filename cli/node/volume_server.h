@@ -6,8 +6,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
+#include "engine/host_locks.h"
 #include "fs/volume_directory.h"
 
 namespace baton {
@@ -32,6 +35,29 @@ class VolumeServer : public fs::VolumeDirectory {
   virtual absl::Status TellOpen(const std::vector<uint64_t>& /*ids*/, uint64_t /*order*/) {
     return absl::OkStatus();
   }
+  // As SetLocks and SetAllLocks, of this node, as of `order` (LockTeller).
+  virtual absl::StatusOr<std::optional<FileLock>> SetLocksInOrder(uint64_t /*id*/,
+                                                                  const FileLocks& /*locks*/,
+                                                                  uint64_t /*order*/) {
+    return std::nullopt;
+  }
+  virtual absl::StatusOr<std::vector<VolumeLocks>> SetAllLocksInOrder(
+      const std::vector<VolumeLocks>& /*all*/, uint64_t /*order*/) {
+    return std::vector<VolumeLocks>();
+  }
+};
+
+// The owner's locks, for whatever node: HostLocks says what each call means. Aborted while this
+// controller owns nothing.
+class LockServer {
+ public:
+  virtual ~LockServer() = default;
+  virtual absl::StatusOr<std::optional<FileLock>> SetLocksOf(const LockTeller& teller, uint64_t id,
+                                                             const FileLocks& locks) = 0;
+  virtual absl::StatusOr<std::vector<VolumeLocks>> SetAllLocksOf(
+      const LockTeller& teller, const std::vector<VolumeLocks>& all) = 0;
+  virtual absl::StatusOr<std::optional<FileLock>> FindLockFor(const std::string& node, uint64_t id,
+                                                              const FileLock& wanted) const = 0;
 };
 
 }  // namespace baton

@@ -13,10 +13,15 @@ namespace {
 
 constexpr char kIdPrefix[] = "id/";
 constexpr char kDeletedFilePrefix[] = "deleted/";
+constexpr char kLockPrefix[] = "lock/";
 constexpr size_t kIdPrefixBytes = sizeof(kIdPrefix) - 1;
 constexpr size_t kNumberBytes = 8;
 
 std::string IdKey(uint64_t id) { return kIdPrefix + KeyOf(id); }
+
+std::string LockKey(uint64_t volume_id, const std::string& node) {
+  return kLockPrefix + KeyOf(volume_id) + node;
+}
 
 std::string Hex(const std::string& key) {
   std::string hex;
@@ -112,6 +117,36 @@ absl::StatusOr<std::vector<std::string>> Catalog::LoadDeletedFiles() const {
         return true;
       }));
   return volumes;
+}
+
+void Catalog::PutLocks(MetaBatch& batch, LockRecord record) const {
+  std::string key = LockKey(record.volume_id(), record.node());
+  if (record.locks().empty()) {
+    batch.Delete(Column::kSystem, std::move(key));
+    return;
+  }
+  record.set_version(kRecordVersion);
+  batch.Put(Column::kSystem, std::move(key), record.SerializeAsString());
+}
+
+void Catalog::DropLocks(MetaBatch& batch, uint64_t volume_id) const {
+  batch.DeletePrefix(Column::kSystem, LockKey(volume_id, ""));
+}
+
+absl::StatusOr<std::vector<LockRecord>> Catalog::LoadLocks() const {
+  std::vector<LockRecord> records;
+  absl::Status result;
+  BATON_RETURN_IF_ERROR(store_.Scan(
+      Column::kSystem, kLockPrefix, [&](const std::string& key, const std::string& value) {
+        LockRecord& record = records.emplace_back();
+        const bool is_whole = record.ParseFromString(value) &&
+                              record.version() == kRecordVersion &&
+                              key == LockKey(record.volume_id(), record.node());
+        if (!is_whole) result = DamagedRow(Column::kSystem, key, "it is no record of locks");
+        return result.ok();
+      }));
+  BATON_RETURN_IF_ERROR(result);
+  return records;
 }
 
 void Catalog::PutRelation(MetaBatch& batch, RelationRecord record) const {

@@ -9,6 +9,7 @@
 //  - system: "epoch" -> BE64, the epoch of the newest batch; part of every batch
 //  - system: "times" -> BE64, the epoch whose seal brought the times in the records of volumes up to
 //    date
+//  - system: "lock/" BE64 volume, node -> LockRecord, while the node's programs hold locks on it
 //  - system: "id/" BE64 id -> empty; the greatest one is the last id that was given out
 #pragma once
 
@@ -58,6 +59,11 @@ class Catalog : public CatalogReader {
   void MarkDeletedFile(MetaBatch& batch, const std::string& volume) const;
   void ForgetDeletedFile(MetaBatch& batch, const std::string& volume) const;
   absl::StatusOr<std::vector<std::string>> LoadDeletedFiles() const;
+  // What the programs of a node hold on a volume; a record without locks is deleted.
+  void PutLocks(MetaBatch& batch, LockRecord record) const;
+  // Those of all nodes.
+  void DropLocks(MetaBatch& batch, uint64_t volume_id) const;
+  absl::StatusOr<std::vector<LockRecord>> LoadLocks() const;
   void PutRelation(MetaBatch& batch, RelationRecord record) const;
   void DeleteRelation(MetaBatch& batch, uint64_t id) const;
 

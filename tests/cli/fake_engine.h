@@ -34,6 +34,18 @@ class FakeEngine final : public Engine {
   void TakeLocks() const override {}
   absl::StatusOr<VolumeStatus> ShowVolume(const std::string& name) const override;
   absl::StatusOr<std::unique_ptr<VolumeIo>> OpenVolume(uint64_t id) override;
+  absl::StatusOr<std::optional<FileLock>> SetLocks(const LockTeller&, uint64_t,
+                                                   const FileLocks&) override {
+    return std::nullopt;
+  }
+  absl::StatusOr<std::vector<VolumeLocks>> SetAllLocks(const LockTeller&,
+                                                       const std::vector<VolumeLocks>&) override {
+    return std::vector<VolumeLocks>();
+  }
+  absl::Status DropLocks(const std::string&) override { return absl::OkStatus(); }
+  std::optional<FileLock> FindLock(const std::string&, uint64_t, const FileLock&) const override {
+    return std::nullopt;
+  }
   absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const override;
 
   absl::StatusOr<uint64_t> CreateClone(const CloneOptions& options) override;

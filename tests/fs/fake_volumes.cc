@@ -172,4 +172,40 @@ absl::Status FakeVolumes::Begin(const void* memory, uint64_t length_bytes) {
   return failure_;
 }
 
+void FakeVolumes::HoldElsewhere(FileLocks locks) {
+  absl::MutexLock lock(&mutex_);
+  elsewhere_ = std::move(locks);
+}
+
+FileLocks FakeVolumes::ToldLocks(uint64_t id) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = told_.find(id);
+  return found == told_.end() ? FileLocks() : found->second;
+}
+
+absl::StatusOr<std::optional<FileLock>> FakeVolumes::SetLocks(uint64_t id, const FileLocks& locks) {
+  if (unserved_) return absl::AbortedError("nobody serves");
+  absl::MutexLock lock(&mutex_);
+  for (const FileLock& wanted : locks) {
+    if (const auto other = FindForeignConflict(elsewhere_, wanted)) return other;
+  }
+  told_[id] = locks;
+  return std::nullopt;
+}
+
+absl::StatusOr<std::vector<VolumeLocks>> FakeVolumes::SetAllLocks(
+    const std::vector<VolumeLocks>& all) {
+  if (unserved_) return absl::AbortedError("nobody serves");
+  absl::MutexLock lock(&mutex_);
+  told_.clear();
+  for (const VolumeLocks& each : all) told_[each.volume_id] = each.locks;
+  return std::vector<VolumeLocks>();
+}
+
+absl::StatusOr<std::optional<FileLock>> FakeVolumes::FindLock(uint64_t,
+                                                              const FileLock& wanted) const {
+  absl::MutexLock lock(&mutex_);
+  return FindForeignConflict(elsewhere_, wanted);
+}
+
 }  // namespace baton::fs

@@ -50,6 +50,19 @@ class FakeVolumes final : public VolumeDirectory {
   absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const override;
   absl::StatusOr<Capacity> GetCapacity() const override;
 
+  // What other nodes hold on every volume.
+  void HoldElsewhere(FileLocks locks);
+  // Nobody serves: no lock is granted.
+  void StopServing(bool stopped) { unserved_ = stopped; }
+  // What was told of the volume last.
+  FileLocks ToldLocks(uint64_t id) const;
+  absl::StatusOr<std::optional<FileLock>> SetLocks(uint64_t id, const FileLocks& locks) override;
+  absl::StatusOr<std::vector<VolumeLocks>> SetAllLocks(
+      const std::vector<VolumeLocks>& all) override;
+  absl::StatusOr<std::optional<FileLock>> FindLock(uint64_t id,
+                                                   const FileLock& wanted) const override;
+  uint64_t Serving() const override { return unserved_ ? 0 : 1; }
+
   // For a volume's handle: begins and ends one transfer.
   absl::Status Begin(const void* memory, uint64_t length_bytes);
   void Finish() { ++counters_.finished; }
@@ -66,6 +79,9 @@ class FakeVolumes final : public VolumeDirectory {
   mutable absl::Mutex mutex_;
   absl::btree_map<uint64_t, VolumeEntry> entries_ ABSL_GUARDED_BY(mutex_);
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<bool> unserved_ = false;
+  FileLocks elsewhere_ ABSL_GUARDED_BY(mutex_);
+  absl::btree_map<uint64_t, FileLocks> told_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace baton::fs

@@ -6,9 +6,11 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <thread>
 
 #include "engine/base/status.h"
+#include "fs/protocol.h"
 #include "tests/fs/mounted_test.h"
 
 namespace baton::fs {
@@ -112,6 +114,26 @@ TEST_F(SessionTest, RefusesWhatTheKernelWasToldOtherwise) {
   options.init_answer.back() ^= 1;
   const absl::Status refused = Session::Make(*volumes_, runtime_, options).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+}
+
+// An earlier version did without locks: they stay the node's own, as long as the mount lives.
+TEST_F(SessionTest, GoesOnWithAMountThatWasBegunByAnEarlierVersion) {
+  const UniqueFd file = Open(O_RDWR);
+  SessionOptions options = Options(/*adopt=*/true);
+  options.init_answer = session_->init_answer();
+  fuse_init_out agreed = {};
+  char* const body = options.init_answer.data() + sizeof(fuse_out_header);
+  std::memcpy(&agreed, body, sizeof(agreed));
+  ASSERT_NE(agreed.flags & (FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS), 0u);
+  agreed.flags &= ~(FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS | FUSE_EXPORT_SUPPORT);
+  std::memcpy(body, &agreed, sizeof(agreed));
+  session_.reset();
+  auto next = Session::Start(*volumes_, runtime_, options);
+  ASSERT_TRUE(next.ok()) << next.status();
+  session_ = *std::move(next);
+  EXPECT_EQ(session_->init_answer(), options.init_answer) << "what the next one is told";
+  WriteAt(file.get(), 0, "served");
+  EXPECT_EQ(ReadAt(file.get(), 0, 6), "served");
 }
 
 TEST_F(SessionTest, RefusesADescriptorThatDoesNotBlock) {

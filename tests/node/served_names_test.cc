@@ -46,12 +46,28 @@ class ManyVolumes final : public fs::VolumeDirectory {
   mutable std::atomic<uint64_t> looked_at = 0;
 };
 
+class NoLocks final : public LockServer {
+  absl::StatusOr<std::optional<FileLock>> SetLocksOf(const LockTeller&, uint64_t,
+                                                     const FileLocks&) override {
+    return absl::UnimplementedError("no locks");
+  }
+  absl::StatusOr<std::vector<VolumeLocks>> SetAllLocksOf(
+      const LockTeller&, const std::vector<VolumeLocks>&) override {
+    return absl::UnimplementedError("no locks");
+  }
+  absl::StatusOr<std::optional<FileLock>> FindLockFor(const std::string&, uint64_t,
+                                                      const FileLock&) const override {
+    return absl::UnimplementedError("no locks");
+  }
+};
+
 class ServedNamesTest : public testing::Test {
  protected:
   pair::Answer Ask(const pair::Call& call) { return Must(served_.Answer("b", call)); }
 
   ManyVolumes volumes_;
-  ServedVolumes served_{volumes_};
+  NoLocks locks_;
+  ServedVolumes served_{volumes_, locks_};
 };
 
 TEST_F(ServedNamesTest, AListingComesInPagesAndLooksAtNoVolume) {
