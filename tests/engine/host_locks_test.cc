@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/engine/engine_pool.h"
+#include "tests/engine/sim_engine.h"
 
 namespace baton {
 namespace {
@@ -106,6 +107,33 @@ TEST_F(Locks, EndWithTheirVolume) {
   ASSERT_OK(pool_->DeleteVolume("a"));
   EXPECT_CODE(pool_->SetLocks(Teller("x"), volume_, One(0, 9)).status(), kNotFound);
   EXPECT_EQ(pool_->FindLock("y", volume_, One(0, 9).front()), std::nullopt);
+}
+
+// What a program was told that it holds, the next owner knows, whatever was lost on the way.
+TEST(LocksWithoutPower, AreKnownToTheNextOwner) {
+  for (uint64_t seed = 1; seed <= 50; ++seed) {
+    SimEngine sim(seed);
+    uint64_t volume = 0;
+    sim.Run([&] {
+      volume = Must(sim.engine->CreateVolume({.name = "a", .size_bytes = limits::kMiB})).id;
+      ASSERT_OK(sim.engine->SetAllLocks({.node = "x", .boot_id = "b", .order = 1}, {}));
+      const auto set = [&](uint64_t order, const FileLocks& locks) {
+        return Must(
+            sim.engine->SetLocks({.node = "x", .boot_id = "b", .order = order}, volume, locks));
+      };
+      EXPECT_EQ(set(2, One(0, 9)), std::nullopt);
+      EXPECT_EQ(set(3, {}), std::nullopt);
+      EXPECT_EQ(set(4, One(20, 29)), std::nullopt);
+      sim.machine.steps().CrashNow(sim::CrashKind::kPower);
+    });
+    sim.machine.Restart();
+    sim.machine.runtime().Run([&] {
+      sim.Open();
+      EXPECT_EQ(sim.engine->FindLock("y", volume, One(25, 25).front()), One(20, 29).front());
+      EXPECT_EQ(sim.engine->FindLock("y", volume, One(0, 9).front()), std::nullopt);
+      sim.engine.reset();
+    });
+  }
 }
 
 }  // namespace
