@@ -35,6 +35,9 @@ void AnswerVolume(Console& console, const VolumeStatus& volume) {
       {"path", volume.path()},
       {"state", StateOf(volume)},
       {"open", fmt::format("{}", volume.open_count())},
+      {"locked by", volume.locked_by().empty()
+                        ? "none"
+                        : fmt::format("node {}", fmt::join(volume.locked_by(), ", node "))},
       {"clones", clones.empty() ? "none" : clones},
   }));
 }

@@ -520,6 +520,7 @@ absl::StatusOr<VolumeStatus> EngineImpl::ShowVolume(const std::string& name) con
   view.set_changed_unix_us(volume->changed.unix_us());
   view.set_open_count(volume->openings.count());
   view.set_offline(clones_->IsOffline(name));
+  for (std::string& node : locks_.Holders(volume->id)) view.add_locked_by(std::move(node));
   for (const uint64_t id : clones_->Using(name)) view.add_clone_ids(id);
   return view;
 }

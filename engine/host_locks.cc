@@ -181,6 +181,15 @@ void HostLocks::Keep(const std::string& node, const VolumeLocks& change) {
   if (is_freed && freed_) freed_(change.volume_id);
 }
 
+std::vector<std::string> HostLocks::Holders(uint64_t volume_id) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  std::vector<std::string> nodes;
+  const auto volume = held_.find(volume_id);
+  if (volume == held_.end()) return nodes;
+  for (const auto& [node, locks] : volume->second) nodes.push_back(node);
+  return nodes;
+}
+
 void HostLocks::Forget(MetaBatch& batch, uint64_t volume_id) {
   absl::MutexLock lock(&mutex_);
   if (held_.erase(volume_id) > 0) catalog_.DropLocks(batch, volume_id);

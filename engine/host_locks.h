@@ -56,6 +56,8 @@ class HostLocks {
   // A lock of another node that keeps `wanted` out.
   std::optional<FileLock> Find(const std::string& node, uint64_t volume_id,
                                const FileLock& wanted) const;
+  // Nodes whose programs hold locks on the volume.
+  std::vector<std::string> Holders(uint64_t volume_id) const;
   // The volume is deleted: `batch` is about to be committed.
   void Forget(MetaBatch& batch, uint64_t volume_id);
 

@@ -1,6 +1,7 @@
 // Who of all nodes holds what, through the facade.
 #include "engine/host_locks.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/engine/engine_pool.h"
@@ -45,8 +46,10 @@ TEST_F(Locks, OfOneNodeKeepOutTheOther) {
   EXPECT_FALSE(Set("y", One(9, 20)));
   EXPECT_TRUE(Set("y", One(10, 20)));
   EXPECT_EQ(pool_->FindLock("y", volume_, One(0, 0).front()), One(0, 9).front());
+  EXPECT_THAT(Must(pool_->ShowVolume("a")).locked_by(), testing::ElementsAre("x", "y"));
   EXPECT_TRUE(Set("x", {}));
   EXPECT_TRUE(Set("y", One(0, 20)));
+  EXPECT_THAT(Must(pool_->ShowVolume("a")).locked_by(), testing::ElementsAre("y"));
 }
 
 TEST_F(Locks, AreKnownToTheNextOwner) {

@@ -221,6 +221,8 @@ class InPair(LocksTest):
         self.standby.kill_both()
         self.there.kill()
         self.assertFalse(self.here.lock("flock"), "nobody has proven that its holder is gone")
+        self.assertEqual(self.owner.json("volume", "show", "disk")["locked_by"],
+                         [self.standby.node])
         self.standby.start()
         self.pair.wait_agreed()
         lab.wait_until(lambda: self.here.lock("flock"), timeout=5, what="a lock of a mount that ended")
