@@ -61,6 +61,9 @@ class Network final : public PeerNetwork {
   void Publish(Heartbeat heartbeat) override { heartbeats_->Publish(std::move(heartbeat)); }
   absl::StatusOr<std::string> Call(const std::string& peer, const std::string& request,
                                    absl::Duration timeout) override;
+  bool EndForwarded(const std::string& peer, absl::Duration timeout) override {
+    return data_server_ == nullptr || data_server_->EndSession(peer, timeout);
+  }
   ForwardClient* forward(const std::string& peer) override;
   bool connected(const std::string& peer) const override;
   std::vector<std::string> peers() const override;

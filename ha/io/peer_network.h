@@ -101,6 +101,11 @@ class PeerNetwork {
   virtual absl::StatusOr<std::string> Call(const std::string& peer, const std::string& request,
                                            absl::Duration timeout) = 0;
 
+  // What `peer` has forwarded to us, over the connection that it has, and what of that is still on
+  // its way: nothing of it begins any more. It has to connect anew. Returns when what runs of it
+  // has ended; false: some of it still runs after `timeout`.
+  virtual bool EndForwarded(const std::string& peer, absl::Duration timeout) = 0;
+
   // Forwards to `peer`; nullptr: there is no such peer. The network's.
   virtual ForwardClient* forward(const std::string& peer) = 0;
 

@@ -42,6 +42,8 @@ class ServerOfPeers final : public PeerServer {
   ~ServerOfPeers() override;
 
   absl::Status Listen(PeerContext& context);
+  bool EndSession(const std::string& peer, absl::Duration timeout) override
+      ABSL_LOCKS_EXCLUDED(mutex_);
   const std::string& endpoint() const override { return endpoint_; }
 
  private:
@@ -54,6 +56,7 @@ class ServerOfPeers final : public PeerServer {
   void HandleRequest(const WireHeader& header, Message message);
   ZmqMessage MakeWelcome() const;
   void Refuse(ZmqMessage route, const std::string& why);
+  void SendRefusal(ZmqMessage route, const std::string& why);
   void SendAll() ABSL_LOCKS_EXCLUDED(mutex_);
   bool Finished() ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -74,10 +77,12 @@ class ServerOfPeers final : public PeerServer {
 
   absl::Mutex mutex_;
   absl::CondVar job_queued_;
+  absl::CondVar job_ended_;
   PeerSessions sessions_ ABSL_GUARDED_BY(mutex_);
   std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
   std::vector<Message> answers_ ABSL_GUARDED_BY(mutex_);
   std::vector<Message> sending_;  // the loop's; changes places with answers_
+  std::vector<std::string> ended_ ABSL_GUARDED_BY(mutex_);  // connections to be told so
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
   int workers_left_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
@@ -175,11 +180,7 @@ void ServerOfPeers::HandleHello(Message message) {
   const PeerClaim claim{hello.protocol(), hello.pool_id(), hello.node()};
   if (const std::optional<Objection> objection = Examine(claim, proven, identity_)) {
     refusals_.Count(objection->kind, objection->text);
-    std::array<ZmqMessage, 3> refusal{std::move(message[0]),
-                                      EncodeHeader({.kind = FrameKind::kRefusal}),
-                                      ZmqMessage::Copy(objection->text)};
-    socket_->Send(refusal);
-    return;
+    return SendRefusal(std::move(message[0]), objection->text);
   }
   strangers_.Go(message[1].connection());
   absl::MutexLock lock(&mutex_);
@@ -222,18 +223,27 @@ void ServerOfPeers::Refuse(ZmqMessage route, const std::string& why) {
     absl::MutexLock lock(&mutex_);
     sessions_.End(route.text());
   }
-  std::array<ZmqMessage, 3> refusal{std::move(route), EncodeHeader({.kind = FrameKind::kRefusal}),
-                                    ZmqMessage::Copy(why)};
+  SendRefusal(std::move(route), why);
+}
+
+void ServerOfPeers::SendRefusal(ZmqMessage route, const std::string& why) {
+  Message refusal{std::move(route), EncodeHeader({.kind = FrameKind::kRefusal}),
+                  ZmqMessage::Copy(why)};
   socket_->Send(refusal);
 }
 
 void ServerOfPeers::SendAll() {
   std::vector<std::pair<std::string, ZmqMessage>> welcomes;
+  std::vector<std::string> ended;
   {
     absl::MutexLock lock(&mutex_);
     woken_ = false;
     sending_.swap(answers_);
+    ended.swap(ended_);
     welcomes = sessions_.TakeWelcomes();
+  }
+  for (const std::string& route : ended) {
+    SendRefusal(ZmqMessage::Copy(route), "this session was ended: connect anew");
   }
   for (auto& [route, welcome] : welcomes) {
     Message message{ZmqMessage::Copy(route), EncodeHeader({.kind = FrameKind::kWelcome}),
@@ -244,6 +254,24 @@ void ServerOfPeers::SendAll() {
   // and does not read.
   for (Message& answer : sending_) socket_->Send(answer);
   sending_.clear();
+}
+
+bool ServerOfPeers::EndSession(const std::string& peer, absl::Duration timeout) {
+  const absl::Duration deadline = runtime_.BootTime() + timeout;
+  bool must_wake = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (std::optional<std::string> route = sessions_.EndOf(peer)) {
+      ended_.push_back(*std::move(route));
+      must_wake = !std::exchange(woken_, true);
+    }
+  }
+  if (must_wake) wake_.Wake();
+  absl::MutexLock lock(&mutex_);
+  while (sessions_.Running(peer) > 0 && runtime_.BootTime() < deadline) {
+    runtime_.WaitUntil(job_ended_, mutex_, deadline);
+  }
+  return sessions_.Running(peer) == 0;
 }
 
 bool ServerOfPeers::Finished() {
@@ -278,6 +306,7 @@ void ServerOfPeers::Serve(Job job) {
   {
     absl::MutexLock lock(&mutex_);
     sessions_.Finish(job.ticket);
+    job_ended_.SignalAll();
     answers_.push_back(std::move(answer));
     must_wake = !std::exchange(woken_, true);
   }

@@ -3,6 +3,7 @@
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+#include <absl/time/time.h>
 
 #include <functional>
 #include <memory>
@@ -54,6 +55,11 @@ class PeerServer {
                                                            PeerService& service, Options options);
   // Requests that workers have are finished, queued ones are not.
   virtual ~PeerServer() = default;
+
+  // Ends the session of a peer, as a new hello of it would: of what it has asked nothing begins any
+  // more, and it has to connect anew. Returns when what runs has ended; false: some of it still
+  // runs after `timeout`.
+  virtual bool EndSession(const std::string& peer, absl::Duration timeout) = 0;
 
   // With the real port.
   virtual const std::string& endpoint() const = 0;

@@ -144,6 +144,31 @@ TEST_P(ForwardTest, ARequestThatIsSentAgainIsNotOvertakenByItsFirstCopy) {
   EXPECT_EQ(Read(0, 3), "two");
 }
 
+TEST_P(ForwardTest, TheOwnerEndsWhatAPeerHasForwarded) {
+  const auto go = std::make_shared<absl::Notification>();  // a handler may be in it for longer
+  target.set_hook([go] { go->WaitForNotification(); });
+  std::atomic<int> ended = 0;
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < kMaxInFlight; ++t) {
+    threads.emplace_back([&] {
+      EXPECT_CODE(Write(0, "old"), kUnavailable);
+      ++ended;
+    });
+  }
+  ASSERT_TRUE(Eventually([&] { return target.requests() == kForwardWorkers; }));
+  EXPECT_FALSE(pair.b.network->EndForwarded("a", absl::Milliseconds(50))) << "some still run";
+  EXPECT_TRUE(Eventually([&] { return ended == static_cast<int>(threads.size()); }));
+  for (std::thread& thread : threads) thread.join();
+  go->Notify();
+  EXPECT_TRUE(pair.b.network->EndForwarded("a", kPatience));
+  const uint64_t requests = target.requests();
+  EXPECT_EQ(requests, static_cast<uint64_t>(kForwardWorkers)) << "what waited was dropped";
+  ASSERT_TRUE(pair.AwaitForwarding());
+  EXPECT_OK(Write(0, "new"));
+  EXPECT_EQ(target.requests(), requests + 1);
+  EXPECT_TRUE(pair.b.network->EndForwarded("nobody", absl::ZeroDuration()));
+}
+
 TEST_P(ForwardTest, ThePeersDeathEndsWhatIsInFlight) {
   const auto go = std::make_shared<absl::Notification>();  // a handler may be in it for longer
   target.set_hook([go] { go->WaitForNotification(); });
