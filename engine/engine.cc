@@ -13,6 +13,7 @@
 #include "engine/base/status.h"
 #include "engine/clone/clone_status.h"
 #include "engine/meta/catalog.h"
+#include "engine/meta/evictions.h"
 #include "engine/meta/pool_file.h"
 #include "engine/volume/volume_table.h"
 #include "engine/volume_files.h"
@@ -64,6 +65,7 @@ class EngineImpl final : public Engine {
         durability_(options.durability),
         fault_(std::move(options.on_fault)),
         catalog_(*meta_, runtime_, options.epoch, options.node),
+        evictions_(catalog_, runtime_),
         bounce_(runtime_, options.request_buffers, options.request_bytes + 2 * limits::kBlockBytes),
         copy_bytes_(options.copy_bytes),
         copy_buffers_(options.copy_buffers),
@@ -146,6 +148,10 @@ class EngineImpl final : public Engine {
     return clones_->Verify(id, progress);
   }
 
+  std::vector<EvictionRecord> EvictedNodes() const override { return evictions_.List(); }
+  absl::StatusOr<EvictionRecord> EvictNode(const std::string& node) override;
+  absl::Status ReadmitNode(const std::string& node, uint64_t eviction) override;
+
   absl::Status RecordEvent(Event event) override;
   absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after_sequence,
                                                 size_t limit) const override {
@@ -179,6 +185,7 @@ class EngineImpl final : public Engine {
   const Durability durability_;
   Fault fault_;
   Catalog catalog_;
+  Evictions evictions_;
   BufferPool bounce_;
   const uint64_t copy_bytes_;
   const size_t copy_buffers_;
@@ -207,6 +214,7 @@ VolumeInfo InfoOf(const Volume& volume) {
 
 absl::Status EngineImpl::Recover() {
   BATON_RETURN_IF_ERROR(catalog_.Load());
+  BATON_RETURN_IF_ERROR(evictions_.Load());
   BATON_RETURN_IF_ERROR(LoadTimesRule());
   BATON_RETURN_IF_ERROR(LoadVolumes());
   BATON_RETURN_IF_ERROR(locks_.Load());
@@ -539,6 +547,19 @@ absl::StatusOr<std::optional<DataRange>> EngineImpl::NextData(uint64_t id, uint6
   // Part of what the volume shows is in the clone's source: anything may be data.
   if (offset >= volume->file->size_bytes()) return std::nullopt;
   return DataRange{offset, volume->file->size_bytes()};
+}
+
+absl::StatusOr<EvictionRecord> EngineImpl::EvictNode(const std::string& node) {
+  BATON_RETURN_IF_ERROR(CheckServing());
+  absl::StatusOr<EvictionRecord> eviction = evictions_.Evict(node);
+  if (!eviction.ok()) return fault_.Report(eviction.status());
+  return eviction;
+}
+
+absl::Status EngineImpl::ReadmitNode(const std::string& node, uint64_t eviction) {
+  BATON_RETURN_IF_ERROR(CheckServing());
+  const absl::Status status = evictions_.Readmit(node, eviction);
+  return status.ok() ? status : fault_.Report(status);
 }
 
 absl::Status EngineImpl::RecordEvent(Event event) {

@@ -164,6 +164,14 @@ class Engine {
   virtual absl::StatusOr<VerifyReport> VerifyClone(
       uint64_t id, const std::function<bool(uint64_t done, uint64_t total)>& progress) = 0;
 
+  // ---- nodes ----
+  // Whose requests are refused, by name; nobody else is told. Who serves them looks here.
+  virtual std::vector<EvictionRecord> EvictedNodes() const = 0;
+  // The eviction that is in force; of a node that is evicted already the one that there is.
+  virtual absl::StatusOr<EvictionRecord> EvictNode(const std::string& node) = 0;
+  // Ends that eviction, if it is in force.
+  virtual absl::Status ReadmitNode(const std::string& node, uint64_t eviction) = 0;
+
   // ---- events ----
   virtual absl::Status RecordEvent(Event event) = 0;  // fills version, sequence, time, epoch, node
   virtual absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after_sequence,

@@ -14,6 +14,7 @@ namespace {
 constexpr char kIdPrefix[] = "id/";
 constexpr char kDeletedFilePrefix[] = "deleted/";
 constexpr char kLockPrefix[] = "lock/";
+constexpr char kEvictedPrefix[] = "evicted/";
 constexpr size_t kIdPrefixBytes = sizeof(kIdPrefix) - 1;
 constexpr size_t kNumberBytes = 8;
 
@@ -143,6 +144,31 @@ absl::StatusOr<std::vector<LockRecord>> Catalog::LoadLocks() const {
                               record.version() == kRecordVersion &&
                               key == LockKey(record.volume_id(), record.node());
         if (!is_whole) result = DamagedRow(Column::kSystem, key, "it is no record of locks");
+        return result.ok();
+      }));
+  BATON_RETURN_IF_ERROR(result);
+  return records;
+}
+
+void Catalog::PutEviction(MetaBatch& batch, EvictionRecord record) const {
+  record.set_version(kRecordVersion);
+  batch.Put(Column::kSystem, kEvictedPrefix + record.node(), record.SerializeAsString());
+}
+
+void Catalog::DeleteEviction(MetaBatch& batch, const std::string& node) const {
+  batch.Delete(Column::kSystem, kEvictedPrefix + node);
+}
+
+absl::StatusOr<std::vector<EvictionRecord>> Catalog::LoadEvictions() const {
+  std::vector<EvictionRecord> records;
+  absl::Status result;
+  BATON_RETURN_IF_ERROR(store_.Scan(
+      Column::kSystem, kEvictedPrefix, [&](const std::string& key, const std::string& value) {
+        EvictionRecord& record = records.emplace_back();
+        result = ParseRecord(Column::kSystem, key, value, record);
+        if (result.ok() && key != kEvictedPrefix + record.node()) {
+          result = DamagedRow(Column::kSystem, key, "its content belongs to " + record.node());
+        }
         return result.ok();
       }));
   BATON_RETURN_IF_ERROR(result);

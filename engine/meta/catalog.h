@@ -10,6 +10,7 @@
 //  - system: "times" -> BE64, the epoch whose seal brought the times in the records of volumes up to
 //    date
 //  - system: "lock/" BE64 volume, node -> LockRecord, while the node's programs hold locks on it
+//  - system: "evicted/" NODE -> EvictionRecord
 //  - system: "id/" BE64 id -> empty; the greatest one is the last id that was given out
 #pragma once
 
@@ -64,6 +65,10 @@ class Catalog : public CatalogReader {
   // Those of all nodes.
   void DropLocks(MetaBatch& batch, uint64_t volume_id) const;
   absl::StatusOr<std::vector<LockRecord>> LoadLocks() const;
+  // One a node.
+  void PutEviction(MetaBatch& batch, EvictionRecord record) const;
+  void DeleteEviction(MetaBatch& batch, const std::string& node) const;
+  absl::StatusOr<std::vector<EvictionRecord>> LoadEvictions() const;
   void PutRelation(MetaBatch& batch, RelationRecord record) const;
   void DeleteRelation(MetaBatch& batch, uint64_t id) const;
 

@@ -15,17 +15,22 @@ inline constexpr uint32_t kRecordVersion = 1;
 // DataLoss that names the row's column and key.
 absl::Status DamagedRow(Column column, const std::string& key, const std::string& why);
 
-// Parses a row into `record` and checks its version and that it lies under its own number, which
-// `number_of` tells.
+// Parses a row into `record` and checks its version.
+template <typename Record>
+absl::Status ParseRecord(Column column, const std::string& key, const std::string& value,
+                         Record& record) {
+  if (!record.ParseFromString(value)) return DamagedRow(column, key, "it does not parse");
+  if (record.version() == kRecordVersion) return absl::OkStatus();
+  return DamagedRow(
+      column, key,
+      fmt::format("its version is {}, this program knows {}", record.version(), kRecordVersion));
+}
+
+// As ParseRecord; checks, too, that it lies under its own number, which `number_of` tells.
 template <typename Record, typename NumberOf>
 absl::Status ParseRow(Column column, const std::string& key, const std::string& value,
                       NumberOf number_of, Record& record) {
-  if (!record.ParseFromString(value)) return DamagedRow(column, key, "it does not parse");
-  if (record.version() != kRecordVersion) {
-    return DamagedRow(
-        column, key,
-        fmt::format("its version is {}, this program knows {}", record.version(), kRecordVersion));
-  }
+  BATON_RETURN_IF_ERROR(ParseRecord(column, key, value, record));
   const uint64_t number = number_of(record);
   if (key == KeyOf(number)) return absl::OkStatus();
   return DamagedRow(column, key, fmt::format("its content belongs to {}", number));

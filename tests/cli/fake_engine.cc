@@ -246,6 +246,28 @@ absl::StatusOr<VerifyReport> FakeEngine::VerifyClone(
   return report;
 }
 
+std::vector<EvictionRecord> FakeEngine::EvictedNodes() const {
+  absl::MutexLock guard(&mutex_);
+  std::vector<EvictionRecord> records;
+  for (const auto& [node, record] : evictions_) records.push_back(record);
+  return records;
+}
+
+absl::StatusOr<EvictionRecord> FakeEngine::EvictNode(const std::string& node) {
+  absl::MutexLock guard(&mutex_);
+  EvictionRecord& record = evictions_[node];
+  if (record.id() == 0) record.set_id(++last_id_);
+  record.set_node(node);
+  return record;
+}
+
+absl::Status FakeEngine::ReadmitNode(const std::string& node, uint64_t eviction) {
+  absl::MutexLock guard(&mutex_);
+  const auto found = evictions_.find(node);
+  if (found != evictions_.end() && found->second.id() == eviction) evictions_.erase(found);
+  return absl::OkStatus();
+}
+
 absl::Status FakeEngine::RecordEvent(Event event) {
   absl::MutexLock guard(&mutex_);
   event.set_sequence(events_.size() + 1);

@@ -63,6 +63,10 @@ class FakeEngine final : public Engine {
   absl::StatusOr<VerifyReport> VerifyClone(
       uint64_t id, const std::function<bool(uint64_t, uint64_t)>& progress) override;
 
+  std::vector<EvictionRecord> EvictedNodes() const override;
+  absl::StatusOr<EvictionRecord> EvictNode(const std::string& node) override;
+  absl::Status ReadmitNode(const std::string& node, uint64_t eviction) override;
+
   absl::Status RecordEvent(Event event) override;
   absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after_sequence,
                                                 size_t limit) const override;
@@ -86,6 +90,7 @@ class FakeEngine final : public Engine {
   std::map<std::string, VolumeStatus> volumes_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, CloneStatus> clones_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> files_ ABSL_GUARDED_BY(mutex_);  // that are no volumes
+  std::map<std::string, EvictionRecord> evictions_ ABSL_GUARDED_BY(mutex_);
   std::vector<Event> events_ ABSL_GUARDED_BY(mutex_);
   uint64_t last_id_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t pending_runs_ ABSL_GUARDED_BY(mutex_) = 0;

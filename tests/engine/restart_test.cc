@@ -30,6 +30,18 @@ TEST_F(Restart, VolumesKeepTheirContent) {
   EXPECT_EQ(Content("dst"), Zeros());
 }
 
+TEST_F(Restart, WhoIsEvictedStaysSoUntilItIsReadmitted) {
+  const EvictionRecord eviction = Must(pool_->EvictNode("b"));
+  Reopen();
+  ASSERT_EQ(pool_->EvictedNodes().size(), 1u);
+  EXPECT_EQ(pool_->EvictedNodes()[0].node(), "b");
+  EXPECT_EQ(pool_->EvictedNodes()[0].id(), eviction.id());
+  EXPECT_OK(pool_->ReadmitNode("b", eviction.id()));
+  EXPECT_TRUE(pool_->EvictedNodes().empty());
+  Reopen();
+  EXPECT_TRUE(pool_->EvictedNodes().empty());
+}
+
 TEST_F(Restart, ACloneThatWasCopyingGoesOnWithTheRestAlone) {
   const uint64_t id = Start("src", "dst", kCrawl);
   Write("src", 8 * kExtent, Pattern(40 * kExtent, 2));  // 40 extents are preserved
