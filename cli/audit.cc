@@ -72,6 +72,7 @@ std::string DescribeChange(const Request& request) {
     return fmt::format("failover{}{}", failover.to().empty() ? "" : " --to " + failover.to(),
                        failover.owner_is_dead() ? " --owner-is-dead" : "");
   }
+  if (request.has_node_evict()) return "node evict " + request.node_evict().name();
   const std::string volume = DescribeVolumeChange(request);
   return volume.empty() ? DescribeCloneChange(request) : volume;
 }

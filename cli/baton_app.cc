@@ -42,6 +42,7 @@ void AddCommands(CLI::App& app, Command& chosen) {
   AddCloneCommands(app, chosen);
   AddEventsCommand(app, chosen);
   AddFailoverCommand(app, chosen);
+  AddNodeCommands(app, chosen);
   AddUpgradeCommand(app, chosen);
   AddKeygenCommand(app, chosen);
 }

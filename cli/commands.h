@@ -19,6 +19,7 @@ void AddCloneVerify(CLI::App& clone, Command& chosen);
 void AddKeygenCommand(CLI::App& app, Command& chosen);
 void AddUpgradeCommand(CLI::App& app, Command& chosen);
 void AddFailoverCommand(CLI::App& app, Command& chosen);
+void AddNodeCommands(CLI::App& app, Command& chosen);
 void AddEventsCommand(CLI::App& app, Command& chosen);
 
 }  // namespace baton

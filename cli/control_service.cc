@@ -5,6 +5,7 @@
 
 #include "cli/control.h"
 #include "cli/reply_budget.h"
+#include "engine/base/names.h"
 #include "engine/base/status.h"
 
 namespace baton::control {
@@ -67,6 +68,7 @@ ControlService::ControlService(Options options)
       clones_(options_.engine, options_.content_changed, options_.peers),
       verify_jobs_(options_.engine, options_.runtime) {
   AddStatusAndEvents();
+  AddNodeCommands();
   AddVolumeCommands();
   AddCloneCommands();
   AddCloneChanges();
@@ -103,6 +105,12 @@ void ControlService::AddStatusAndEvents() {
   };
   commands_[Request::kUpgrade] = [this](const Request&, Response& response) {
     return Put(options_.upgrade(), response.mutable_upgrade());
+  };
+}
+
+void ControlService::AddNodeCommands() {
+  commands_[Request::kNodeEvict] = [this](const Request& request, Response& response) {
+    return Put(Evict(request.node_evict()), response.mutable_evicted());
   };
 }
 
@@ -183,6 +191,18 @@ ControllerStatus ControlService::Status() const {
   AddClones(options_.engine.ListClones(), status);
   status.set_healthy(status.problems().empty());
   return status;
+}
+
+absl::StatusOr<NodeEvicted> ControlService::Evict(const NodeName& request) const {
+  BATON_RETURN_IF_ERROR(CheckName(request.name()));
+  if (!options_.evict) {
+    return absl::FailedPreconditionError(
+        "this controller has no peers (--peer): there is no other node to evict");
+  }
+  BATON_RETURN_IF_ERROR(options_.evict(request.name()));
+  NodeEvicted evicted;
+  evicted.set_node(request.name());
+  return evicted;
 }
 
 absl::StatusOr<EventList> ControlService::Events(const EventsRequest& request) const {

@@ -44,6 +44,8 @@ class ControlService {
     std::function<void(uint64_t volume_id)> content_changed;
     // The other controllers' part in the commands on clones; empty: there are none.
     CloneService::Peers peers;
+    // Ends what waits in the mount of another node (Pair::EvictNode); empty: there is none.
+    std::function<absl::Status(const std::string& node)> evict;
     // Hands over to another process of the program as it is installed now.
     std::function<absl::StatusOr<UpgradeStarted>()> upgrade;
     Audit& audit;
@@ -57,11 +59,13 @@ class ControlService {
  private:
   Response Execute(const Request& request);
   void AddStatusAndEvents();
+  void AddNodeCommands();
   void AddVolumeCommands();
   void AddCloneCommands();
   void AddCloneChanges();
   void AddVerifyCommands();
   ControllerStatus Status() const;
+  absl::StatusOr<NodeEvicted> Evict(const NodeName& request) const;
   absl::StatusOr<EventList> Events(const EventsRequest& request) const;
 
   const Options options_;

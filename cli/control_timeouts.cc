@@ -38,6 +38,7 @@ absl::Duration TimeoutOf(Request::CommandCase command) {
     case Request::kVerifyCancel:
     case Request::kUpgrade:
     case Request::kFailover:
+    case Request::kNodeEvict:
       return kChangeTimeout;
   }
   return kQuestionTimeout;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cli/names_of.h"
+#include "cli/node/eviction.h"
 #include "cli/pair_setup.h"
 #include "cli/pair_view.h"
 #include "engine/base/status.h"
@@ -96,6 +97,9 @@ absl::Status Controller::AwaitTurn() {
 absl::Status Controller::ServeAlone() {
   BATON_RETURN_IF_ERROR(ClaimEpoch());
   BATON_RETURN_IF_ERROR(tenure_->Open());
+  // Of a mount that was served before nobody has read yet what is open.
+  const bool may_have_files = !link_.begin().facts().init_answer().empty();
+  BATON_RETURN_IF_ERROR(SettleOwnEviction(tenure_->engine(), options_.node, may_have_files));
   Begin(*tenure_);
   router_.Route(&volumes_);
   BATON_RETURN_IF_ERROR(session()->Serve());
@@ -148,6 +152,8 @@ absl::Status Controller::ServeInPair() {
                              [this](const std::string& peer, const std::string& request) {
                                return node_service_->HandleAsOwner(peer, request);
                              },
+                         .readmit = [this](const std::string& node,
+                                           uint64_t eviction) { return Readmit(node, eviction); },
                          .content_changed = [this](uint64_t volume_id) { DropPages(volume_id); },
                          .lock_freed = [this](uint64_t volume_id) { RetryLocks(volume_id); },
                          .measured = [this](const SpaceReading& space) { space_.Note(space); },
@@ -181,6 +187,12 @@ absl::Status Controller::StartCommands() {
 
 void Controller::Begin(Tenure& tenure) {
   owned_ = std::make_unique<OwnedPool>(OwnedPool{tenure.engine(), tenure.storage()});
+  std::function<absl::Status(const std::string&)> evict;
+  if (pair_ != nullptr) {
+    evict = [this, &tenure](const std::string& node) {
+      return pair_->EvictNode(tenure.engine(), node);
+    };
+  }
   service_ = std::make_unique<control::ControlService>(control::ControlService::Options{
       .engine = tenure.engine(),
       .runtime = runtime_,
@@ -188,6 +200,7 @@ void Controller::Begin(Tenure& tenure) {
       .describe = [this] { return Describe(); },
       .content_changed = [this](uint64_t volume_id) { ContentChanged(volume_id); },
       .peers = Peers(),
+      .evict = std::move(evict),
       .upgrade = [this] { return Upgrade(); },
       .audit = audit_});
   seat_.Take(*owned_);
@@ -209,6 +222,12 @@ control::CloneService::Peers Controller::Peers() {
                  bool degraded) { return pair_->Prepare(source, target, size_bytes, degraded); },
       .await_opens = [this](bool degraded) { return pair_->AwaitOpens(degraded); },
       .activated = [this](const std::vector<uint64_t>& ids) { pair_->TellActivated(ids); }};
+}
+
+absl::Status Controller::Readmit(const std::string& node, uint64_t eviction) {
+  const Seat<OwnedPool>::Use owned(seat_);
+  if (!owned) return absl::AbortedError("this controller does not own the pool");
+  return owned->engine.ReadmitNode(node, eviction);
 }
 
 absl::Status Controller::RecordEvent(const std::string& kind, const std::string& text) {
@@ -361,6 +380,11 @@ void Controller::GiveUpStart() {
   if (pair_ != nullptr) pair_->Stop().IgnoreError();
   End();
   tenure_.reset();
+}
+
+void Controller::EndMount() {
+  const absl::Status status = mount_->TakeDown(fs::Unmount::kForced);
+  if (!status.ok()) spdlog::error("{}", Message(status));
 }
 
 void Controller::Abandon() {

@@ -50,6 +50,9 @@ class Controller {
   // After a fault in a controller without a keeper: takes the mount's and the socket's names away
   // and waits for nobody; I/O that is under way is never acknowledged. The process must end now.
   void Abandon();
+  // What waits in the mount ends with an error, at once, and so does what is asked of it after
+  // that. Waits for nobody.
+  void EndMount();
   // Records in the events how the controller before this one ended and that this one serves.
   void RecordTakeover();
   // Records how long requests waited for their first answer.
@@ -72,6 +75,7 @@ class Controller {
   // An epoch of ours begins and ends.
   void Begin(Tenure& tenure);
   void End();
+  absl::Status Readmit(const std::string& node, uint64_t eviction);
   absl::Status RecordEvent(const std::string& kind, const std::string& text);
   void NoteCommand(const std::string& line, bool in_events);
   void DropPages(uint64_t volume_id);

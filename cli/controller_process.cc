@@ -11,6 +11,7 @@
 #include "cli/end_watch.h"
 #include "cli/keeper/link.h"
 #include "cli/memory.h"
+#include "cli/node/eviction.h"
 #include "engine/base/standard_streams.h"
 #include "engine/base/status.h"
 
@@ -28,7 +29,9 @@ keeper::Goodbye Goodbye(int exit_code, const std::string& reason) {
 }
 
 int RefuseToServe(keeper::Link* link, const absl::Status& status) {
-  if (link != nullptr) link->SayGoodbye(Goodbye(kFailed, Message(status)));
+  keeper::Goodbye goodbye = Goodbye(kFailed, Message(status));
+  goodbye.set_final(EvictionOf(status).has_value());
+  if (link != nullptr) link->SayGoodbye(std::move(goodbye));
   SayError("batond: " + Message(status));
   return kFailed;
 }
@@ -36,13 +39,17 @@ int RefuseToServe(keeper::Link* link, const absl::Status& status) {
 // Nothing is waited for: threads may hang in I/O that must not be acknowledged any more.
 [[noreturn]] void EndByFault(Controller& controller, const DaemonOptions& options,
                              keeper::Link& link, const absl::Status& fault) {
-  const std::string reason = "giving up epoch: " + Message(fault);
+  const bool is_evicted = EvictionOf(fault).has_value();
+  const std::string reason =
+      fmt::format("{}: {}", is_evicted ? "ending the mount" : "giving up epoch", Message(fault));
   spdlog::critical("{}", reason);
+  if (is_evicted) controller.EndMount();
   keeper::Goodbye goodbye = Goodbye(kFailed, reason);
   // After a sync that failed nobody on this node may say of the next one that it worked: what it
   // should have made safe may be lost. Where there are peers this node goes on as a standby: what
-  // was acknowledged has left it, and a peer's way to the storage is another one.
-  goodbye.set_final(absl::IsDataLoss(fault) && options.pair.alone());
+  // was acknowledged has left it, and a peer's way to the storage is another one. Nor may anybody
+  // go on with the mount of a node that was evicted.
+  goodbye.set_final(is_evicted || (absl::IsDataLoss(fault) && options.pair.alone()));
   link.SayGoodbye(std::move(goodbye));
   if (link.keeper_pid() == 0) controller.Abandon();
   spdlog::shutdown();

@@ -70,7 +70,9 @@ size_t NodeService::LaneOf(const std::string& bytes) {
   Request request;
   if (!Decode(bytes, request)) return kCommands;
   if (request.has_status()) return kStatus;
-  if (request.has_failover() || request.has_upgrade()) return kFailovers;
+  if (request.has_failover() || request.has_upgrade() || request.has_node_evict()) {
+    return kFailovers;
+  }
   return request.has_events() ? kEvents : kCommands;
 }
 

@@ -36,6 +36,12 @@ void DescribePeer(const PeerStatus& peer, control::ControllerStatus& status) {
   if (peer.heard != absl::InfiniteDuration()) {
     node.set_heard_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(peer.heard)));
   }
+  node.set_evicted(peer.evicted);
+  if (peer.evicted) {
+    status.add_problems(fmt::format(
+        "node {} is evicted: its requests are refused until its mount has been made anew",
+        peer.name));
+  }
   if (!node.reachable()) {
     status.add_problems(fmt::format("node {} is not reachable", peer.name));
   } else if (!node.problem().empty()) {

@@ -39,9 +39,10 @@ std::string DescribeKeeper(const ControllerStatus& status) {
 std::string DescribeNode(const ControllerStatus& status, const control::NodeStatus& node) {
   if (node.name() == status.node())
     return fmt::format("{} (this one), {}", node.role(), node.state());
-  if (!node.reachable()) return "not reachable";
-  return fmt::format("{}, {}, epoch {}, heard {} ms ago", node.role(), node.state(), node.epoch(),
-                     node.heard_ms());
+  const std::string evicted = node.evicted() ? ", evicted" : "";
+  if (!node.reachable()) return "not reachable" + evicted;
+  return fmt::format("{}, {}, epoch {}, heard {} ms ago{}", node.role(), node.state(), node.epoch(),
+                     node.heard_ms(), evicted);
 }
 
 using Fields = std::vector<std::pair<std::string, std::string>>;

@@ -87,6 +87,19 @@ absl::Status CheckEmptyDirectory(const std::string& path) {
   return absl::OkStatus();
 }
 
+// With MNT_FORCE the kernel ends the connection before it looks whether files are open.
+int FlagsOf(Unmount how) {
+  switch (how) {
+    case Unmount::kClean:
+      return 0;
+    case Unmount::kLazy:
+      return MNT_DETACH;
+    case Unmount::kForced:
+      return MNT_FORCE | MNT_DETACH;
+  }
+  return 0;
+}
+
 absl::Status MountAt(const std::string& path, bool allow_other, int fd) {
   const std::string data = fmt::format(
       "fd={},rootmode={:o},user_id={},group_id={},default_permissions,max_read={}{}", fd, S_IFDIR,
@@ -174,8 +187,7 @@ absl::Status Mount::TakeDown(Unmount how) {
   if (!Connected()) return absl::OkStatus();
   BATON_ASSIGN_OR_RETURN(const std::vector<MountedAt> mounts, MountsAt(path_));
   if (mounts.empty() || mounts.back().device != device_) return absl::OkStatus();
-  const int flags = how == Unmount::kLazy ? MNT_DETACH : 0;
-  if (::umount2(path_.c_str(), flags | UMOUNT_NOFOLLOW) == 0) return absl::OkStatus();
+  if (::umount2(path_.c_str(), FlagsOf(how) | UMOUNT_NOFOLLOW) == 0) return absl::OkStatus();
   if (errno == EBUSY) {
     return Error(absl::StatusCode::kFailedPrecondition,
                  "{} is in use: close its files (fuser -vm {} lists who has them open)", path_,

@@ -16,8 +16,9 @@ struct MountOptions {
 };
 
 enum class Unmount {
-  kClean,  // FailedPrecondition while files are open or a directory is someone's current one
-  kLazy,   // the name is gone at once; open files work as long as a session serves them
+  kClean,   // FailedPrecondition while files are open or a directory is someone's current one
+  kLazy,    // the name is gone at once; open files work as long as a session serves them
+  kForced,  // as kLazy, and all requests end with an error at once, whoever serves or does not
 };
 
 // What the destructor does.

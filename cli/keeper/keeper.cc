@@ -329,11 +329,11 @@ void Keeper::NoteControllerEnded() {
     if (!ending.exit_code) SayError("batond: the controller " + ending.text);
     return End(ending.exit_code.value_or(kFailed));
   }
-  if (!held_.mount->Connected()) return End(kFailed);  // unmounted by someone else
   if (child->goodbye && child->goodbye->final()) {
     spdlog::critical("the controller {}: no other one may go on, the mount ends", ending.text);
     return End(kFailed);
   }
+  if (!held_.mount->Connected()) return End(kFailed);  // unmounted by someone else
   if (child->waiting_since_boot_ns == 0) child->waiting_since_boot_ns = noticed;
   predecessor_ = Describe(*child, ending);
   ++held_.restarts;

@@ -46,6 +46,7 @@ Pair::Pair(Options options, Hooks hooks)
       hooks_(std::move(hooks)),
       runtime_(options_.runtime),
       served_(options_.local, options_.locks),
+      evictions_(options_.runtime),
       coordinator_(
           std::make_unique<ha::Coordinator>(options_.coordinator, options_.runtime.BootTime())) {}
 
@@ -156,7 +157,11 @@ PairStatus Pair::Describe() const {
       peer.owner = seen->second.last.owner();
     }
   }
-  for (PeerStatus& peer : status.peers) peer.connected = network_->connected(peer.name);
+  const std::vector<std::string> evicted = EvictedNodes(status);
+  for (PeerStatus& peer : status.peers) {
+    peer.connected = network_->connected(peer.name);
+    peer.evicted = std::find(evicted.begin(), evicted.end(), peer.name) != evicted.end();
+  }
   status.takeover = ha::Name(options_.coordinator.takeover);
   status.storage = watch_->Health();
   status.shortage = watch_->Shortage();

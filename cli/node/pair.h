@@ -27,6 +27,7 @@
 #include "cli/node/tenure.h"
 #include "cli/node/view_volumes.h"
 #include "cli/node/worker.h"
+#include "engine/base/sleep_lock.h"
 #include "engine/standby_view.h"
 #include "ha/core/coordinator.h"
 #include "ha/io/peer_network.h"
@@ -81,13 +82,16 @@ class Pair {
     // controller owns nothing, and nothing was done.
     std::function<absl::StatusOr<std::string>(const std::string& peer, const std::string& request)>
         control;
+    // This node's engine is to end an eviction. Aborted: this controller owns nothing.
+    std::function<absl::Status(const std::string& node, uint64_t eviction)> readmit;
     // The owner has changed the content of a volume by a command.
     std::function<void(uint64_t volume_id)> content_changed;
     // A lock of the volume that a program of this node was refused may be free.
     std::function<void(uint64_t volume_id)> lock_freed;
     // How much space the storage has, every second.
     std::function<void(const SpaceReading& space)> measured;
-    // This process must end without waiting for anything.
+    // This process must end without waiting for anything; where this node was evicted (EvictionOf)
+    // its mount, too.
     std::function<void(const absl::Status& why)> fault;
   };
 
@@ -143,6 +147,13 @@ class Pair {
   void TellContentChanged(uint64_t volume_id);
   // Returns at once.
   void TellLockFreed(uint64_t volume_id);
+
+  // Ends what was asked in the mount of a node until now and waits there or on the way, for good:
+  // nothing of it takes effect any more when this returns OK, whoever owns the pool. `engine`: of
+  // this controller, which owns the pool. NotFound, FailedPrecondition: it cannot be done for that
+  // node. FailedPrecondition, too: some of it is still being done; nothing else begins. Aborted:
+  // the owner changes; ask again.
+  absl::Status EvictNode(Engine& engine, const std::string& node);
 
   // The storage has failed under a request of a host. True: the request is to wait for another
   // owner, or for this storage. That is so while this node's storage takes no writes at all: it
@@ -221,6 +232,15 @@ class Pair {
   void FollowOnce();
   absl::Status PollView(PosixStorage& storage);
 
+  // ---- pair_evictions.cc ----
+  absl::Status CheckEvictable(const std::string& node) const;
+  absl::Status AwaitEndOfForwarded(const std::string& node);
+  absl::StatusOr<pair::Answer> AnswerOpenSet(const std::string& peer, const pair::Call& call);
+  absl::Status Readmit(const std::string& peer, uint64_t eviction);
+  void NoteEvictions(const ha::Heartbeat& heartbeat);
+  std::vector<std::string> EvictedNodes(const PairStatus& status) const;
+  bool EndIfEvicted();
+
   struct PeerSeen {
     ha::Heartbeat last;
     absl::Duration heard;
@@ -245,6 +265,7 @@ class Pair {
   const Hooks hooks_;
   Runtime& runtime_;
   ServedVolumes served_;
+  SleepLock evictions_;  // one is begun or ended: its record, and then served_
   std::unique_ptr<ha::PeerNetwork> network_;
   std::map<std::string, std::unique_ptr<RemoteVolumes>> remotes_;  // by peer; never changed
   std::unique_ptr<ViewVolumes> view_volumes_;

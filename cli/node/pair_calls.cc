@@ -75,6 +75,7 @@ void Pair::OnHeartbeat(const ha::Heartbeat& heartbeat) {
     peer.last = heartbeat;
     peer.heard = runtime_.BootTime();
   }
+  NoteEvictions(heartbeat);
   Post(ha::event::Heartbeat{
       .node = heartbeat.node(),
       .state = *state,
@@ -104,13 +105,14 @@ absl::StatusOr<pair::Answer> Pair::Answer(const std::string& peer, const pair::C
     case pair::Call::kCapacity:
     case pair::Call::kOpenVolume:
     case pair::Call::kCloseVolume:
-    case pair::Call::kOpenSet:
     case pair::Call::kNextData:
     case pair::Call::kFindVolume:
     case pair::Call::kLocks:
     case pair::Call::kAllLocks:
     case pair::Call::kFindLock:
       return served_.Answer(peer, call);
+    case pair::Call::kOpenSet:
+      return AnswerOpenSet(peer, call);
     case pair::Call::kPrepare:
       return AnswerPrepare(call.prepare());
     case pair::Call::kActivated:

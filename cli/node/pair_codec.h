@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "cli/node/eviction.h"
 #include "cli/node/pair.pb.h"
 #include "engine/base/status.h"
 
@@ -15,6 +16,7 @@ inline pair::Answer RefusalOf(const absl::Status& status) {
   pair::Answer answer;
   answer.set_code(static_cast<uint32_t>(status.code()));
   answer.set_message(Message(status));
+  answer.set_eviction(EvictionOf(status).value_or(0));
   return answer;
 }
 
@@ -23,7 +25,8 @@ inline absl::StatusOr<pair::Answer> ParseAnswer(const std::string& bytes) {
   if (!answer.ParseFromString(bytes))
     return absl::InternalError("a garbled answer of a controller");
   if (answer.code() == 0) return answer;
-  return absl::Status(static_cast<absl::StatusCode>(answer.code()), answer.message());
+  const absl::Status status(static_cast<absl::StatusCode>(answer.code()), answer.message());
+  return answer.eviction() == 0 ? status : WithEviction(status, answer.eviction());
 }
 
 }  // namespace baton

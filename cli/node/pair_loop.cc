@@ -81,6 +81,7 @@ void Pair::Beat() {
   AddTimes(own_times_, heartbeat);
   if (routed_here_) {
     heartbeat.set_proof(tenure_->proof());
+    for (const std::string& node : served_.Evicted()) heartbeat.add_evicted(node);
   }
   {
     absl::MutexLock lock(&mutex_);
@@ -188,7 +189,7 @@ void Pair::Do(const ha::action::Serve&) {
     sealing_ = false;
   }
   hooks_.begin(*tenure_);
-  served_.Begin(tenure_->epoch());
+  served_.Begin(tenure_->epoch(), tenure_->engine().EvictedNodes());
   routed_here_ = true;
   routed_to_ = nullptr;
   options_.router.Route(&options_.local);

@@ -37,6 +37,7 @@ void Pair::TellOpens() {
     for (const std::string& peer : connected) options_.router.TellAgain(*remotes_.at(peer));
     options_.router.TellOpen();
     TellFreedLocks(freed);
+    if (EndIfEvicted()) return;
     absl::MutexLock lock(&mutex_);
     if (stopping_ || !connected_anew_.empty() || !freed_locks_.empty()) continue;
     runtime_.WaitUntil(changed_, mutex_, runtime_.BootTime() + kTellAgain);

@@ -22,7 +22,8 @@ struct PeerStatus {
   bool owner = false;
   std::string state;  // of its coordinator
   uint64_t epoch = 0;
-  std::string health;  // empty: healthy
+  std::string health;    // empty: healthy
+  bool evicted = false;  // says the owner
 };
 
 struct PairStatus {

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "cli/node/eviction.h"
 #include "cli/node/pair.h"
 #include "engine/base/status.h"
 #include "engine/feedback.h"
@@ -75,10 +76,15 @@ void Pair::StopOldWatchdog() {
 // lost or written that nobody knows of, and serving would hide it.
 void Pair::Recover() {
   absl::Status status = tenure_->Open();
+  if (status.ok()) {
+    status =
+        SettleOwnEviction(tenure_->engine(), options_.identity.node, options_.router.HasFiles());
+  }
   if (status.ok()) status = CheckFeedback(tenure_->engine());
   if (status.ok()) status = DropLocksOfGone();
   if (!status.ok()) tenure_.reset();
   Post(ha::event::RecoveryEnded{.ok = status.ok(), .text = Message(status)});
+  if (EvictionOf(status)) hooks_.fault(status);
 }
 
 // Before anybody is served: what programs of a node that is off held is free.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cli/node/eviction.h"
 #include "cli/node/lock_codec.h"
 #include "cli/node/pair_codec.h"
 #include "engine/base/status.h"
@@ -125,7 +126,10 @@ absl::StatusOr<std::shared_ptr<VolumeIo>> RemoteVolumes::OpenInOrder(uint64_t id
   const uint64_t epoch = epoch_;
   pair::Call call;
   Describe(id, order, boot_id_, *call.mutable_open_volume());
-  BATON_ASSIGN_OR_RETURN(const pair::Answer answer, Ask(call));
+  absl::StatusOr<pair::Answer> asked = Ask(call);
+  // It is open again when the eviction has ended, or never, when it ends the mount.
+  if (EvictionOf(asked.status())) return absl::AbortedError(Message(asked.status()));
+  BATON_ASSIGN_OR_RETURN(const pair::Answer answer, std::move(asked));
   return std::make_shared<RemoteVolume>(*network_.forward(peer_), ha::ForwardScope{epoch, id},
                                         answer.volume().size_bytes());
 }
@@ -137,11 +141,22 @@ absl::Status RemoteVolumes::CloseInOrder(uint64_t id, uint64_t order) {
 }
 
 absl::Status RemoteVolumes::TellOpen(const std::vector<uint64_t>& ids, uint64_t order) {
-  pair::Call call;
-  pair::OpenSet& set = *call.mutable_open_set();
+  pair::OpenSet set;
   set.mutable_ids()->Assign(ids.begin(), ids.end());
+  return TellSet(std::move(set), order);
+}
+
+absl::Status RemoteVolumes::EndEviction(uint64_t eviction, uint64_t order) {
+  pair::OpenSet set;
+  set.set_ended_eviction(eviction);
+  return TellSet(std::move(set), order);
+}
+
+absl::Status RemoteVolumes::TellSet(pair::OpenSet set, uint64_t order) {
   set.set_order(order);
   set.set_boot_id(boot_id_);
+  pair::Call call;
+  *call.mutable_open_set() = std::move(set);
   const absl::Status told = Ask(call).status();
   return absl::IsUnimplemented(told) ? absl::OkStatus() : told;
 }

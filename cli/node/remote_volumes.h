@@ -46,8 +46,10 @@ class RemoteVolumes final : public VolumeServer {
   absl::StatusOr<std::optional<FileLock>> FindLock(uint64_t id,
                                                    const FileLock& wanted) const override;
   absl::Status TellOpen(const std::vector<uint64_t>& ids, uint64_t order) override;
+  absl::Status EndEviction(uint64_t eviction, uint64_t order) override;
 
  private:
+  absl::Status TellSet(pair::OpenSet set, uint64_t order);
   absl::StatusOr<pair::Answer> Ask(const pair::Call& call) const;
   absl::StatusOr<std::optional<FileLock>> AskForLock(const pair::Call& call) const;
   absl::StatusOr<fs::VolumeEntry> Find(const pair::Volume& wanted) const;

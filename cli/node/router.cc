@@ -4,6 +4,7 @@
 #include <atomic>
 #include <utility>
 
+#include "cli/node/eviction.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -21,6 +22,9 @@ class Router::Handle final : public VolumeIo {
   ~Handle() override { router_.NoteClosed(id_); }
 
   uint64_t id() const { return id_; }
+  // A file was open in it, here or with a process before. Stays so.
+  bool has_files() const { return has_files_; }
+  void NoteFiles() { has_files_ = true; }
   uint64_t size_bytes() const override { return size_bytes_; }
   absl::Status Read(uint64_t offset, MutableBytes out) override {
     return Do([&](VolumeIo& io) { return io.Read(offset, out); });
@@ -48,6 +52,7 @@ class Router::Handle final : public VolumeIo {
     BATON_ASSIGN_OR_RETURN(std::shared_ptr<VolumeIo> io,
                            destination.server->OpenInOrder(id_, router_.OrderOfOpen()));
     size_bytes_ = io->size_bytes();
+    NoteFiles();
     absl::MutexLock lock(&mutex_);
     if (destination.number < opened_.number) return absl::OkStatus();
     opened_.io.swap(io);  // the one before is closed after the lock
@@ -91,6 +96,7 @@ class Router::Handle final : public VolumeIo {
   Router& router_;
   const uint64_t id_;
   std::atomic<uint64_t> size_bytes_ = 0;  // known once it was opened
+  std::atomic<bool> has_files_ = false;
   absl::Mutex mutex_;
   Opened opened_ ABSL_GUARDED_BY(mutex_);
 };
@@ -172,8 +178,12 @@ Router::OpenSet Router::ListOpen() {
                  .order = NextOrder(),
                  .lost_changes = lost_changes_,
                  .destination = destination_,
-                 .is_told = told_ == destination_.number || shut_down_};
-  for (const std::shared_ptr<Handle>& handle : set.handles) set.ids.push_back(handle->id());
+                 .is_told = told_ == destination_.number || shut_down_,
+                 .has_files = false};
+  for (const std::shared_ptr<Handle>& handle : set.handles) {
+    set.ids.push_back(handle->id());
+    set.has_files = set.has_files || handle->has_files();
+  }
   return set;
 }
 
@@ -181,7 +191,12 @@ bool Router::TellOpen() {
   const OpenSet set = ListOpen();
   const Destination& destination = set.destination;
   if (destination.server == nullptr || set.is_told) return true;
-  bool told = destination.server->TellOpen(set.ids, set.order).ok();
+  const absl::Status answer = destination.server->TellOpen(set.ids, set.order);
+  if (const std::optional<uint64_t> eviction = EvictionOf(answer)) {
+    AnswerEviction(*destination.server, answer, *eviction);
+    return false;
+  }
+  bool told = answer.ok();
   for (const std::shared_ptr<Handle>& handle : set.handles) {
     // Other errors are for whoever uses it.
     told = !absl::IsAborted(handle->OpenBy(destination)) && told;
@@ -190,6 +205,32 @@ bool Router::TellOpen() {
   told = told && destination_.number == destination.number && lost_changes_ == set.lost_changes;
   if (told) told_ = destination.number;
   return told;
+}
+
+// A request that waits has an open file. So where none is open, as of after the eviction was told,
+// nothing of before is left; and no file becomes open before the eviction has ended.
+void Router::AnswerEviction(VolumeServer& server, const absl::Status& evicted, uint64_t eviction) {
+  const OpenSet now = ListOpen();
+  if (!now.has_files) {
+    server.EndEviction(eviction, now.order).IgnoreError();  // or it is told anew
+    return;
+  }
+  absl::MutexLock lock(&mutex_);
+  evicted_ = evicted;
+  changed_.SignalAll();
+}
+
+absl::Status Router::evicted() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return evicted_;
+}
+
+bool Router::HasFiles() const {
+  std::vector<std::shared_ptr<Handle>> handles;  // let go after the lock
+  absl::ReaderMutexLock lock(&mutex_);
+  handles = LiveHandles();
+  return std::any_of(handles.begin(), handles.end(),
+                     [](const std::shared_ptr<Handle>& handle) { return handle->has_files(); });
 }
 
 void Router::TellAgain(const VolumeServer& server) {
@@ -245,6 +286,7 @@ absl::StatusOr<Router::Destination> Router::Await(uint64_t after, absl::Duration
   absl::MutexLock lock(&mutex_);
   const absl::Duration again = runtime_.BootTime() + kAskAgain;
   while (!shut_down_) {
+    if (!evicted_.ok()) return evicted_;
     if (view_will_do && view_ != nullptr) {
       return Destination{.server = view_, .number = after, .is_view = true};
     }
@@ -291,7 +333,11 @@ absl::StatusOr<fs::VolumeEntry> Router::Get(uint64_t id) const {
              /*view_will_do=*/true);
 }
 
-std::shared_ptr<const void> Router::Hold(uint64_t id) { return HandleOf(id); }
+std::shared_ptr<const void> Router::Hold(uint64_t id) {
+  std::shared_ptr<Handle> handle = HandleOf(id);
+  handle->NoteFiles();
+  return handle;
+}
 
 absl::StatusOr<std::shared_ptr<VolumeIo>> Router::Open(uint64_t id) {
   const std::shared_ptr<Handle> handle = HandleOf(id);

@@ -42,6 +42,11 @@ class Router final : public fs::VolumeDirectory {
   bool TellOpen();
   // A connection to `server` was lost and is back: what it knew may be gone.
   void TellAgain(const VolumeServer& server);
+  // Not OK: whoever serves has evicted this mount while files were open in it. Their requests end
+  // with this error, and so does whatever is asked from then on: the mount has to end. For good.
+  absl::Status evicted() const;
+  // Whether a file is open in the mount. One that is being opened and has no answer is none yet.
+  bool HasFiles() const;
   // Whether `server` serves now and knows what is open in this mount.
   bool HasTold(const VolumeServer& server) const;
   // Whatever waits, now or later, ends with Aborted, and nobody is told of changes any more: what
@@ -88,6 +93,7 @@ class Router final : public fs::VolumeDirectory {
     uint64_t lost_changes = 0;
     Destination destination;
     bool is_told = false;
+    bool has_files = false;
   };
 
   std::shared_ptr<Handle> HandleOf(uint64_t id);
@@ -99,6 +105,7 @@ class Router final : public fs::VolumeDirectory {
     uint64_t order = 0;
   };
   absl::StatusOr<Telling> BeginTelling();
+  void AnswerEviction(VolumeServer& server, const absl::Status& evicted, uint64_t eviction);
   // A number for a change of what is open (VolumeServer).
   uint64_t NextOrder() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint64_t OrderOfOpen();
@@ -115,6 +122,7 @@ class Router final : public fs::VolumeDirectory {
   Destination destination_ ABSL_GUARDED_BY(mutex_);
   VolumeServer* view_ ABSL_GUARDED_BY(mutex_) = nullptr;
   bool shut_down_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status evicted_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint64_t, std::weak_ptr<Handle>> handles_ ABSL_GUARDED_BY(mutex_);  // by id
   uint64_t told_ ABSL_GUARDED_BY(mutex_) = 0;          // the destination that knows what is open
   uint64_t order_ ABSL_GUARDED_BY(mutex_) = 0;         // of the last change of what is open

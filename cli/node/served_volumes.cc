@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/node/eviction.h"
 #include "cli/node/lock_codec.h"
 #include "engine/base/limits.h"
 #include "engine/base/status.h"
@@ -31,20 +32,24 @@ void Describe(const fs::VolumeEntry& entry, pair::Volume& volume) {
 
 }  // namespace
 
-void ServedVolumes::Begin(uint64_t epoch) {
+void ServedVolumes::Begin(uint64_t epoch, const std::vector<EvictionRecord>& evicted) {
   absl::MutexLock lock(&mutex_);
   epoch_ = epoch;
+  evicted_.clear();
+  for (const EvictionRecord& eviction : evicted) evicted_[eviction.node()] = eviction.id();
 }
 
 void ServedVolumes::End() {
   absl::flat_hash_map<std::string, PeerOpens> closed;  // after the lock
   absl::MutexLock lock(&mutex_);
   epoch_ = 0;
+  evicted_.clear();
   closed.swap(open_);
 }
 
 bool ServedVolumes::HasTold(const std::string& peer) const {
   absl::ReaderMutexLock lock(&mutex_);
+  if (evicted_.contains(peer)) return true;  // it has nothing open
   const auto found = open_.find(peer);
   return found != open_.end() && found->second.told();
 }
@@ -58,9 +63,55 @@ void ServedVolumes::Forget(const std::string& peer) {
   open_.erase(found);
 }
 
-absl::StatusOr<uint64_t> ServedVolumes::Epoch() const {
+bool ServedVolumes::serves() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return epoch_ != 0;
+}
+
+absl::Status ServedVolumes::Evict(const EvictionRecord& eviction) {
+  PeerOpens closed;  // after the lock
+  absl::MutexLock lock(&mutex_);
+  if (epoch_ == 0) return NotOwner();
+  evicted_[eviction.node()] = eviction.id();
+  const auto found = open_.find(eviction.node());
+  if (found == open_.end()) return absl::OkStatus();
+  closed = std::move(found->second);
+  open_.erase(found);
+  return absl::OkStatus();
+}
+
+void ServedVolumes::Readmit(const std::string& peer, uint64_t eviction) {
+  absl::MutexLock lock(&mutex_);
+  const auto found = evicted_.find(peer);
+  if (found != evicted_.end() && found->second == eviction) evicted_.erase(found);
+}
+
+uint64_t ServedVolumes::EvictionOfPeer(const std::string& peer) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = evicted_.find(peer);
+  return found == evicted_.end() ? 0 : found->second;
+}
+
+std::vector<std::string> ServedVolumes::Evicted() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  std::vector<std::string> peers;
+  for (const auto& [peer, eviction] : evicted_) peers.push_back(peer);
+  return peers;
+}
+
+absl::Status ServedVolumes::CheckAdmitted(const std::string& peer) const {
+  const auto found = evicted_.find(peer);
+  return found == evicted_.end() ? absl::OkStatus() : EvictedError(peer, found->second);
+}
+
+absl::Status ServedVolumes::CheckStill(const std::string& peer, uint64_t epoch) const {
+  return epoch == epoch_ ? CheckAdmitted(peer) : NotOwner();
+}
+
+absl::StatusOr<uint64_t> ServedVolumes::EpochFor(const std::string& peer) const {
   absl::ReaderMutexLock lock(&mutex_);
   if (epoch_ == 0) return NotOwner();
+  BATON_RETURN_IF_ERROR(CheckAdmitted(peer));
   return epoch_;
 }
 
@@ -77,12 +128,13 @@ absl::StatusOr<ServedVolumes::Io> ServedVolumes::Find(const std::string& peer,
   return OpenUntold(peer, scope);
 }
 
-// A request that comes before its peer has told what it has open.
+// A request that comes before its peer has told what it has open, or from one that is evicted.
 absl::StatusOr<ServedVolumes::Io> ServedVolumes::OpenUntold(const std::string& peer,
                                                             const ha::ForwardScope& scope) {
+  BATON_RETURN_IF_ERROR(EpochFor(peer).status());
   BATON_ASSIGN_OR_RETURN(const Io io, local_.Open(scope.volume_id));
   absl::MutexLock lock(&mutex_);
-  if (scope.epoch != epoch_) return NotOwner();
+  BATON_RETURN_IF_ERROR(CheckStill(peer, scope.epoch));
   open_[peer].NoteUse(scope.volume_id, io);
   return io;
 }
@@ -163,10 +215,10 @@ absl::StatusOr<pair::Answer> ServedVolumes::FindVolume(const pair::Volume& wante
 
 absl::StatusOr<pair::Answer> ServedVolumes::OpenFor(const std::string& peer,
                                                     const pair::OpenChange& change) {
-  BATON_ASSIGN_OR_RETURN(const uint64_t epoch, Epoch());
+  BATON_ASSIGN_OR_RETURN(const uint64_t epoch, EpochFor(peer));
   BATON_ASSIGN_OR_RETURN(const Io io, local_.Open(change.id()));
   absl::MutexLock lock(&mutex_);
-  if (epoch != epoch_) return NotOwner();
+  BATON_RETURN_IF_ERROR(CheckStill(peer, epoch));
   if (!open_[peer].Open(change, io)) return absl::AbortedError("tell first what is open");
   pair::Answer answer;
   answer.mutable_volume()->set_id(change.id());
@@ -178,17 +230,18 @@ absl::StatusOr<pair::Answer> ServedVolumes::CloseFor(const std::string& peer,
                                                      const pair::OpenChange& change) {
   Io closed;  // after the lock
   absl::MutexLock lock(&mutex_);
+  if (evicted_.contains(peer)) return pair::Answer();  // it is
   closed = open_[peer].Close(change);
   return pair::Answer();
 }
 
 absl::StatusOr<pair::Answer> ServedVolumes::TakeOpenSet(const std::string& peer,
                                                         const pair::OpenSet& set) {
-  BATON_ASSIGN_OR_RETURN(const uint64_t epoch, Epoch());
+  BATON_ASSIGN_OR_RETURN(const uint64_t epoch, EpochFor(peer));
   BATON_ASSIGN_OR_RETURN(PeerOpens::Handles opened, OpenAll(peer, set));
   std::vector<Io> closed;  // after the lock
   absl::MutexLock lock(&mutex_);
-  if (epoch != epoch_) return NotOwner();
+  BATON_RETURN_IF_ERROR(CheckStill(peer, epoch));
   closed = open_[peer].Replace(set, opened);
   return pair::Answer();
 }
@@ -208,14 +261,14 @@ absl::StatusOr<PeerOpens::Handles> ServedVolumes::OpenAll(const std::string& pee
   return opened;
 }
 
-absl::Status ServedVolumes::CheckEpoch(uint64_t epoch) const {
-  BATON_ASSIGN_OR_RETURN(const uint64_t ours, Epoch());
-  return epoch == ours ? absl::OkStatus() : NotOwner();
+absl::Status ServedVolumes::CheckEpoch(const std::string& peer, uint64_t epoch) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return epoch_ == 0 ? NotOwner() : CheckStill(peer, epoch);
 }
 
 absl::StatusOr<pair::Answer> ServedVolumes::SetLocks(const std::string& peer,
                                                      const pair::LockSet& set) {
-  BATON_RETURN_IF_ERROR(CheckEpoch(set.epoch()));
+  BATON_RETURN_IF_ERROR(CheckEpoch(peer, set.epoch()));
   BATON_ASSIGN_OR_RETURN(
       const std::optional<FileLock> conflict,
       locks_.SetLocksOf({.node = peer, .boot_id = set.boot_id(), .order = set.order()},
@@ -227,11 +280,15 @@ absl::StatusOr<pair::Answer> ServedVolumes::SetLocks(const std::string& peer,
 
 absl::StatusOr<pair::Answer> ServedVolumes::SetAllLocks(const std::string& peer,
                                                         const pair::AllLocks& all) {
-  BATON_RETURN_IF_ERROR(CheckEpoch(all.epoch()));
+  BATON_RETURN_IF_ERROR(CheckEpoch(peer, all.epoch()));
   BATON_ASSIGN_OR_RETURN(
       const std::vector<VolumeLocks> lost,
       locks_.SetAllLocksOf({.node = peer, .boot_id = all.boot_id(), .order = all.order()},
                            Decode(all)));
+  // An eviction that came meanwhile has dropped what was there before.
+  const absl::Status still = CheckEpoch(peer, all.epoch());
+  if (EvictionOf(still)) BATON_RETURN_IF_ERROR(locks_.DropLocksOf(peer));
+  BATON_RETURN_IF_ERROR(still);
   pair::Answer answer;
   *answer.mutable_lost_locks() = Encode(lost);
   return answer;

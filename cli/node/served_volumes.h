@@ -5,12 +5,15 @@
 #include <absl/container/flat_hash_map.h>
 #include <absl/synchronization/mutex.h>
 
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/node/pair.pb.h"
 #include "cli/node/peer_opens.h"
 #include "cli/node/volume_server.h"
+#include "engine/base/model.pb.h"
 #include "fs/volume_directory.h"
 #include "ha/io/forward.h"
 
@@ -22,11 +25,14 @@ class ServedVolumes final : public ha::ForwardTarget {
   // Both outlive this.
   ServedVolumes(fs::VolumeDirectory& local, LockServer& locks) : local_(local), locks_(locks) {}
 
-  // This controller owns `epoch`, and serves requests for it.
-  void Begin(uint64_t epoch);
+  // This controller owns `epoch`, and serves requests for it, but not those of `evicted` nodes.
+  void Begin(uint64_t epoch, const std::vector<EvictionRecord>& evicted = {});
   // Everything is Aborted from now on and nothing is open any more. Calls that are under way end
   // with the engine's.
   void End();
+
+  // Between Begin and End.
+  bool serves() const;
 
   // A call about volumes, of a peer; Aborted while this controller owns nothing.
   absl::StatusOr<pair::Answer> Answer(const std::string& peer, const pair::Call& call);
@@ -35,6 +41,14 @@ class ServedVolumes final : public ha::ForwardTarget {
   bool HasTold(const std::string& peer) const;
   // What the peer had open is closed: an operator says that it is gone.
   void Forget(const std::string& peer);
+
+  // From now on no request of the peer begins, and it opens nothing: EvictedError. What it had open
+  // is closed; a request that has begun goes on. Aborted: this controller owns nothing.
+  absl::Status Evict(const EvictionRecord& eviction);
+  // That eviction is over, if it is the one in force.
+  void Readmit(const std::string& peer, uint64_t eviction);
+  uint64_t EvictionOfPeer(const std::string& peer) const;  // 0: it is not evicted
+  std::vector<std::string> Evicted() const;                // by name
 
   absl::Status Read(const std::string& peer, const ha::ForwardScope& scope, uint64_t offset,
                     MutableBytes out) override;
@@ -50,8 +64,12 @@ class ServedVolumes final : public ha::ForwardTarget {
   // The volume as `peer` has it open, opened now if it is not. Aborted: another epoch.
   absl::StatusOr<Io> Find(const std::string& peer, const ha::ForwardScope& scope);
   absl::StatusOr<Io> OpenUntold(const std::string& peer, const ha::ForwardScope& scope);
-  // Aborted: this controller owns nothing.
-  absl::StatusOr<uint64_t> Epoch() const;
+  absl::Status CheckAdmitted(const std::string& peer) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Aborted: this controller owns nothing, or another epoch, or evicted.
+  absl::Status CheckStill(const std::string& peer, uint64_t epoch) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Where a call of the peer begins. Aborted: this controller owns nothing.
+  absl::StatusOr<uint64_t> EpochFor(const std::string& peer) const;
   absl::StatusOr<pair::Answer> ListVolumes(const pair::ListVolumes& question) const;
   absl::StatusOr<pair::Answer> ListAll() const;
   absl::StatusOr<pair::Answer> FindVolume(const pair::Volume& wanted) const;
@@ -64,7 +82,7 @@ class ServedVolumes final : public ha::ForwardTarget {
   absl::StatusOr<pair::Answer> SetAllLocks(const std::string& peer, const pair::AllLocks& all);
   absl::StatusOr<pair::Answer> FindLock(const std::string& peer,
                                         const pair::LockQuestion& question) const;
-  absl::Status CheckEpoch(uint64_t epoch) const;
+  absl::Status CheckEpoch(const std::string& peer, uint64_t epoch) const;
   absl::StatusOr<pair::Answer> NextData(const pair::Place& place) const;
   absl::StatusOr<pair::Answer> GetCapacity() const;
 
@@ -73,6 +91,7 @@ class ServedVolumes final : public ha::ForwardTarget {
   mutable absl::Mutex mutex_;
   uint64_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;  // 0: none
   absl::flat_hash_map<std::string, PeerOpens> open_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, uint64_t> evicted_ ABSL_GUARDED_BY(mutex_);  // peer -> its eviction
 };
 
 }  // namespace baton

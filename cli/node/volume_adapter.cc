@@ -159,4 +159,10 @@ absl::StatusOr<std::optional<FileLock>> VolumeAdapter::FindLockFor(const std::st
   return pool->engine.FindLock(node, id, wanted);
 }
 
+absl::Status VolumeAdapter::DropLocksOf(const std::string& node) {
+  const Pool::Use pool(pool_);
+  if (!pool) return NotOurs();
+  return pool->engine.DropLocks(node);
+}
+
 }  // namespace baton

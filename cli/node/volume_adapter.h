@@ -50,6 +50,7 @@ class VolumeAdapter final : public VolumeServer, public LockServer {
       const LockTeller& teller, const std::vector<VolumeLocks>& all) override;
   absl::StatusOr<std::optional<FileLock>> FindLockFor(const std::string& node, uint64_t id,
                                                       const FileLock& wanted) const override;
+  absl::Status DropLocksOf(const std::string& node) override;
 
  private:
   // An epoch ends within one boot, so that the boot need not be named.

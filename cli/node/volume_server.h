@@ -31,8 +31,14 @@ class VolumeServer : public fs::VolumeDirectory {
   virtual absl::Status CloseInOrder(uint64_t /*id*/, uint64_t /*order*/) {
     return absl::OkStatus();
   }
-  // These volumes, and no others, are open as of `order`. An error: the server may not know.
+  // These volumes, and no others, are open as of `order`. An error: the server may not know; or it
+  // has evicted this node (EvictionOf).
   virtual absl::Status TellOpen(const std::vector<uint64_t>& /*ids*/, uint64_t /*order*/) {
+    return absl::OkStatus();
+  }
+  // Nothing is open as of `order`, and nothing that was asked in this mount before the eviction is
+  // waiting any more: the server ends the eviction. An error: it may not have.
+  virtual absl::Status EndEviction(uint64_t /*eviction*/, uint64_t /*order*/) {
     return absl::OkStatus();
   }
   // As SetLocks and SetAllLocks, of this node, as of `order` (LockTeller).
@@ -58,6 +64,7 @@ class LockServer {
       const LockTeller& teller, const std::vector<VolumeLocks>& all) = 0;
   virtual absl::StatusOr<std::optional<FileLock>> FindLockFor(const std::string& node, uint64_t id,
                                                               const FileLock& wanted) const = 0;
+  virtual absl::Status DropLocksOf(const std::string& node) = 0;
 };
 
 }  // namespace baton

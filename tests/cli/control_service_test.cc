@@ -282,6 +282,20 @@ TEST_F(ControlServiceTest, NotesWhoAskedForWhatAndWhetherItWasDone) {
                     "refused: there is no clone")));
 }
 
+TEST_F(ControlServiceTest, AnEvictionIsNotedAndAnsweredWithItsNode) {
+  Request request;
+  request.mutable_node_evict()->set_name("right");
+  EXPECT_EQ(Ask(request).evicted().node(), "right");
+  request.mutable_node_evict()->set_name("nobody");
+  EXPECT_EQ(Ask(request).code(), static_cast<uint32_t>(absl::StatusCode::kNotFound));
+  request.mutable_node_evict()->set_name("NO/NE");
+  EXPECT_EQ(Ask(request).code(), static_cast<uint32_t>(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(controller_.commands(),
+              testing::ElementsAre(testing::AllOf(HasSubstr("node evict right was asked for by"),
+                                                  HasSubstr(": done")),
+                                   HasSubstr("refused: no node nobody"), HasSubstr("refused: ")));
+}
+
 TEST_F(ControlServiceTest, WhatAPeerPassesOnIsNotedAsAskedForThere) {
   Request request;
   request.set_version(kControlVersion);

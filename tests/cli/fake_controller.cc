@@ -31,6 +31,10 @@ FakeController::FakeController() {
       .describe = [this] { return Describe(); },
       .content_changed = [this](uint64_t volume_id) { changed_volumes_.push_back(volume_id); },
       .peers = {},
+      .evict =
+          [](const std::string& node) {
+            return node == "right" ? absl::OkStatus() : absl::NotFoundError("no node " + node);
+          },
       .upgrade = [] { return control::UpgradeStarted(); },
       .audit = audit_});
   seat_.Take(*service_);

@@ -100,6 +100,18 @@ TEST_F(ProgramsTest, ATimeThatMakesNoSenseIsRefusedWithTheRange) {
   ExpectRefused({"failover", "--to", ""}, "must be 1 to");
 }
 
+TEST_F(ProgramsTest, ANodeIsEvictedByItsName) {
+  EXPECT_EQ(BatonJson({"node", "evict", "right"}), (json{{"node", "right"}}));
+  const Finished done = Baton({"node", "evict", "right"});
+  EXPECT_EQ(done.exit_code, 0);
+  EXPECT_THAT(done.out, HasSubstr("node right is evicted"));
+  EXPECT_EQ(Baton({"--quiet", "node", "evict", "right"}).out, "");
+  ExpectRefused({"node", "evict", "nobody"}, "no node nobody");
+  ExpectRefused({"node", "evict", "../x"}, "name");
+  ExpectRefused({"node", "evict"}, "--help", kUsage);
+  ExpectRefused({"node"}, "subcommand is required", kUsage);
+}
+
 TEST_F(ProgramsTest, AnAnswerThatCannotBeWrittenIsAFailure) {
   const std::string command = ProgramPath("baton") + " --control " + controller_.path();
   for (const char* arguments :

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <thread>
 
 #include "engine/base/status.h"
 #include "fs/mount_table.h"
@@ -163,6 +164,21 @@ TEST_F(ServedMountTest, TakenDownLazilyServesOpenFilesToTheEnd) {
   EXPECT_EQ(ReadAt(file.get(), 100, 4), "late");
   struct stat attributes = {};
   EXPECT_EQ(ErrorOf(::stat(Path().c_str(), &attributes)), ENOENT);
+}
+
+TEST_F(ServedMountTest, TakenDownByForceEndsWhatWaitsAtOnce) {
+  const UniqueFd file = Open(O_RDWR);
+  session_.reset();  // nobody serves, but the mount is held
+  int error = 0;
+  std::thread host([&] { error = ErrorOf(::pwrite(file.get(), "x", 1, 0)); });
+  absl::SleepFor(absl::Milliseconds(50));
+  ASSERT_TRUE(mount_->TakeDown(Unmount::kForced).ok());
+  host.join();
+  EXPECT_NE(error, 0);
+  EXPECT_NE(ErrorOf(::fsync(file.get())), 0);
+  EXPECT_FALSE(mount_->Connected());
+  EXPECT_THAT(*MountsAt(scratch_->mount_point()), SizeIs(0));
+  EXPECT_TRUE(mount_->TakeDown(Unmount::kForced).ok()) << "it is";
 }
 
 }  // namespace

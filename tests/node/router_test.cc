@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/node/eviction.h"
 #include "engine/base/system_runtime.h"
 #include "tests/base/testing.h"
 
@@ -46,7 +47,8 @@ class OneVolume final : public VolumeServer {
   }
   absl::StatusOr<fs::VolumeEntry> Get(uint64_t) const override { return absl::NotFoundError(""); }
   absl::StatusOr<std::shared_ptr<VolumeIo>> Open(uint64_t) override {
-    if (gone) return absl::AbortedError("not the owner");
+    ++opens_asked;
+    if (gone || eviction != 0) return absl::AbortedError("not the owner, or not of this node");
     return std::make_shared<Io>(*this);
   }
   absl::StatusOr<std::optional<DataRange>> NextData(uint64_t, uint64_t) const override {
@@ -60,15 +62,23 @@ class OneVolume final : public VolumeServer {
   }
   absl::Status TellOpen(const std::vector<uint64_t>& ids, uint64_t order) override {
     changes.push_back({order, fmt::format("open: {}", fmt::join(ids, " "))});
+    if (eviction != 0) return EvictedError("b", eviction);
     return gone ? absl::AbortedError("not the owner") : absl::OkStatus();
+  }
+  absl::Status EndEviction(uint64_t ended, uint64_t order) override {
+    changes.push_back({order, fmt::format("end of {}", ended)});
+    if (ended == eviction) eviction = 0;
+    return absl::OkStatus();
   }
 
   std::vector<std::pair<uint64_t, std::string>> changes;  // with their numbers
   std::string name = "v";
   absl::Status answer;
   std::atomic<bool> gone = false;
+  std::atomic<uint64_t> eviction = 0;  // not 0: of the node that asks
   std::atomic<int> asked = 0;
   std::atomic<int> open = 0;
+  std::atomic<int> opens_asked = 0;
 };
 
 class RouterTest : public testing::Test {
@@ -251,6 +261,61 @@ TEST_F(RouterTest, ASuccessorGoesOnWithWhatIsOpenAtTheShutdown) {
   EXPECT_TRUE(first_.changes.empty());
   router_.Leave();
   EXPECT_EQ(first_.changes.back().second, "open: ");
+}
+
+TEST_F(RouterTest, WhereNothingIsOpenAnEvictionIsEndedByTheNextChange) {
+  first_.eviction = 5;
+  router_.Route(&first_);
+  EXPECT_FALSE(router_.TellOpen());
+  ASSERT_EQ(first_.changes.size(), 2u);
+  EXPECT_EQ(first_.changes[1].second, "end of 5");
+  EXPECT_GT(first_.changes[1].first, first_.changes[0].first);
+  EXPECT_OK(router_.evicted());
+  EXPECT_TRUE(router_.TellOpen());
+  EXPECT_OK(router_.Open(7).status());
+}
+
+TEST_F(RouterTest, WhatIsBeingOpenedWaitsForTheEndOfAnEvictionAndIsNoFileYet) {
+  first_.eviction = 5;
+  router_.Route(&first_);
+  std::shared_ptr<VolumeIo> volume;
+  std::thread host([&] { volume = Must(router_.Open(7)); });
+  while (first_.opens_asked == 0) std::this_thread::yield();
+  EXPECT_FALSE(router_.HasFiles());
+  EXPECT_FALSE(router_.TellOpen());
+  host.join();
+  ASSERT_EQ(first_.changes.size(), 2u);
+  EXPECT_EQ(first_.changes[0].second, "open: 7");
+  EXPECT_EQ(first_.changes[1].second, "end of 5");
+  EXPECT_OK(router_.evicted());
+  EXPECT_TRUE(router_.HasFiles());
+}
+
+TEST_F(RouterTest, AnEvictionEndsWhatWaitsInAMountWithOpenFiles) {
+  router_.Route(&first_);
+  const auto volume = Must(router_.Open(7));
+  EXPECT_TRUE(router_.HasFiles());
+  router_.Route(nullptr);
+  absl::Status flushed;
+  std::thread host([&] { flushed = volume->Flush(); });
+  second_.eviction = 5;
+  second_.gone = true;
+  router_.Route(&second_);
+  EXPECT_FALSE(router_.TellOpen());
+  host.join();
+  EXPECT_EQ(EvictionOf(flushed), 5u);
+  EXPECT_EQ(EvictionOf(router_.evicted()), 5u);
+  EXPECT_EQ(EvictionOf(router_.Open(8).status()), 5u) << "and for good";
+  EXPECT_EQ(second_.eviction, 5u) << "it does not end the eviction";
+}
+
+TEST_F(RouterTest, WhatIsOpenSinceBeforeThisProcessIsAFile) {
+  const auto held = router_.Hold(7);
+  EXPECT_TRUE(router_.HasFiles());
+  first_.eviction = 5;
+  router_.Route(&first_);
+  router_.TellOpen();
+  EXPECT_EQ(EvictionOf(router_.evicted()), 5u);
 }
 
 TEST_F(RouterTest, WhatWaitsEndsWithAbortedAtTheShutdown) {

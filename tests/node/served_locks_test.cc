@@ -1,7 +1,9 @@
 // Locks of a peer at the owner: what is for another epoch changes nothing.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "cli/node/lock_codec.h"
@@ -28,6 +30,7 @@ class ToldLocks final : public LockServer {
       const LockTeller& teller, const std::vector<VolumeLocks>& all) override {
     tellers.push_back(teller);
     told = all;
+    while_telling();
     return lost;
   }
   absl::StatusOr<std::optional<FileLock>> FindLockFor(const std::string& node, uint64_t,
@@ -36,6 +39,13 @@ class ToldLocks final : public LockServer {
     return other;
   }
 
+  absl::Status DropLocksOf(const std::string& node) override {
+    dropped.push_back(node);
+    return absl::OkStatus();
+  }
+
+  std::function<void()> while_telling = [] {};
+  std::vector<std::string> dropped;
   std::vector<LockTeller> tellers;
   std::vector<VolumeLocks> told;
   std::vector<VolumeLocks> lost;
@@ -96,6 +106,23 @@ TEST_F(ServedLocks, OfAnotherEpochChangeNothing) {
   all.mutable_all_locks()->set_epoch(3);
   EXPECT_CODE(served_.Answer("b", all).status(), kAborted);
   EXPECT_TRUE(locks_.tellers.empty());
+}
+
+TEST_F(ServedLocks, OfANodeThatWasEvictedAreRefused) {
+  served_.Begin(3);
+  EvictionRecord eviction;
+  eviction.set_id(9);
+  eviction.set_node("b");
+  pair::Call all;
+  all.mutable_all_locks()->set_epoch(3);
+  locks_.while_telling = [&] { EXPECT_OK(served_.Evict(eviction)); };
+  EXPECT_CODE(served_.Answer("b", all).status(), kFailedPrecondition);
+  EXPECT_EQ(locks_.dropped, std::vector<std::string>{"b"}) << "what came in beside the eviction";
+  const size_t told = locks_.tellers.size();
+  EXPECT_CODE(served_.Answer("b", Set(3)).status(), kFailedPrecondition);
+  EXPECT_CODE(served_.Answer("b", all).status(), kFailedPrecondition);
+  EXPECT_EQ(locks_.tellers.size(), told);
+  EXPECT_FALSE(Must(served_.Answer("c", Set(3))).has_lock());
 }
 
 TEST_F(ServedLocks, AsAWholeSayWhatWasLost) {

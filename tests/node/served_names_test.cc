@@ -8,6 +8,7 @@
 #include "engine/base/limits.h"
 #include "engine/base/status.h"
 #include "tests/base/testing.h"
+#include "tests/node/no_locks.h"
 
 namespace baton {
 namespace {
@@ -44,21 +45,6 @@ class ManyVolumes final : public fs::VolumeDirectory {
   }
 
   mutable std::atomic<uint64_t> looked_at = 0;
-};
-
-class NoLocks final : public LockServer {
-  absl::StatusOr<std::optional<FileLock>> SetLocksOf(const LockTeller&, uint64_t,
-                                                     const FileLocks&) override {
-    return absl::UnimplementedError("no locks");
-  }
-  absl::StatusOr<std::vector<VolumeLocks>> SetAllLocksOf(
-      const LockTeller&, const std::vector<VolumeLocks>&) override {
-    return absl::UnimplementedError("no locks");
-  }
-  absl::StatusOr<std::optional<FileLock>> FindLockFor(const std::string&, uint64_t,
-                                                      const FileLock&) const override {
-    return absl::UnimplementedError("no locks");
-  }
 };
 
 class ServedNamesTest : public testing::Test {

@@ -1,0 +1,26 @@
+// An eviction, as an answer: what was asked in a node's mount is refused, for good.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "engine/engine.h"
+
+namespace baton {
+
+// FailedPrecondition that carries the id of the eviction, also through Annotate and between nodes.
+absl::Status EvictedError(const std::string& node, uint64_t eviction);
+absl::Status WithEviction(absl::Status status, uint64_t eviction);
+// Nullopt: the answer has another reason.
+std::optional<uint64_t> EvictionOf(const absl::Status& status);
+
+// Of a node that has claimed the pool, before anybody may use `engine`: was this node evicted by an
+// owner before? Where nothing is open in its mount the eviction has reached its end, and is ended
+// durably. EvictedError: files are open; their requests must not reach the engine, so the mount has
+// to end.
+absl::Status SettleOwnEviction(Engine& engine, const std::string& node, bool has_files);
+
+}  // namespace baton
