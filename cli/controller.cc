@@ -227,6 +227,8 @@ control::CloneService::Peers Controller::Peers() {
 absl::Status Controller::Readmit(const std::string& node, uint64_t eviction) {
   const Seat<OwnedPool>::Use owned(seat_);
   if (!owned) return absl::AbortedError("this controller does not own the pool");
+  // Its mount has nothing open, so it holds nothing; an eviction that took too long left that.
+  BATON_RETURN_IF_ERROR(owned->engine.DropLocks(node));
   return owned->engine.ReadmitNode(node, eviction);
 }
 
