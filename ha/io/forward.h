@@ -41,8 +41,8 @@ class ForwardTarget {
 //
 // A call has no time limit of its own. It ends with the target's status, or with
 //   Unavailable  the peer is not connected, or the connection was lost or given up before the
-//                answer. Whether the request took effect is not known; send it again, to the same
-//                peer or to the next owner.
+//                answer. Whether the request took effect is not known (but WasNeverSent of
+//                ha/io/not_sent.h); send it again, to the same peer or to the next owner.
 //   Aborted      the peer is not the owner of `scope.epoch`; nothing was done
 // Once any call over a later connection to the same peer has been answered, no request of an
 // earlier connection will take effect any more: what is sent again is never overtaken by its own

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "ha/io/not_sent.h"
+
 namespace baton::ha {
 
 absl::StatusOr<PeerMessage> RequestTable::Exchange(PeerMessage request, absl::Duration deadline) {
@@ -28,7 +30,7 @@ absl::StatusOr<RequestTable::Slot*> RequestTable::Claim(absl::Duration deadline)
       return absl::DeadlineExceededError("too many requests are under way");
     }
   }
-  return absl::UnavailableError(why_closed_);
+  return NotSent(why_closed_);
 }
 
 RequestTable::Slot* RequestTable::FindFree() {
@@ -47,6 +49,7 @@ bool RequestTable::Post(Slot& slot, PeerMessage request) {
   slot.message.header.number = slot.number;
   slot.state = State::kQueued;
   slot.lost = false;
+  slot.taken = false;
   queued_.push_back(slot.number);
   return !std::exchange(woken_, true);
 }
@@ -55,7 +58,7 @@ absl::StatusOr<PeerMessage> RequestTable::Await(Slot& slot, absl::Duration deadl
   while (slot.state != State::kDone) {
     if (!WaitFor(slot.done, deadline)) return absl::DeadlineExceededError("no answer in time");
   }
-  if (slot.lost) return absl::UnavailableError(why_closed_);
+  if (slot.lost) return slot.taken ? absl::UnavailableError(why_closed_) : NotSent(why_closed_);
   return std::move(slot.message);
 }
 
@@ -102,6 +105,7 @@ void RequestTable::Take(std::vector<PeerMessage>& out) {
     Slot& slot = SlotOf(number);
     if (slot.number != number || slot.state != State::kQueued) continue;  // its caller left
     slot.state = State::kSent;
+    slot.taken = true;
     out.push_back(std::move(slot.message));
   }
   queued_.clear();

@@ -35,7 +35,9 @@ class RequestTable {
 
   // The callers' side: sends the request (its number is drawn here) and waits for the answer.
   //   DeadlineExceeded  `deadline` (BootTime; InfiniteDuration: none) came first
-  //   Unavailable       the table was closed, or is; the message is what Close was given
+  //   Unavailable       the table was closed, or is; the message is what Close was given. NotSent
+  //   if
+  //                     nobody had taken the request
   absl::StatusOr<PeerMessage> Exchange(PeerMessage request, absl::Duration deadline)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -55,6 +57,7 @@ class RequestTable {
     uint64_t number = 0;
     PeerMessage message;  // the request, then the answer
     bool lost = false;  // done without an answer: why_closed_ says why (or, by now, a later reason)
+    bool taken = false;
     absl::CondVar done;
   };
 

@@ -33,6 +33,9 @@ constexpr size_t kMaxStrangers = 64;
 constexpr absl::Duration kProbeInterval = absl::Milliseconds(300);
 constexpr absl::Duration kSilenceTimeout = absl::Milliseconds(1200);
 
+// For how long ZeroMQ goes on sending what was queued when a socket is closed.
+constexpr absl::Duration kLinger = absl::Milliseconds(500);
+
 // Requests on one connection that were sent and not answered; more wait in their callers.
 constexpr size_t kMaxInFlight = 64;
 

@@ -17,6 +17,7 @@
 #include "engine/base/limits.h"
 #include "engine/base/status.h"
 #include "engine/base/unique_fd.h"
+#include "ha/io/settings.h"
 
 namespace baton::ha {
 namespace {
@@ -41,7 +42,7 @@ absl::Status SetText(void* socket, int option, const std::string& text) {
 
 absl::Status SetLimits(void* socket) {
   BATON_RETURN_IF_ERROR(SetOption(socket, ZMQ_MAXMSGSIZE, int64_t{limits::kMaxMessageBytes}));
-  const auto linger_ms = static_cast<int>(absl::ToInt64Milliseconds(ZmqSocket::kLinger));
+  const auto linger_ms = static_cast<int>(absl::ToInt64Milliseconds(kLinger));
   return SetOption(socket, ZMQ_LINGER, linger_ms);
 }
 

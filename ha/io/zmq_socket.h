@@ -102,7 +102,6 @@ std::string ZmqKeyText(Bytes key);
 class ZmqSocket {
  public:
   enum class Type { kRouter, kDealer, kPub, kSub };
-  static constexpr absl::Duration kLinger = absl::Milliseconds(500);
   // Of a message with more frames only so many are kept: enough to see that it is garbled.
   static constexpr size_t kMaxFrames = 4;
 

@@ -6,6 +6,7 @@
 #include <random>
 #include <thread>
 
+#include "ha/io/not_sent.h"
 #include "ha/io/settings.h"
 #include "tests/base/testing.h"
 #include "tests/ha_io/pair.h"
@@ -172,14 +173,19 @@ TEST_P(ForwardTest, TheOwnerEndsWhatAPeerHasForwarded) {
 TEST_P(ForwardTest, ThePeersDeathEndsWhatIsInFlight) {
   const auto go = std::make_shared<absl::Notification>();  // a handler may be in it for longer
   target.set_hook([go] { go->WaitForNotification(); });
-  std::thread caller([&] { EXPECT_CODE(Write(0, "x"), kUnavailable); });
+  absl::Status in_flight;
+  std::thread caller([&] { in_flight = Write(0, "x"); });
   ASSERT_TRUE(Eventually([&] { return target.requests() == 1; }));
   std::thread death([&] { pair.StopB(); });
   client().Abort();
   caller.join();
   go->Notify();
   death.join();
-  EXPECT_CODE(Write(0, "x"), kUnavailable);
+  EXPECT_CODE(in_flight, kUnavailable);
+  EXPECT_FALSE(WasNeverSent(in_flight));
+  const absl::Status later = Write(0, "x");
+  EXPECT_CODE(later, kUnavailable);
+  EXPECT_TRUE(WasNeverSent(later));
 }
 
 // What one thread has written to its part of the volume, which no other thread touches.
