@@ -146,18 +146,7 @@ void Connection::Serve(MutableBytes request) {
   const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
   server_.received = header.unique;
   server_.unique = header.unique & ~kUniqueResent;
-  if (header.opcode == FUSE_INTERRUPT) {
-    HandleInterrupt(request);
-  } else {
-    Process(request);
-  }
-}
-
-// Only a wait for a lock can be called off.
-void Connection::HandleInterrupt(MutableBytes request) {
-  const auto& interrupt = *reinterpret_cast<const fuse_interrupt_in*>(
-      request.subspan(sizeof(fuse_in_header)).data());
-  server_.mounted.locks->Interrupt(interrupt.unique);
+  Process(request);
 }
 
 bool GoesOnWith(const std::string& init_answer, const std::string& ours) {

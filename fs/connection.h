@@ -27,7 +27,7 @@ class Connection {
   // asks only once.
   const std::string& init_answer() const { return init_answer_; }
 
-  // Answers one request; its bytes may be changed.
+  // Answers one request, which is no FUSE_INTERRUPT; its bytes may be changed.
   void Serve(MutableBytes request);
 
  private:
@@ -36,7 +36,6 @@ class Connection {
   absl::Status Open(int fd);
   absl::Status Initialise(std::string init_request);
   void Process(MutableBytes request);
-  void HandleInterrupt(MutableBytes request);
 
   struct Destroy {
     void operator()(fuse_session* session) const { fuse_session_destroy(session); }

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <memory>
 
+#include "engine/base/host_request.h"
 #include "engine/base/status.h"
 #include "fs/protocol.h"
 #include "fs/settings.h"
@@ -49,7 +50,7 @@ void Open(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
 }
 
 void Release(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) {
-  MountedOf(request).locks->Release(VolumeOf(node), file->fh);
+  MountedOf(request).locks.Release(VolumeOf(node), file->fh);
   MountedOf(request).volumes.DropOpen(VolumeOf(node), file->fh);
   fuse_reply_err(request, 0);
 }
@@ -106,13 +107,18 @@ bool WouldGrow(const VolumeIo& volume, int mode, off_t offset, off_t length) {
          static_cast<uint64_t>(offset) + static_cast<uint64_t>(length) > volume.size_bytes();
 }
 
-// In pieces that end at multiples of their size.
+// In pieces that end at multiples of their size; whoever is being killed waits for one at most.
 absl::Status DiscardInside(const Mounted& mounted, VolumeIo& volume, off_t offset, off_t length) {
   auto begin = static_cast<uint64_t>(offset);
   const uint64_t end = begin + LengthInside(volume, begin, static_cast<uint64_t>(length));
+  HostRequest* const request = HostRequest::Current();
   while (begin < end) {
     if (mounted.ending) return absl::AbortedError("the session ends within a discard");
     const uint64_t next = std::min(end, (begin / kDiscardPieceBytes + 1) * kDiscardPieceBytes);
+    if (request != nullptr && request->killed()) {
+      return absl::CancelledError("whoever asked for the discard is being killed");
+    }
+    if (request != nullptr && next < end) request->NoteWait();
     BATON_RETURN_IF_ERROR(volume.Discard(begin, next - begin));
     begin = next;
   }

@@ -17,6 +17,8 @@ int ErrnoOf(const absl::Status& status) {
       return EINVAL;
     case absl::StatusCode::kResourceExhausted:
       return ENOSPC;
+    case absl::StatusCode::kCancelled:
+      return EINTR;
     case absl::StatusCode::kDeadlineExceeded:
       return ETIMEDOUT;
     default:  // absl's enum, not ours

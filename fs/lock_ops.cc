@@ -16,12 +16,14 @@ void Park(fuse_req_t request, fuse_ino_t node, const FileLock& lock, bool unlock
                                    .volume_id = VolumeOf(node),
                                    .lock = lock,
                                    .waits = waits};
-  MountLocks& locks = *MountedOf(request).locks;
+  MountLocks& locks = MountedOf(request).locks;
   fuse_reply_none(request);
   if (unlocks) {
     locks.Unlock(parked);
   } else {
     locks.Lock(parked);
+    // A signal may have come before it was parked.
+    if (ServedRequest::Current().interrupted()) locks.Interrupt(parked.unique);
   }
 }
 
@@ -46,7 +48,7 @@ void SetLock(fuse_req_t request, fuse_ino_t node, fuse_file_info* file, struct f
 
 void GetLock(fuse_req_t request, fuse_ino_t node, fuse_file_info* file, struct flock* range) {
   const absl::StatusOr<std::optional<FileLock>> found =
-      MountedOf(request).locks->Find(VolumeOf(node), RangeOf(request, *file, *range));
+      MountedOf(request).locks.Find(VolumeOf(node), RangeOf(request, *file, *range));
   if (!found.ok()) {
     ReplyError(request, found.status(), "looking for locks of", node);
     return;
@@ -75,7 +77,7 @@ void Flock(fuse_req_t request, fuse_ino_t node, fuse_file_info* file, int operat
 // The kernel asks at each close, of whatever process; it has nothing else to write back.
 void Flush(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) {
   const uint64_t unique = ServerOf(request).received;
-  if (MountedOf(request).locks->Close(unique, VolumeOf(node), file->lock_owner)) {
+  if (MountedOf(request).locks.Close(unique, VolumeOf(node), file->lock_owner)) {
     fuse_reply_none(request);
   } else {
     fuse_reply_err(request, 0);

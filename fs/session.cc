@@ -40,15 +40,6 @@ absl::StatusOr<UniqueFd> TableFile(const SessionOptions& options) {
   return OpenTable::MakeFile();
 }
 
-// The answer to a request that no worker has any more. One to a request that is gone is for nobody.
-void AnswerParked(int fd, uint64_t unique, int error) {
-  fuse_out_header answer = {};
-  answer.len = sizeof(answer);
-  answer.error = -error;
-  answer.unique = unique;
-  (void)!::write(fd, &answer, sizeof(answer));
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Session>> Session::Start(VolumeDirectory& directory,
@@ -75,11 +66,9 @@ Session::Session(VolumeDirectory& directory, Runtime& runtime, SessionOptions op
     : runtime_(runtime),
       options_(std::move(options)),
       fd_(::fcntl(options_.fd, F_DUPFD_CLOEXEC, 0)),
-      mounted_(std::make_unique<Mounted>(
-          directory, runtime, options_.ownership, std::move(opens),
-          std::make_unique<MountLocks>(
-              directory, runtime, std::move(locks),
-              [fd = fd_.get()](uint64_t unique, int error) { AnswerParked(fd, unique, error); }))) {
+      mounted_(std::make_unique<Mounted>(directory, runtime, options_.ownership, std::move(opens),
+                                         std::move(locks), fd_.get(),
+                                         static_cast<size_t>(options_.workers))) {
   mounted_->on_first_answer = options_.on_first_answer;
 }
 
@@ -90,17 +79,17 @@ Session::~Session() { Stop(); }
 absl::Status Session::Prepare() {
   BATON_RETURN_IF_ERROR(CheckDescriptor());
   BATON_RETURN_IF_ERROR(InstallWakeHandler());
-  const auto workers = static_cast<size_t>(options_.workers);
+  const size_t workers = static_cast<size_t>(options_.workers) + 1;
   BATON_ASSIGN_OR_RETURN(memory_, ResidentBuffer::Make(workers * Worker::kMemoryBytes));
   for (size_t i = 0; i < workers; ++i) {
     const MutableBytes memory = memory_->bytes().subspan(i * Worker::kMemoryBytes);
-    BATON_ASSIGN_OR_RETURN(auto worker,
-                           Worker::Make(fd_.get(), options_.init_request, *mounted_, memory));
+    BATON_ASSIGN_OR_RETURN(auto worker, Worker::Make(fd_.get(), options_.init_request, *mounted_,
+                                                     mounted_->interrupts.request(i), memory));
     workers_.push_back(std::move(worker));
   }
   BATON_RETURN_IF_ERROR(CheckInitAnswer());
   spdlog::info("{}, {} workers", DescribeInit(options_.init_request, init_answer()),
-               workers_.size());
+               options_.workers);
   if (!memory_->locked()) {
     spdlog::warn(
         "request buffers could not be locked in memory: a kill under memory pressure may "
@@ -128,7 +117,7 @@ absl::Status Session::CheckInitAnswer() const {
 
 absl::Status Session::Serve() {
   mounted_->volumes.CountOpens();
-  mounted_->locks->Load();
+  mounted_->locks.Load();
   if (!options_.open_later) mounted_->volumes.OpenCounted();
   BATON_RETURN_IF_ERROR(AnswerInit(init_answer()));
   if (options_.adopt) BATON_RETURN_IF_ERROR(AskForResend());
@@ -178,23 +167,28 @@ void Session::StartThreads() {
     absl::MutexLock lock(&mutex_);
     running_ = workers_.size();
   }
-  mounted_->locks->Start();
+  mounted_->locks.Start();
   for (size_t i = 0; i < workers_.size(); ++i) {
     Worker& worker = *workers_[i];
     threads_.push_back(
         runtime_.StartThread(fmt::format("fuse-{}", i), [this, &worker] { RunWorker(worker); }));
   }
+  watch_ = runtime_.StartThread("fuse-watch", [this] { mounted_->interrupts.Watch(); });
   if (!options_.open_later) return;
   threads_.push_back(
       runtime_.StartThread("fuse-open", [this] { mounted_->volumes.OpenCounted(); }));
 }
 
 void Session::RunWorker(Worker& worker) {
-  const bool disconnected = worker.Run(stopping_, options_.wake_signal);
+  const auto reads =
+      &worker == workers_.back().get() ? Worker::Reads::kWhenOthersWait : Worker::Reads::kAlways;
+  const bool disconnected = worker.Run(stopping_, options_.wake_signal, reads);
   bool last = false;
   {
     absl::MutexLock lock(&mutex_);
     last = --running_ == 0;
+    // The one that reads only when others wait ends with them.
+    if (running_ == 1) mounted_->backlog.Close();
     worker_ended_.Signal();
   }
   if (last && disconnected && options_.on_disconnect) options_.on_disconnect();
@@ -203,6 +197,7 @@ void Session::RunWorker(Worker& worker) {
 void Session::Stop() {
   stopping_ = true;
   mounted_->ending = true;
+  mounted_->backlog.Close();
   {
     absl::MutexLock lock(&mutex_);
     while (running_ > 0) {
@@ -211,10 +206,12 @@ void Session::Stop() {
     }
   }
   threads_.clear();
-  mounted_->locks->Stop();
+  mounted_->locks.Stop();
+  mounted_->interrupts.Stop();
+  watch_ = nullptr;
 }
 
-void Session::RetryLocks(uint64_t volume_id) { mounted_->locks->Retry(volume_id); }
+void Session::RetryLocks(uint64_t volume_id) { mounted_->locks.Retry(volume_id); }
 
 absl::Status Session::DropPages(uint64_t volume_id) {
   fuse_notify_inval_inode_out body = {};

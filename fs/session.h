@@ -54,8 +54,11 @@ struct SessionOptions {
   std::function<void()> on_first_answer;
 };
 
-// The threads that serve one mount. Requests are answered on the thread that received them;
-// Linux waits as long as it takes, so a VolumeIo may block for as long as there is a reason.
+// The threads that serve one mount. `workers` of them serve, and each request is answered on the
+// thread that received it, as long as one is free; while they wait for somebody who serves, one
+// more thread reads on and keeps what comes (fs/backlog.h). Linux waits as long as it takes, so a
+// VolumeIo may block for as long as there is a reason. A request whose asker is being killed may
+// end earlier (fs/interrupts.h).
 //
 // A process that dies by SIGKILL with requests in flight harms nobody as long as someone else holds
 // the descriptor and starts a session with `adopt`: the buffers are resident, node ids and file
@@ -81,10 +84,10 @@ class Session {
   // The bytes that have answered FUSE_INIT, or will.
   const std::string& init_answer() const;
 
-  // Finishes the requests that were received and takes no more; those wait for another session as
-  // long as the descriptor is held. Waits for VolumeIo calls that are under way; a discard of many
-  // pieces ends with the one that is, and is left to the next session. Idempotent. Not from a
-  // worker.
+  // Finishes the requests that were begun and takes no more; those, and what the backlog has, wait
+  // for another session as long as the descriptor is held. Waits for VolumeIo calls that are under
+  // way; a discard of many pieces ends with the one that is, and is left to the next session.
+  // Idempotent. Not from a worker.
   void Stop();
 
   // Content of the volume changed other than by writes through this mount: pages that the kernel
@@ -119,6 +122,7 @@ class Session {
   absl::Mutex mutex_;
   absl::CondVar worker_ended_;
   size_t running_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::unique_ptr<Thread> watch_;
   std::vector<std::unique_ptr<Thread>> threads_;  // last: joined before anything goes
 };
 

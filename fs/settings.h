@@ -13,8 +13,8 @@ namespace baton::fs {
 constexpr uint64_t kPageBytes = 4096;
 constexpr uint64_t kHugePageBytes = 2 * limits::kMiB;
 
-// Threads that serve requests; each has one request at a time, so this is the depth at which the
-// storage is used.
+// Requests that are served at one time: the depth at which the storage is used. There is one thread
+// more, which reads on while requests wait.
 constexpr int kDefaultWorkers = 16;
 constexpr int kMaxWorkers = 256;
 
@@ -38,11 +38,25 @@ constexpr uint64_t kDiscardPieceBytes = 64 * limits::kMiB;
 constexpr int kLogLinesPerPeriod = 10;
 constexpr absl::Duration kLogPeriod = absl::Seconds(10);
 
+// What is read while all workers are busy is kept, at most so much. Beyond that nobody reads until
+// a worker is free; whoever is killed then is found by looking.
+constexpr size_t kMaxBacklogRequests = 4096;
+constexpr size_t kMaxBacklogBytes = 256 * limits::kMiB;
+
+// How often it is looked whether those who asked for what waits are being killed, and at how many
+// of the backlog each time.
+constexpr absl::Duration kLookPeriod = absl::Milliseconds(100);
+constexpr size_t kBacklogLook = 256;
+// An interrupt whose request no thread has taken up yet is offered again after so long.
+constexpr absl::Duration kInterruptRetry = absl::Milliseconds(1);
+
 // How often a worker that waits for a request is woken again while the session stops.
 constexpr absl::Duration kWakePeriod = absl::Milliseconds(1);
 
 static_assert(limits::kMaxRequestBytes % kPageBytes == 0);
 static_assert(kCongestionThreshold < kMaxBackground);
 static_assert(kDefaultWorkers <= kMaxWorkers);
+static_assert(kMaxBacklogRequests > kMaxBackground);
+static_assert(kMaxBacklogBytes >= kMaxBackground * limits::kMaxRequestBytes);
 
 }  // namespace baton::fs

@@ -52,6 +52,10 @@ class VolumeDirectory {
   virtual absl::StatusOr<std::shared_ptr<VolumeIo>> Open(uint64_t id) = 0;
   virtual absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const = 0;
   virtual absl::StatusOr<Capacity> GetCapacity() const = 0;
+  // Some requests were called off (HostRequest::killed): those of them that wait in here for
+  // somebody who can answer look at that again, and end with Cancelled, once it is certain that
+  // what they may have begun has no effect any more.
+  virtual void WakeWaiting() {}
 
   // ---- advisory locks: what the programs of this mount hold. The defaults are for a directory
   // that nobody else shows. Aborted: nobody who serves has answered, and maybe it took effect: all

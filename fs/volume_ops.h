@@ -14,8 +14,12 @@
 #include "engine/base/log_limiter.h"
 #include "engine/base/runtime.h"
 #include "fs/attributes.h"
+#include "fs/backlog.h"
+#include "fs/interrupts.h"
+#include "fs/lock_table.h"
 #include "fs/mount_locks.h"
 #include "fs/open_volumes.h"
+#include "fs/raw_answer.h"
 #include "fs/settings.h"
 #include "fs/volume_directory.h"
 
@@ -23,16 +27,23 @@ namespace baton::fs {
 
 // What the requests of one mount share. Thread-safe.
 struct Mounted {
+  // `fd`: of the mount. `workers`: requests that are served at one time.
   Mounted(VolumeDirectory& directory, Runtime& runtime, const Ownership& ownership,
-          std::unique_ptr<OpenTable> open_table, std::unique_ptr<MountLocks> locks)
+          std::unique_ptr<OpenTable> open_table, std::unique_ptr<LockTable> lock_table, int fd,
+          size_t workers)
       : directory(directory),
         runtime(runtime),
         ownership(ownership),
         open_table(std::move(open_table)),
-        locks(std::move(locks)),
         volumes(directory, *this->open_table),
         refusals(runtime, kLogLinesPerPeriod, kLogPeriod),
-        failures(runtime, kLogLinesPerPeriod, kLogPeriod) {}
+        failures(runtime, kLogLinesPerPeriod, kLogPeriod),
+        backlog(runtime, workers),
+        interrupts(runtime, directory, backlog, fd, workers + 1),
+        locks(directory, runtime, std::move(lock_table),
+              [fd](uint64_t unique, int error) { AnswerRaw(fd, unique, error); }) {
+    interrupts.on_parked = [this](uint64_t unique) { return locks.Interrupt(unique); };
+  }
 
   // "volume 'alpha'", for log lines.
   std::string Describe(uint64_t node) const;
@@ -41,10 +52,12 @@ struct Mounted {
   Runtime& runtime;
   const Ownership ownership;
   const std::unique_ptr<OpenTable> open_table;
-  const std::unique_ptr<MountLocks> locks;
   OpenVolumes volumes;
   LogLimiter refusals;  // what a mount of volumes does not do
   LogLimiter failures;  // what should have worked
+  Backlog backlog;
+  Interrupts interrupts;
+  MountLocks locks;
 
   // Requests that are left to the next session, see ReplyError.
   std::atomic<uint64_t> left = 0;

@@ -1,5 +1,6 @@
 #include "fs/worker.h"
 
+#include <absl/time/clock.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
@@ -31,26 +32,32 @@ void PrepareThread(int wake_signal) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Worker>> Worker::Make(int fd, const std::string& init_request,
-                                                     Mounted& mounted, MutableBytes memory) {
+                                                     Mounted& mounted, ServedRequest& served,
+                                                     MutableBytes memory) {
   const MutableBytes receive = memory.first(kPageBytes + limits::kMaxRequestBytes);
   const MutableBytes answer = memory.subspan(receive.size(), limits::kMaxRequestBytes);
   BATON_ASSIGN_OR_RETURN(auto connection, Connection::Make(fd, init_request, mounted, answer));
-  return std::unique_ptr<Worker>(new Worker(fd, receive, std::move(connection)));
+  return std::unique_ptr<Worker>(new Worker(fd, mounted, served, receive, std::move(connection)));
 }
 
-Worker::Worker(int fd, MutableBytes receive, std::unique_ptr<Connection> connection)
+Worker::Worker(int fd, Mounted& mounted, ServedRequest& served, MutableBytes receive,
+               std::unique_ptr<Connection> connection)
     : fd_(fd),
+      mounted_(mounted),
+      served_(served),
       connection_(std::move(connection)),
       request_room_(receive.subspan(kPageBytes - kWriteHeaderBytes)) {}
 
-bool Worker::Run(const std::atomic<bool>& stopping, int wake_signal) {
+bool Worker::Run(const std::atomic<bool>& stopping, int wake_signal, Reads reads) {
   PrepareThread(wake_signal);
   thread_ = pthread_self();
+  const HostRequest::Scope scope(served_);
   while (!stopping) {
     MutableBytes request;
+    if (reads == Reads::kWhenOthersWait) mounted_.backlog.AwaitNeed();
     switch (Receive(request)) {
       case Received::kRequest:
-        connection_->Serve(request);
+        Handle(request);
         break;
       case Received::kNothing:
         break;
@@ -76,11 +83,53 @@ Worker::Received Worker::Receive(MutableBytes& request) {
   }
   // ENOENT: the request was called off while it was copied to us.
   if (error == EINTR || error == EAGAIN || error == ENOENT) return Received::kNothing;
-  if (error != ENODEV && error != ECONNABORTED) {
+  if (error == ENODEV || error == ECONNABORTED) {
+    mounted_.backlog.Close();  // nobody waits for that any more, and it must not happen later
+  } else {
     spdlog::error("reading requests from the kernel failed, a worker ends: {}",
                   std::strerror(error));
   }
   return Received::kEnd;
+}
+
+void Worker::Handle(MutableBytes request) {
+  if (reinterpret_cast<const fuse_in_header*>(request.data())->opcode == FUSE_INTERRUPT) {
+    TakeInterrupt(request);
+    return;
+  }
+  if (!mounted_.backlog.Admit(request)) {
+    mounted_.interrupts.Wake();
+    return;
+  }
+  Serve(request, /*interrupted=*/false);
+  bool interrupted = false;
+  while (const size_t length = mounted_.backlog.Next(request_room_, interrupted)) {
+    Serve(request_room_.first(length), interrupted);
+  }
+}
+
+void Worker::Serve(MutableBytes request, bool interrupted) {
+  served_.Begin(request, interrupted);
+  connection_->Serve(request);
+  served_.End();
+}
+
+// There is no answer to it, but one: the kernel is to send it again, because another thread has
+// read the request and not taken it up yet. What was left unanswered, for the next session, is
+// never taken up; the kernel tells the next session of the signal, too.
+void Worker::TakeInterrupt(Bytes request) {
+  fuse_interrupt_in body = {};
+  if (request.size() < sizeof(fuse_in_header) + sizeof(body)) return;
+  std::memcpy(&body, request.data() + sizeof(fuse_in_header), sizeof(body));
+  if (mounted_.interrupts.Take(body.unique & ~kUniqueResent)) return;
+  if (mounted_.left > 0 || mounted_.ending) return;
+  absl::SleepFor(kInterruptRetry);
+  fuse_out_header again = {};
+  again.len = sizeof(again);
+  again.error = -EAGAIN;
+  again.unique = reinterpret_cast<const fuse_in_header*>(request.data())->unique;
+  // It fails when the request has been answered meanwhile: then there is nothing to interrupt.
+  (void)!::write(fd_, &again, sizeof(again));
 }
 
 void Worker::Wake(int wake_signal) {

@@ -15,6 +15,11 @@ TEST(ErrnoTest, SaysWhatAnApplicationCanUnderstand) {
   EXPECT_EQ(ErrnoOf(absl::OutOfRangeError("")), EINVAL);
   EXPECT_EQ(ErrnoOf(absl::InvalidArgumentError("")), EINVAL);
   EXPECT_EQ(ErrnoOf(absl::ResourceExhaustedError("")), ENOSPC);
+  EXPECT_EQ(ErrnoOf(absl::DeadlineExceededError("")), ETIMEDOUT);
+}
+
+TEST(ErrnoTest, WhatWasCalledOffWasInterrupted) {
+  EXPECT_EQ(ErrnoOf(absl::CancelledError("")), EINTR);
 }
 
 TEST(ErrnoTest, EverythingElseIsAnInputOutputError) {

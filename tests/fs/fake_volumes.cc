@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "engine/base/errno_status.h"
+#include "engine/base/host_request.h"
 #include "engine/base/status.h"
 
 namespace baton::fs {
@@ -43,11 +44,13 @@ class FileVolume final : public VolumeIo {
   }
 
   absl::Status Flush() override {
+    BATON_RETURN_IF_ERROR(owner_.AwaitService());
     ++owner_.counters().flushes;
     return ::fdatasync(fd_.get()) == 0 ? absl::OkStatus() : ErrnoStatus(errno, "sync", "volume");
   }
 
   absl::Status Discard(uint64_t offset, uint64_t length_bytes) override {
+    BATON_RETURN_IF_ERROR(owner_.AwaitService());
     ++owner_.counters().discards;
     owner_.Delay();
     const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
@@ -104,6 +107,7 @@ void FakeVolumes::Changed(uint64_t id) {
 void FakeVolumes::FailWith(absl::Status status) {
   absl::MutexLock lock(&mutex_);
   failure_ = std::move(status);
+  changed_.SignalAll();
 }
 
 VolumeEntry FakeVolumes::Current(const VolumeEntry& entry) const {
@@ -142,6 +146,7 @@ absl::StatusOr<VolumeEntry> FakeVolumes::Get(uint64_t id) const {
 }
 
 absl::StatusOr<std::shared_ptr<VolumeIo>> FakeVolumes::Open(uint64_t id) {
+  BATON_RETURN_IF_ERROR(AwaitService());
   BATON_ASSIGN_OR_RETURN(const VolumeEntry entry, Get(id));
   UniqueFd fd(::open(PathOf(id).c_str(), O_RDWR | O_CLOEXEC | open_flags_));
   if (!fd.valid()) return ErrnoStatus(errno, "open", PathOf(id));
@@ -168,7 +173,28 @@ absl::Status FakeVolumes::Begin(const void* memory, uint64_t length_bytes) {
          !counters_.longest_bytes.compare_exchange_weak(longest, length_bytes)) {
   }
   Delay();
+  return AwaitService();
+}
+
+void FakeVolumes::SetOutage(bool outage) {
   absl::MutexLock lock(&mutex_);
+  outage_ = outage;
+  changed_.SignalAll();
+}
+
+void FakeVolumes::WakeWaiting() {
+  absl::MutexLock lock(&mutex_);
+  changed_.SignalAll();
+}
+
+absl::Status FakeVolumes::AwaitService() {
+  HostRequest* const request = HostRequest::Current();
+  absl::MutexLock lock(&mutex_);
+  while (outage_ && failure_.ok()) {
+    if (request != nullptr && request->killed()) return absl::CancelledError("called off");
+    if (request != nullptr) request->NoteWait();
+    changed_.Wait(&mutex_);
+  }
   return failure_;
 }
 

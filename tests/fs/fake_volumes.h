@@ -40,6 +40,9 @@ class FakeVolumes final : public VolumeDirectory {
   void Changed(uint64_t id);
   // Every call on a volume's content returns it from now on.
   void FailWith(absl::Status status);
+  // From now on calls on content wait, as when nobody serves, until `outage` is false; those that
+  // are called off end with Cancelled.
+  void SetOutage(bool outage);
   void DelayEachIo(absl::Duration delay) { delay_ = delay; }
   std::string PathOf(uint64_t id) const;
 
@@ -49,6 +52,7 @@ class FakeVolumes final : public VolumeDirectory {
   absl::StatusOr<std::shared_ptr<VolumeIo>> Open(uint64_t id) override;
   absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const override;
   absl::StatusOr<Capacity> GetCapacity() const override;
+  void WakeWaiting() override;
 
   // What other nodes hold on every volume.
   void HoldElsewhere(FileLocks locks);
@@ -66,6 +70,7 @@ class FakeVolumes final : public VolumeDirectory {
   // For a volume's handle: begins and ends one transfer.
   absl::Status Begin(const void* memory, uint64_t length_bytes);
   void Finish() { ++counters_.finished; }
+  absl::Status AwaitService();
   void Delay() const;
   IoCounters& counters() { return counters_; }
 
@@ -82,6 +87,8 @@ class FakeVolumes final : public VolumeDirectory {
   std::atomic<bool> unserved_ = false;
   FileLocks elsewhere_ ABSL_GUARDED_BY(mutex_);
   absl::btree_map<uint64_t, FileLocks> told_ ABSL_GUARDED_BY(mutex_);
+  bool outage_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::CondVar changed_;
 };
 
 }  // namespace baton::fs

@@ -1,0 +1,52 @@
+// The request of a host that a thread carries out, as whoever must wait for others sees it.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <algorithm>
+
+namespace baton {
+
+// Calls of VolumeIo say nothing of who asked: a thread carries out one request at a time, and this
+// is where that one is found. All is the thread's own, except `killed`, which others set.
+class HostRequest {
+ public:
+  // Of this thread; null: what it does is not for a request of a host.
+  static HostRequest* Current();
+
+  // Makes `request` the one of this thread while it lives.
+  class Scope {
+   public:
+    explicit Scope(HostRequest& request);
+    ~Scope();
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    HostRequest* const before_;
+  };
+
+  virtual ~HostRequest() = default;
+
+  // Whoever asked is being killed, so that nobody will see the answer. Kept up to date from
+  // NoteWait on; once true it stays so.
+  virtual bool killed() const = 0;
+  // The request waits, or goes on for long, and would end for one who is being killed. May be
+  // called again and again. Never waits.
+  virtual void NoteWait() = 0;
+
+  // An attempt to change content that ended at `boot_time` may still take effect, though it had no
+  // answer.
+  void NoteUnanswered(absl::Duration boot_time) { unanswered_ = std::max(unanswered_, boot_time); }
+  // When the last of them ended; -InfiniteDuration: there was none.
+  absl::Duration last_unanswered() const { return unanswered_; }
+
+ protected:
+  // The next request begins.
+  void ForgetUnanswered() { unanswered_ = -absl::InfiniteDuration(); }
+
+ private:
+  absl::Duration unanswered_ = -absl::InfiniteDuration();
+};
+
+}  // namespace baton

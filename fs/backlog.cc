@@ -1,0 +1,151 @@
+#include "fs/backlog.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "fs/protocol.h"
+#include "fs/settings.h"
+
+namespace baton::fs {
+
+namespace {
+
+bool MayWait(Bytes request) {
+  switch (reinterpret_cast<const fuse_in_header*>(request.data())->opcode) {
+    case FUSE_FLUSH:
+    case FUSE_SETLK:
+    case FUSE_SETLKW:
+      return false;
+    default:
+      return true;
+  }
+}
+
+}  // namespace
+
+bool Backlog::Admit(Bytes request) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (served_ < most_served_ || !MayWait(request)) {
+      ++served_;
+      return true;
+    }
+  }
+  Entry entry = MakeEntry(request);
+  absl::MutexLock lock(&mutex_);
+  while (served_ >= most_served_ && !closed_ && !HasRoom(entry.length)) {
+    runtime_.Wait(room_, mutex_);
+  }
+  if (served_ < most_served_) {
+    ++served_;
+    return true;
+  }
+  if (closed_) return false;
+  bytes_ += entry.length;
+  entries_.push_back(std::move(entry));
+  count_ = entries_.size();
+  return false;
+}
+
+size_t Backlog::Next(MutableBytes room, bool& interrupted) {
+  Entry entry;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (entries_.empty() || served_ > most_served_) {
+      --served_;
+      return 0;
+    }
+    entry = std::move(entries_.front());
+    entries_.pop_front();
+    if (looked_at_ > 0) --looked_at_;
+    Shrink(entry.length);
+  }
+  std::memcpy(room.data(), entry.bytes.get(), entry.length);
+  interrupted = entry.interrupted;
+  return entry.length;
+}
+
+void Backlog::AwaitNeed() {
+  absl::MutexLock lock(&mutex_);
+  while (!need_ && !closed_) runtime_.Wait(needed_, mutex_);
+}
+
+void Backlog::SetNeed(bool need) {
+  absl::MutexLock lock(&mutex_);
+  need_ = need;
+  if (need) needed_.Signal();
+}
+
+void Backlog::Close() {
+  std::deque<Entry> left;  // freed after the lock
+  absl::MutexLock lock(&mutex_);
+  closed_ = true;
+  left.swap(entries_);
+  bytes_ = 0;
+  count_ = 0;
+  room_.SignalAll();
+  needed_.SignalAll();
+}
+
+std::optional<Backlog::Kept> Backlog::Interrupt(uint64_t unique) {
+  absl::MutexLock lock(&mutex_);
+  const auto entry = Find(unique);
+  if (entry == entries_.end()) return std::nullopt;
+  entry->interrupted = true;
+  return entry->kept;
+}
+
+std::vector<Backlog::Kept> Backlog::Some(size_t most) {
+  std::vector<Kept> some;
+  absl::MutexLock lock(&mutex_);
+  if (looked_at_ >= entries_.size()) looked_at_ = 0;
+  const size_t end = std::min(entries_.size(), looked_at_ + most);
+  for (; looked_at_ < end; ++looked_at_) some.push_back(entries_[looked_at_].kept);
+  return some;
+}
+
+void Backlog::Remember(const Kept& kept) {
+  absl::MutexLock lock(&mutex_);
+  const auto entry = Find(kept.unique);
+  if (entry != entries_.end()) entry->kept.asker = kept.asker;
+}
+
+uint64_t Backlog::Remove(uint64_t unique) {
+  Entry removed;  // freed after the lock
+  absl::MutexLock lock(&mutex_);
+  const auto entry = Find(unique);
+  if (entry == entries_.end()) return 0;
+  removed = std::move(*entry);
+  entries_.erase(entry);
+  Shrink(removed.length);
+  return removed.received_unique;
+}
+
+Backlog::Entry Backlog::MakeEntry(Bytes request) {
+  const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
+  Entry entry;
+  entry.bytes = std::make_unique_for_overwrite<std::byte[]>(request.size());
+  entry.length = request.size();
+  entry.received_unique = header.unique;
+  entry.kept = {.unique = header.unique & ~kUniqueResent, .asker = AskerOf(request)};
+  std::memcpy(entry.bytes.get(), request.data(), request.size());
+  return entry;
+}
+
+bool Backlog::HasRoom(size_t length) const {
+  return entries_.size() < kMaxBacklogRequests && bytes_ + length <= kMaxBacklogBytes;
+}
+
+std::deque<Backlog::Entry>::iterator Backlog::Find(uint64_t unique) {
+  return std::find_if(entries_.begin(), entries_.end(),
+                      [&](const Entry& entry) { return entry.kept.unique == unique; });
+}
+
+void Backlog::Shrink(size_t length) {
+  bytes_ -= length;
+  count_ = entries_.size();
+  room_.SignalAll();
+}
+
+}  // namespace baton::fs

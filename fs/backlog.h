@@ -1,0 +1,95 @@
+// Requests that were read from the kernel while every worker was busy.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/base/bytes.h"
+#include "engine/base/runtime.h"
+#include "fs/asker.h"
+
+namespace baton::fs {
+
+// Decides which thread serves what it has read. There is one thread more than may serve at one
+// time, so that one reads also while all others wait for somebody who serves: what interrupts a
+// request comes the same way as requests, and nobody can read only that. A request that nobody may
+// serve yet is kept here as a copy, and taken by the thread that is free first. While nothing waits
+// that thread does not read, so that nothing is copied however much comes. What
+// MountLocks takes never waits here, because it holds no worker: locks, and FUSE_FLUSH, for whose
+// answer a process that closes a file, and so each one that is being killed, waits whatever happens.
+//
+// Thread-safe. A request that is not kept costs two short looks under the mutex and no allocation.
+class Backlog {
+ public:
+  // At most `most_served` requests are served at one time, not counting what never waits here.
+  Backlog(Runtime& runtime, size_t most_served) : runtime_(runtime), most_served_(most_served) {}
+
+  // For a request that was just read. True: the caller serves it, and then calls Next until that
+  // returns 0. False: it is kept; read on. Waits while there is no room for it; after Close it is
+  // left unanswered.
+  bool Admit(Bytes request);
+  // The caller has served its request. Copies the oldest one that is kept to `room`, of at least
+  // limits::kMaxRequestBytes and a page, and returns its length. 0: there is none, or no more are
+  // to be served; the caller serves nothing any more.
+  size_t Next(MutableBytes room, bool& interrupted);
+  // For the thread more: waits until requests wait, or Close.
+  void AwaitNeed();
+  // Whether requests wait.
+  void SetNeed(bool need);
+  // Nothing that is kept will be served: the kernel delivers it to the next session again. For
+  // good.
+  void Close();
+
+  // What is kept of a request, to find out about it without the mutex.
+  struct Kept {
+    uint64_t unique = 0;  // as it was first sent
+    Asker asker;
+  };
+  // The request `unique` was interrupted. nullopt: it is not here.
+  std::optional<Kept> Interrupt(uint64_t unique);
+  // At most `most`, beginning after where the last call ended; again from the first one after the
+  // last.
+  std::vector<Kept> Some(size_t most);
+  // Keeps what was found out of the asker.
+  void Remember(const Kept& kept);
+  // Takes it out without serving it. Returns its number as the kernel knows it, 0: it is not here.
+  uint64_t Remove(uint64_t unique);
+
+  bool empty() const { return count_ == 0; }
+
+ private:
+  struct Entry {
+    std::unique_ptr<std::byte[]> bytes;
+    size_t length = 0;
+    uint64_t received_unique = 0;
+    Kept kept;
+    bool interrupted = false;
+  };
+
+  static Entry MakeEntry(Bytes request);
+  bool HasRoom(size_t length) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  std::deque<Entry>::iterator Find(uint64_t unique) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Shrink(size_t length) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  Runtime& runtime_;
+  const size_t most_served_;
+  absl::Mutex mutex_;
+  absl::CondVar room_;
+  absl::CondVar needed_;
+  size_t served_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::deque<Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t looked_at_ ABSL_GUARDED_BY(mutex_) = 0;  // index at which Some goes on
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool need_ ABSL_GUARDED_BY(mutex_) = false;
+  std::atomic<size_t> count_ = 0;  // of entries_
+};
+
+}  // namespace baton::fs

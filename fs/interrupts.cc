@@ -1,0 +1,148 @@
+#include "fs/interrupts.h"
+
+#include <cerrno>
+
+#include "fs/asker.h"
+#include "fs/protocol.h"
+#include "fs/raw_answer.h"
+#include "fs/settings.h"
+
+namespace baton::fs {
+namespace {
+
+// An earlier process may have sent a resent one to whoever served: that is not known to be over.
+bool MayHaveBeenSent(const fuse_in_header& header) {
+  return (header.unique & kUniqueResent) != 0 &&
+         (header.opcode == FUSE_WRITE || header.opcode == FUSE_FALLOCATE);
+}
+
+}  // namespace
+
+void ServedRequest::Begin(Bytes request, bool interrupted) {
+  const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
+  const Asker asker = AskerOf(request);
+  ForgetUnanswered();
+  if (MayHaveBeenSent(header)) NoteUnanswered(interrupts_.runtime_.BootTime());
+  task_.store(asker.task, std::memory_order_relaxed);
+  waits_.store(false, std::memory_order_relaxed);
+  const uint64_t unique = header.unique & ~kUniqueResent;
+  word_.store(interrupted ? unique | kInterrupted : unique, std::memory_order_release);
+}
+
+void ServedRequest::NoteWait() {
+  if (!waits_.exchange(true)) interrupts_.Wake();
+}
+
+bool ServedRequest::Set(uint64_t unique, uint64_t bit) {
+  uint64_t word = word_.load(std::memory_order_acquire);
+  while ((word & ~(kKilled | kInterrupted)) == unique) {
+    if (word_.compare_exchange_weak(word, word | bit)) return true;
+  }
+  return false;
+}
+
+uint32_t ServedRequest::ProcessOf(uint64_t unique) const {
+  const uint64_t noted = process_;
+  return noted >> 32 == (unique & UINT32_MAX) ? static_cast<uint32_t>(noted) : 0;
+}
+
+void ServedRequest::NoteProcess(uint64_t unique, uint32_t process) {
+  process_ = unique << 32 | process;
+}
+
+Interrupts::Interrupts(Runtime& runtime, VolumeDirectory& directory, Backlog& backlog, int fd,
+                       size_t requests)
+    : runtime_(runtime), directory_(directory), backlog_(backlog), fd_(fd) {
+  for (size_t i = 0; i < requests; ++i) {
+    requests_.push_back(std::make_unique<ServedRequest>(*this));
+  }
+}
+
+bool Interrupts::Take(uint64_t unique) {
+  for (const auto& request : requests_) {
+    if (!request->Set(unique, ServedRequest::kInterrupted)) continue;
+    if (Look(*request, unique)) directory_.WakeWaiting();
+    return true;
+  }
+  if (const std::optional<Backlog::Kept> kept = backlog_.Interrupt(unique)) {
+    Look(*kept);
+    return true;
+  }
+  return on_parked && on_parked(unique);
+}
+
+void Interrupts::Watch() {
+  absl::MutexLock lock(&mutex_);
+  while (!stopping_) {
+    if (!awake_) {
+      runtime_.Wait(changed_, mutex_);
+      continue;
+    }
+    awake_ = false;
+    mutex_.Unlock();
+    const bool again = LookAtAll();
+    mutex_.Lock();
+    awake_ = awake_ || again;
+    backlog_.SetNeed(awake_);
+    const absl::Duration next = runtime_.BootTime() + kLookPeriod;
+    while (!stopping_ && runtime_.BootTime() < next) runtime_.WaitUntil(changed_, mutex_, next);
+  }
+}
+
+void Interrupts::Stop() {
+  absl::MutexLock lock(&mutex_);
+  stopping_ = true;
+  changed_.SignalAll();
+}
+
+void Interrupts::Wake() {
+  absl::MutexLock lock(&mutex_);
+  awake_ = true;
+  backlog_.SetNeed(true);
+  changed_.SignalAll();
+}
+
+bool Interrupts::LookAtAll() {
+  const bool served = LookAtServed();
+  return LookAtBacklog() || served;
+}
+
+bool Interrupts::LookAtServed() {
+  bool any = false;
+  bool killed = false;
+  for (const auto& request : requests_) {
+    const uint64_t unique = request->unique();
+    if (unique == 0 || !request->waits_) continue;
+    any = true;
+    // Those that are called off are woken again: they may not have waited the last time.
+    killed = request->killed() || Look(*request, unique) || killed;
+  }
+  if (killed) directory_.WakeWaiting();
+  return any;
+}
+
+bool Interrupts::LookAtBacklog() {
+  for (const Backlog::Kept& kept : backlog_.Some(kBacklogLook)) Look(kept);
+  return !backlog_.empty();
+}
+
+// Of another request by now: nothing is noted.
+bool Interrupts::Look(ServedRequest& request, uint64_t unique) {
+  Asker asker{.task = request.task_, .process = request.ProcessOf(unique)};
+  if (request.unique() != unique) return false;
+  if (IsBeingKilled(asker)) return request.Set(unique, ServedRequest::kKilled);
+  request.NoteProcess(unique, asker.process);
+  return false;
+}
+
+bool Interrupts::Look(Backlog::Kept kept) {
+  const uint32_t known = kept.asker.process;
+  if (IsBeingKilled(kept.asker)) {
+    if (const uint64_t received = backlog_.Remove(kept.unique)) AnswerRaw(fd_, received, EINTR);
+    return true;
+  }
+  if (kept.asker.process != known) backlog_.Remember(kept);
+  return false;
+}
+
+}  // namespace baton::fs
