@@ -21,6 +21,7 @@
 #include "cli/node/tenure.h"
 #include "cli/node/volume_adapter.h"
 #include "cli/node_service.h"
+#include "cli/pair_setup.h"
 #include "cli/space_watch.h"
 #include "engine/base/posix_storage.h"
 #include "engine/base/system_runtime.h"
@@ -60,7 +61,10 @@ class Controller {
 
  private:
   Controller(const DaemonOptions& options, keeper::Link& link, EndWatch& end)
-      : options_(options), link_(link), end_(end), router_(runtime_, options.pair.io_timeout) {}
+      : options_(options),
+        link_(link),
+        end_(end),
+        router_(runtime_, options.pair.io_timeout, DoubtOf(options)) {}
 
   absl::Status OpenPool();
   absl::Status PrepareSession();

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "cli/coordinator_options.h"
+#include "cli/node/owner_times.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -31,6 +32,10 @@ absl::StatusOr<ha::PeerNetwork::Options> NetworkOptionsOf(const DaemonOptions& o
   return network;
 }
 
+Watchdog::Options WatchdogOf(const PairOptions& pair) {
+  return {.device = pair.watchdog_device, .time = pair.watchdog_time};
+}
+
 }  // namespace
 
 absl::Status CheckKeyFiles(const PairOptions& pair) {
@@ -45,14 +50,19 @@ absl::Status CheckKeyFiles(const PairOptions& pair) {
   return absl::OkStatus();
 }
 
+// One that is alone sends nothing, and its predecessor has ended.
+absl::Duration DoubtOf(const DaemonOptions& options) {
+  if (options.pair.alone()) return absl::ZeroDuration();
+  return LongestDoubt(OwnerTimesOf(options.lease, WatchdogOf(options.pair).EffectiveTime()));
+}
+
 absl::StatusOr<Pair::Options> PairOptionsOf(const DaemonOptions& options, PairParts parts) {
   if (parts.pool.durability() == DURABILITY_NONE) {
     return absl::FailedPreconditionError(
         "the pool has durability none: its writes stay in this node's memory, so that no other "
         "controller can take over; use it without peers, or make one with durability node");
   }
-  const Watchdog::Options watchdog{.device = options.pair.watchdog_device,
-                                   .time = options.pair.watchdog_time};
+  const Watchdog::Options watchdog = WatchdogOf(options.pair);
   if (!watchdog.device.empty()) BATON_RETURN_IF_ERROR(Watchdog::CheckDevice(watchdog.device));
   BATON_ASSIGN_OR_RETURN(ha::PeerNetwork::Options network, NetworkOptionsOf(options, parts));
   return Pair::Options{

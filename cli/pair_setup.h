@@ -22,6 +22,9 @@ struct PairParts {
 // Whether the key files can be used as they are now, and have a key of each peer.
 absl::Status CheckKeyFiles(const PairOptions& pair);
 
+// For how long a host's change that was sent to an owner, and had no answer, may still take effect.
+absl::Duration DoubtOf(const DaemonOptions& options);
+
 // Reads the key files. REQUIRES: options.pair is not alone.
 absl::StatusOr<Pair::Options> PairOptionsOf(const DaemonOptions& options, PairParts parts);
 

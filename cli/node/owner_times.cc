@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "ha/io/settings.h"
+
 namespace baton {
 namespace {
 
@@ -14,6 +16,13 @@ void AddOther(const char* name, uint64_t theirs_us, absl::Duration ours, const s
 }
 
 }  // namespace
+
+// An owner that is stopped with a request on its hands, or whose storage does not answer, is killed
+// by the lease's timer before another one may claim. The end of a connection is noticed there by
+// its own probes, after what lingers here has been sent.
+absl::Duration LongestDoubt(const OwnerTimes& owner) {
+  return ha::kLinger + ha::kProbeInterval + ha::kSilenceTimeout + TakeoverWait(owner);
+}
 
 ha::event::OwnerTimes TimesForCoordinator(const OwnerTimes& owner) {
   return {.stale_after = StaleAfter(owner),

@@ -65,7 +65,8 @@ absl::Status Pair::StartNetwork() {
            .on_forward_connection = {},
            .forward_target = &served_}));
   for (const auto& [peer, address] : options_.network.peers) {
-    remotes_[peer] = std::make_unique<RemoteVolumes>(*network_, peer, options_.identity.boot_id);
+    remotes_[peer] =
+        std::make_unique<RemoteVolumes>(runtime_, *network_, peer, options_.identity.boot_id);
   }
   return absl::OkStatus();
 }
@@ -86,14 +87,13 @@ void Pair::StartThreads() {
                                                                .epoch = certificate.epoch()});
                                  },
                              .on_space = hooks_.measured});
-  view_volumes_ = std::make_unique<ViewVolumes>(
-      ViewVolumes::Sources{.view = [this] { return view(); },
-                           .capacity =
-                               [this] {
-                                 const SpaceReading space = watch_->space();
-                                 return fs::Capacity{.total_bytes = space.total_bytes,
-                                                     .free_bytes = space.free_bytes};
-                               }});
+  view_volumes_ = std::make_unique<ViewVolumes>(ViewVolumes::Sources{
+      .view = [this] { return view(); },
+      .capacity =
+          [this] {
+            const SpaceReading space = watch_->space();
+            return fs::Capacity{.total_bytes = space.total_bytes, .free_bytes = space.free_bytes};
+          }});
   tenures_ = std::make_unique<Worker>(runtime_, "tenure");
   orders_ = std::make_unique<Worker>(runtime_, "peer-orders");
   fences_ = std::make_unique<Worker>(runtime_, "fence");

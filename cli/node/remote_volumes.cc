@@ -6,7 +6,9 @@
 #include "cli/node/eviction.h"
 #include "cli/node/lock_codec.h"
 #include "cli/node/pair_codec.h"
+#include "engine/base/host_request.h"
 #include "engine/base/status.h"
+#include "ha/io/not_sent.h"
 
 namespace baton {
 namespace {
@@ -34,25 +36,35 @@ void Describe(uint64_t id, uint64_t order, const std::string& boot_id, pair::Ope
   change.set_boot_id(boot_id);
 }
 
-// An open volume: its requests are forwarded.
+// An open volume: its requests are forwarded. A change that was sent and had no answer is in doubt.
 class RemoteVolume final : public VolumeIo {
  public:
-  RemoteVolume(ha::ForwardClient& client, ha::ForwardScope scope, uint64_t size_bytes)
-      : client_(client), scope_(scope), size_bytes_(size_bytes) {}
+  RemoteVolume(Runtime& runtime, ha::ForwardClient& client, ha::ForwardScope scope,
+               uint64_t size_bytes)
+      : runtime_(runtime), client_(client), scope_(scope), size_bytes_(size_bytes) {}
 
   uint64_t size_bytes() const override { return size_bytes_; }
   absl::Status Read(uint64_t offset, MutableBytes out) override {
     return AsNoAnswer(client_.Read(scope_, offset, out));
   }
   absl::Status Write(uint64_t offset, Bytes data) override {
-    return AsNoAnswer(client_.Write(scope_, offset, data));
+    return OfChange(client_.Write(scope_, offset, data));
   }
   absl::Status Flush() override { return AsNoAnswer(client_.Flush(scope_)); }
   absl::Status Discard(uint64_t offset, uint64_t length_bytes) override {
-    return AsNoAnswer(client_.Discard(scope_, offset, length_bytes));
+    return OfChange(client_.Discard(scope_, offset, length_bytes));
   }
 
  private:
+  absl::Status OfChange(const absl::Status& status) {
+    HostRequest* const request = HostRequest::Current();
+    if (absl::IsUnavailable(status) && !ha::WasNeverSent(status) && request != nullptr) {
+      request->NoteUnanswered(runtime_.BootTime());
+    }
+    return AsNoAnswer(status);
+  }
+
+  Runtime& runtime_;
   ha::ForwardClient& client_;
   const ha::ForwardScope scope_;
   const uint64_t size_bytes_;
@@ -130,8 +142,8 @@ absl::StatusOr<std::shared_ptr<VolumeIo>> RemoteVolumes::OpenInOrder(uint64_t id
   // It is open again when the eviction has ended, or never, when it ends the mount.
   if (EvictionOf(asked.status())) return absl::AbortedError(Message(asked.status()));
   BATON_ASSIGN_OR_RETURN(const pair::Answer answer, std::move(asked));
-  return std::make_shared<RemoteVolume>(*network_.forward(peer_), ha::ForwardScope{epoch, id},
-                                        answer.volume().size_bytes());
+  return std::make_shared<RemoteVolume>(runtime_, *network_.forward(peer_),
+                                        ha::ForwardScope{epoch, id}, answer.volume().size_bytes());
 }
 
 absl::Status RemoteVolumes::CloseInOrder(uint64_t id, uint64_t order) {

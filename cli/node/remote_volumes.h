@@ -12,6 +12,7 @@
 
 #include "cli/node/pair.pb.h"
 #include "cli/node/volume_server.h"
+#include "engine/base/runtime.h"
 #include "ha/io/peer_network.h"
 
 namespace baton {
@@ -20,9 +21,12 @@ namespace baton {
 // more), is Aborted. Thread-safe.
 class RemoteVolumes final : public VolumeServer {
  public:
-  // `network` outlives this and every handle. `boot_id`: of this node.
-  RemoteVolumes(ha::PeerNetwork& network, std::string peer, std::string boot_id)
-      : network_(network), peer_(std::move(peer)), boot_id_(std::move(boot_id)) {}
+  // `runtime` and `network` outlive this and every handle. `boot_id`: of this node.
+  RemoteVolumes(Runtime& runtime, ha::PeerNetwork& network, std::string peer, std::string boot_id)
+      : runtime_(runtime),
+        network_(network),
+        peer_(std::move(peer)),
+        boot_id_(std::move(boot_id)) {}
 
   // The epoch that the peer owns. Handles that were opened before do not follow.
   void SetEpoch(uint64_t epoch) { epoch_ = epoch; }
@@ -55,6 +59,7 @@ class RemoteVolumes final : public VolumeServer {
   absl::StatusOr<fs::VolumeEntry> Find(const pair::Volume& wanted) const;
   absl::StatusOr<fs::VolumeEntry> FindAmongAll(const pair::Volume& wanted) const;
 
+  Runtime& runtime_;
   ha::PeerNetwork& network_;
   const std::string peer_;
   const std::string boot_id_;

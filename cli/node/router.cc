@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "cli/node/eviction.h"
+#include "engine/base/host_request.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -281,6 +282,17 @@ void Router::Shutdown() {
   changed_.SignalAll();
 }
 
+void Router::WakeWaiting() {
+  absl::MutexLock lock(&mutex_);
+  changed_.SignalAll();
+}
+
+absl::Duration Router::EndOfCalledOff() const {
+  const HostRequest* const request = HostRequest::Current();
+  if (request == nullptr || !request->killed()) return absl::InfiniteDuration();
+  return request->last_unanswered() + doubt_;
+}
+
 absl::StatusOr<Router::Destination> Router::Await(uint64_t after, absl::Duration deadline,
                                                   bool view_will_do) const {
   absl::MutexLock lock(&mutex_);
@@ -291,14 +303,19 @@ absl::StatusOr<Router::Destination> Router::Await(uint64_t after, absl::Duration
       return Destination{.server = view_, .number = after, .is_view = true};
     }
     const absl::Duration now = runtime_.BootTime();
+    // While that is in doubt the request is asked again: an answer ends the doubt sooner.
+    const absl::Duration called_off = EndOfCalledOff();
+    if (now >= called_off) return absl::CancelledError("whoever asked is being killed");
     if (destination_.server != nullptr && (destination_.number > after || now >= again)) {
       return destination_;
     }
     if (now >= deadline) {
       return absl::DeadlineExceededError("no controller has served for as long as I/O may wait");
     }
+    if (HostRequest* const request = HostRequest::Current()) request->NoteWait();
     const bool waits_for_same = destination_.server != nullptr;
-    runtime_.WaitUntil(changed_, mutex_, waits_for_same ? std::min(again, deadline) : deadline);
+    const absl::Duration end = std::min(called_off, deadline);
+    runtime_.WaitUntil(changed_, mutex_, waits_for_same ? std::min(again, end) : end);
   }
   return absl::AbortedError("the mount is not served by this process any more");
 }

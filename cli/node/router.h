@@ -26,9 +26,11 @@ namespace baton {
 class Router final : public fs::VolumeDirectory {
  public:
   // `io_timeout`: how long a request waits for somebody who serves; then it fails with
-  // DeadlineExceeded.
-  explicit Router(Runtime& runtime, absl::Duration io_timeout = absl::InfiniteDuration())
-      : runtime_(runtime), io_timeout_(io_timeout) {}
+  // DeadlineExceeded. `doubt`: for how long a change that was sent to a server and had no answer
+  // may still take effect there (LongestDoubt in cli/node/owner_times.h).
+  explicit Router(Runtime& runtime, absl::Duration io_timeout = absl::InfiniteDuration(),
+                  absl::Duration doubt = absl::ZeroDuration())
+      : runtime_(runtime), io_timeout_(io_timeout), doubt_(doubt) {}
 
   // From now on requests go to `server`, which outlives the router; null: they wait. Those that are
   // under way with the one before end by themselves. What is open is closed there.
@@ -68,6 +70,7 @@ class Router final : public fs::VolumeDirectory {
   absl::StatusOr<std::optional<FileLock>> FindLock(uint64_t id,
                                                    const FileLock& wanted) const override;
   uint64_t Serving() const override;
+  void WakeWaiting() override;
 
   // Who serves, and since which change.
   struct Destination {
@@ -76,14 +79,21 @@ class Router final : public fs::VolumeDirectory {
     bool is_view = false;
   };
   // Waits for one whose number is greater than `after`, or, from the second wait on, a moment for
-  // the same one, which may be able to answer again; or for the view, where that will do. Aborted:
-  // shut down.
+  // the same one, which may be able to answer again; or for the view, where that will do.
+  //   Aborted           shut down
+  //   Cancelled         this thread's request was called off (HostRequest), and nothing that was
+  //                     done for it can take effect any more
+  //   DeadlineExceeded
   absl::StatusOr<Destination> Await(uint64_t after, absl::Duration deadline,
                                     bool view_will_do = false) const;
   absl::Duration Deadline() const { return runtime_.BootTime() + io_timeout_; }
 
  private:
   class Handle;
+
+  // When the waiting request of this thread ends because it was called off; InfiniteDuration: it
+  // was not.
+  absl::Duration EndOfCalledOff() const;
 
   // What is open as of `order`, and who should know it.
   struct OpenSet {
@@ -117,6 +127,7 @@ class Router final : public fs::VolumeDirectory {
 
   Runtime& runtime_;
   const absl::Duration io_timeout_;
+  const absl::Duration doubt_;
   mutable absl::Mutex mutex_;
   mutable absl::CondVar changed_;
   Destination destination_ ABSL_GUARDED_BY(mutex_);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cli/node/eviction.h"
+#include "engine/base/host_request.h"
 #include "engine/base/system_runtime.h"
 #include "tests/base/testing.h"
 
@@ -36,6 +37,8 @@ class OneVolume final : public VolumeServer {
 
   absl::Status Answer() {
     ++asked;
+    HostRequest* const request = HostRequest::Current();
+    if (loses && request != nullptr) request->NoteUnanswered(runtime.BootTime());
     return gone ? absl::AbortedError("not the owner") : answer;
   }
   absl::StatusOr<std::vector<fs::VolumeName>> List(uint64_t, size_t) const override {
@@ -71,11 +74,13 @@ class OneVolume final : public VolumeServer {
     return absl::OkStatus();
   }
 
+  SystemRuntime runtime;
   std::vector<std::pair<uint64_t, std::string>> changes;  // with their numbers
   std::string name = "v";
   absl::Status answer;
   std::atomic<bool> gone = false;
   std::atomic<uint64_t> eviction = 0;  // not 0: of the node that asks
+  std::atomic<bool> loses = false;  // the connection, with the request on its way
   std::atomic<int> asked = 0;
   std::atomic<int> open = 0;
   std::atomic<int> opens_asked = 0;
@@ -329,6 +334,114 @@ TEST_F(RouterTest, WhatWaitsEndsWithAbortedAtTheShutdown) {
 TEST_F(RouterTest, ARequestWaitsNoLongerThanItMay) {
   Router impatient(runtime_, absl::Milliseconds(50));
   EXPECT_TRUE(absl::IsDeadlineExceeded(impatient.List(0, 10).status()));
+}
+
+class CalledOffTest : public RouterTest {
+ protected:
+  class Request final : public HostRequest {
+   public:
+    bool killed() const override { return killed_; }
+    void NoteWait() override { waits_ = true; }
+
+    std::atomic<bool> killed_ = false;
+    std::atomic<bool> waits_ = false;
+  };
+
+  // The thread of a host: calls `body` for `request_`.
+  template <typename Body>
+  std::thread StartHost(Body body) {
+    return std::thread([this, body] {
+      const HostRequest::Scope scope(request_);
+      body();
+    });
+  }
+
+  void CallOff(Router& router) {
+    while (!request_.waits_) absl::SleepFor(absl::Milliseconds(1));
+    request_.killed_ = true;
+    router.WakeWaiting();
+  }
+
+  Request request_;
+};
+
+TEST_F(CalledOffTest, ARequestThatWaitsForSomebodyEndsAtOnce) {
+  std::thread host = StartHost([&] {
+    EXPECT_TRUE(absl::IsCancelled(router_.Open(7).status()));
+    EXPECT_TRUE(absl::IsCancelled(router_.List(0, 10).status()));
+  });
+  CallOff(router_);
+  host.join();
+}
+
+TEST_F(CalledOffTest, OthersWaitOn) {
+  std::atomic<bool> answered = false;
+  std::thread other([&] {
+    EXPECT_OK(router_.Open(7).status());
+    answered = true;
+  });
+  std::thread host = StartHost([&] { EXPECT_TRUE(absl::IsCancelled(router_.Open(7).status())); });
+  CallOff(router_);
+  host.join();
+  EXPECT_FALSE(answered);
+  router_.Route(&first_);
+  other.join();
+}
+
+TEST_F(CalledOffTest, AServerWithoutAnAnswerIsNotAskedAgain) {
+  router_.Route(&first_);
+  const auto volume = Must(router_.Open(7));
+  first_.gone = true;
+  std::thread host = StartHost([&] { EXPECT_TRUE(absl::IsCancelled(volume->Write(0, {}))); });
+  CallOff(router_);
+  host.join();
+  const int asked = first_.asked;
+  absl::SleepFor(absl::Milliseconds(50));
+  EXPECT_EQ(first_.asked, asked);
+}
+
+TEST_F(CalledOffTest, WhatMayStillTakeEffectIsWaitedFor) {
+  constexpr absl::Duration kDoubt = absl::Milliseconds(300);
+  Router router(runtime_, absl::InfiniteDuration(), kDoubt);
+  router.Route(&first_);
+  const auto volume = Must(router.Open(7));
+  first_.gone = first_.loses = true;
+  absl::Duration ended;
+  std::thread host = StartHost([&] {
+    EXPECT_TRUE(absl::IsCancelled(volume->Write(0, {})));
+    ended = runtime_.BootTime();
+  });
+  CallOff(router);
+  absl::SleepFor(absl::Milliseconds(100));
+  EXPECT_GT(first_.asked, 1) << "an answer would end the doubt";
+  first_.loses = false;  // it is asked, and gets no request any more
+  const absl::Duration last = runtime_.BootTime();
+  host.join();
+  EXPECT_GE(ended, last + kDoubt - absl::Milliseconds(40));
+  EXPECT_LT(ended, last + 3 * kDoubt);
+}
+
+TEST_F(CalledOffTest, AnAnswerEndsTheDoubt) {
+  Router router(runtime_, absl::InfiniteDuration(), absl::InfiniteDuration());
+  router.Route(&first_);
+  const auto volume = Must(router.Open(7));
+  first_.gone = first_.loses = true;
+  std::thread host = StartHost([&] { EXPECT_OK(volume->Write(0, {})); });
+  CallOff(router);
+  router.Route(&second_);
+  host.join();
+  EXPECT_EQ(second_.asked, 1);
+}
+
+TEST_F(CalledOffTest, TheShutdownLeavesItToTheNextProcess) {
+  Router router(runtime_, absl::InfiniteDuration(), absl::InfiniteDuration());
+  router.Route(&first_);
+  const auto volume = Must(router.Open(7));
+  first_.gone = first_.loses = true;
+  std::thread host = StartHost([&] { EXPECT_TRUE(absl::IsAborted(volume->Write(0, {}))); });
+  CallOff(router);
+  router.Shutdown();
+  host.join();
 }
 
 // Requests from several threads while the owner changes all the time.
