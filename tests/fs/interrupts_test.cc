@@ -386,7 +386,7 @@ class TakenTest : public testing::Test {
  protected:
   static std::string RequestOf(uint64_t unique) {
     fuse_in_header header = {};
-    header.opcode = FUSE_SETLKW;
+    header.opcode = FUSE_READ;
     header.unique = unique;
     header.pid = static_cast<uint32_t>(::gettid());
     return std::string(reinterpret_cast<const char*>(&header), sizeof(header));
