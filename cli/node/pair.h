@@ -252,8 +252,10 @@ class Pair {
   void NoteConnected(const std::string& peer);
   void TellOpens();
   void TellFreedLocks(const std::set<uint64_t>& volumes);
-  bool KnowsOpensOf(const std::string& peer, bool degraded);
-  std::string NodeOfUnknownOpens(bool degraded);
+  bool IsSilent(const std::string& peer) const;
+  bool IsOff(const std::string& peer) const;
+  std::string NodeOfUnknownOpens(bool degraded) const;
+  void ForgetSilent();
   bool WaitForOwner(absl::Duration deadline, std::string& owner);
   absl::StatusOr<std::string> AskWhoOwns(const std::string& owner, const std::string& request,
                                          absl::Duration end);

@@ -44,36 +44,44 @@ void Pair::TellOpens() {
   }
 }
 
-bool Pair::KnowsOpensOf(const std::string& peer, bool degraded) {
-  bool is_off = false;
-  bool is_silent = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto seen = peers_.find(peer);
-    const absl::Duration heard = seen == peers_.end() ? served_since_ : seen->second.heard;
-    is_silent = runtime_.BootTime() - heard > kSilent;
-    is_off = peer == gone_ && (seen == peers_.end() || !HeardLately(seen->second));
-  }
-  if (is_silent && degraded) {
-    served_.Forget(peer);
-    return true;
-  }
-  return is_off || served_.HasTold(peer);
+bool Pair::IsSilent(const std::string& peer) const {
+  absl::MutexLock lock(&mutex_);
+  const auto seen = peers_.find(peer);
+  const absl::Duration heard = seen == peers_.end() ? served_since_ : seen->second.heard;
+  return runtime_.BootTime() - heard > kSilent;
 }
 
-std::string Pair::NodeOfUnknownOpens(bool degraded) {
+// Its death was the proof of the takeover, and it is not back.
+bool Pair::IsOff(const std::string& peer) const {
+  absl::MutexLock lock(&mutex_);
+  const auto seen = peers_.find(peer);
+  return peer == gone_ && (seen == peers_.end() || !HeardLately(seen->second));
+}
+
+std::string Pair::NodeOfUnknownOpens(bool degraded) const {
   if (!options_.router.HasTold(options_.local)) return options_.identity.node;
   for (const auto& [peer, volumes] : remotes_) {
-    if (!KnowsOpensOf(peer, degraded)) return peer;
+    const bool counts = !(degraded && IsSilent(peer)) && !IsOff(peer);
+    if (counts && !served_.HasTold(peer)) return peer;
   }
   return "";
+}
+
+// By the word of an operator they have nothing open.
+void Pair::ForgetSilent() {
+  for (const auto& [peer, volumes] : remotes_) {
+    if (IsSilent(peer)) served_.Forget(peer);
+  }
 }
 
 absl::Status Pair::AwaitOpens(bool degraded) {
   const absl::Duration deadline = runtime_.BootTime() + kOpensPatience;
   while (true) {
     const std::string node = NodeOfUnknownOpens(degraded);
-    if (node.empty()) return absl::OkStatus();
+    if (node.empty()) {
+      if (degraded) ForgetSilent();
+      return absl::OkStatus();
+    }
     absl::MutexLock lock(&mutex_);
     if (runtime_.BootTime() >= deadline) {
       return Error(absl::StatusCode::kFailedPrecondition,

@@ -179,7 +179,6 @@ Router::OpenSet Router::ListOpen() {
                  .order = NextOrder(),
                  .lost_changes = lost_changes_,
                  .destination = destination_,
-                 .is_told = told_ == destination_.number || shut_down_,
                  .has_files = false};
   for (const std::shared_ptr<Handle>& handle : set.handles) {
     set.ids.push_back(handle->id());
@@ -188,10 +187,16 @@ Router::OpenSet Router::ListOpen() {
   return set;
 }
 
+bool Router::MustTell() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return destination_.server != nullptr && told_ != destination_.number && !shut_down_;
+}
+
 bool Router::TellOpen() {
+  if (!MustTell()) return true;
   const OpenSet set = ListOpen();
   const Destination& destination = set.destination;
-  if (destination.server == nullptr || set.is_told) return true;
+  if (destination.server == nullptr) return true;
   const absl::Status answer = destination.server->TellOpen(set.ids, set.order);
   if (const std::optional<uint64_t> eviction = EvictionOf(answer)) {
     AnswerEviction(*destination.server, answer, *eviction);

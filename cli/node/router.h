@@ -102,12 +102,13 @@ class Router final : public fs::VolumeDirectory {
     uint64_t order = 0;
     uint64_t lost_changes = 0;
     Destination destination;
-    bool is_told = false;
     bool has_files = false;
   };
 
   std::shared_ptr<Handle> HandleOf(uint64_t id);
   std::vector<std::shared_ptr<Handle>> LiveHandles() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Whether somebody serves who does not know what is open.
+  bool MustTell() const;
   OpenSet ListOpen();
   // Who serves now, and a number for what it is to be told. Aborted: nobody serves.
   struct Telling {
