@@ -24,46 +24,60 @@ bool MayWait(Bytes request) {
 
 }  // namespace
 
-bool Backlog::Admit(Bytes request) {
-  {
-    absl::MutexLock lock(&mutex_);
-    if (served_ < most_served_ || !MayWait(request)) {
-      ++served_;
-      return true;
-    }
+Backlog::Admitted Backlog::Admit(Bytes request) {
+  if (Claim()) return Admitted::kServe;
+  if (!MayWait(request)) {
+    ++served_;
+    return Admitted::kServe;
   }
   Entry entry = MakeEntry(request);
-  absl::MutexLock lock(&mutex_);
-  while (served_ >= most_served_ && !closed_ && !HasRoom(entry.length)) {
-    runtime_.Wait(room_, mutex_);
+  {
+    absl::MutexLock lock(&mutex_);
+    while (!closed_ && !HasRoom(entry.length)) runtime_.Wait(room_, mutex_);
+    if (closed_) return Admitted::kKept;
+    bytes_ += entry.length;
+    entries_.push_back(std::move(entry));
+    count_ = entries_.size();
   }
-  if (served_ < most_served_) {
-    ++served_;
-    return true;
+  return Claim() ? Admitted::kServeKept : Admitted::kKept;
+}
+
+bool Backlog::Claim() {
+  size_t served = served_;
+  while (served < most_served_) {
+    if (served_.compare_exchange_weak(served, served + 1)) return true;
   }
-  if (closed_) return false;
-  bytes_ += entry.length;
-  entries_.push_back(std::move(entry));
-  count_ = entries_.size();
   return false;
+}
+
+bool Backlog::Unclaim() {
+  --served_;
+  return count_ > 0 && Claim();
 }
 
 size_t Backlog::Next(MutableBytes room, bool& interrupted) {
   Entry entry;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (entries_.empty() || served_ > most_served_) {
-      --served_;
-      return 0;
+  while (true) {
+    if (count_ == 0 || served_ > most_served_) {
+      if (!Unclaim()) return 0;
     }
-    entry = std::move(entries_.front());
-    entries_.pop_front();
-    if (looked_at_ > 0) --looked_at_;
-    Shrink(entry.length);
+    entry = TakeFirst();
+    if (entry.length > 0) break;
   }
   std::memcpy(room.data(), entry.bytes.get(), entry.length);
   interrupted = entry.interrupted;
   return entry.length;
+}
+
+// Without a length: there was none any more.
+Backlog::Entry Backlog::TakeFirst() {
+  absl::MutexLock lock(&mutex_);
+  if (entries_.empty()) return {};
+  Entry entry = std::move(entries_.front());
+  entries_.pop_front();
+  if (looked_at_ > 0) --looked_at_;
+  Shrink(entry.length);
+  return entry;
 }
 
 void Backlog::AwaitNeed() {

@@ -14,6 +14,7 @@
 #include "engine/base/bytes.h"
 #include "engine/base/runtime.h"
 #include "fs/asker.h"
+#include "fs/settings.h"
 
 namespace baton::fs {
 
@@ -25,17 +26,21 @@ namespace baton::fs {
 // MountLocks takes never waits here, because it holds no worker: locks, and FUSE_FLUSH, for whose
 // answer a process that closes a file, and so each one that is being killed, waits whatever happens.
 //
-// Thread-safe. A request that is not kept costs two short looks under the mutex and no allocation.
+// Thread-safe. A request that is not kept costs three operations on one atomic number: no mutex and
+// no allocation.
 class Backlog {
  public:
   // At most `most_served` requests are served at one time, not counting what never waits here.
   Backlog(Runtime& runtime, size_t most_served) : runtime_(runtime), most_served_(most_served) {}
 
-  // For a request that was just read. True: the caller serves it, and then calls Next until that
-  // returns 0. False: it is kept; read on. Waits while there is no room for it; after Close it is
-  // left unanswered.
-  bool Admit(Bytes request);
-  // The caller has served its request. Copies the oldest one that is kept to `room`, of at least
+  enum class Admitted {
+    kServe,      // the caller serves it, and then what Next gives
+    kServeKept,  // it is kept; the caller serves what Next gives
+    kKept,       // it is kept, or after Close left unanswered; the caller reads on
+  };
+  // For a request that was just read. Waits while there is no room for it.
+  Admitted Admit(Bytes request);
+  // The caller has nothing to serve. Copies the oldest one that is kept to `room`, of at least
   // limits::kMaxRequestBytes and a page, and returns its length. 0: there is none, or no more are
   // to be served; the caller serves nothing any more.
   size_t Next(MutableBytes room, bool& interrupted);
@@ -74,6 +79,11 @@ class Backlog {
   };
 
   static Entry MakeEntry(Bytes request);
+  // One more is served, if it may be.
+  bool Claim();
+  // Nothing more is served by the caller, unless there is something after all: then true.
+  bool Unclaim();
+  Entry TakeFirst();
   bool HasRoom(size_t length) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   std::deque<Entry>::iterator Find(uint64_t unique) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Shrink(size_t length) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -83,13 +93,15 @@ class Backlog {
   absl::Mutex mutex_;
   absl::CondVar room_;
   absl::CondVar needed_;
-  size_t served_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<Entry> entries_ ABSL_GUARDED_BY(mutex_);
   size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t looked_at_ ABSL_GUARDED_BY(mutex_) = 0;  // index at which Some goes on
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   bool need_ ABSL_GUARDED_BY(mutex_) = false;
+  // Who keeps a request looks at served_ after that, and who has served one looks at count_ after
+  // that: one of the two sees the other, so that nothing is kept while a thread could serve it.
   std::atomic<size_t> count_ = 0;  // of entries_
+  alignas(kCacheLineBytes) std::atomic<size_t> served_ = 0;
 };
 
 }  // namespace baton::fs

@@ -14,6 +14,7 @@
 #include "engine/base/host_request.h"
 #include "engine/base/runtime.h"
 #include "fs/backlog.h"
+#include "fs/settings.h"
 #include "fs/volume_directory.h"
 
 namespace baton::fs {
@@ -22,7 +23,7 @@ class Interrupts;
 
 // The request that one worker serves. Begin, End and what HostRequest says of the thread's own are
 // the worker's; the rest is for everybody.
-class ServedRequest final : public HostRequest {
+class alignas(kCacheLineBytes) ServedRequest final : public HostRequest {
  public:
   explicit ServedRequest(Interrupts& interrupts) : interrupts_(interrupts) {}
   // Of this thread, which is a worker's.

@@ -11,6 +11,7 @@
 namespace baton::fs {
 
 constexpr uint64_t kPageBytes = 4096;
+constexpr size_t kCacheLineBytes = 64;
 constexpr uint64_t kHugePageBytes = 2 * limits::kMiB;
 
 // Requests that are served at one time: the depth at which the storage is used. There is one thread

@@ -97,11 +97,12 @@ void Worker::Handle(MutableBytes request) {
     TakeInterrupt(request);
     return;
   }
-  if (!mounted_.backlog.Admit(request)) {
+  const Backlog::Admitted admitted = mounted_.backlog.Admit(request);
+  if (admitted == Backlog::Admitted::kKept) {
     mounted_.interrupts.Wake();
     return;
   }
-  Serve(request, /*interrupted=*/false);
+  if (admitted == Backlog::Admitted::kServe) Serve(request, /*interrupted=*/false);
   bool interrupted = false;
   while (const size_t length = mounted_.backlog.Next(request_room_, interrupted)) {
     Serve(request_room_.first(length), interrupted);

@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "engine/base/system_runtime.h"
 #include "fs/protocol.h"
@@ -32,7 +34,8 @@ class BacklogTest : public testing::Test {
 
   bool Admit(uint64_t unique, size_t length = kLength, uint32_t opcode = FUSE_READ) {
     const std::string request = RequestOf(unique, length, opcode);
-    return backlog_.Admit({reinterpret_cast<const std::byte*>(request.data()), request.size()});
+    return backlog_.Admit({reinterpret_cast<const std::byte*>(request.data()), request.size()}) ==
+           Backlog::Admitted::kServe;
   }
   // The number of the next one; 0: none.
   uint64_t Next() {
@@ -107,6 +110,45 @@ TEST_F(BacklogTest, AfterTheEndNothingOfItIsServed) {
   EXPECT_EQ(Next(), 0u);
   EXPECT_TRUE(Admit(8)) << "what was read is finished";
   EXPECT_FALSE(Admit(10)) << "or left";
+  EXPECT_TRUE(backlog_.empty());
+}
+
+// Threads that read and serve as workers do: each request is served once, and none is left.
+TEST_F(BacklogTest, NothingIsForgottenHoweverThreadsMeet) {
+  constexpr uint64_t kRequests = 20'000;
+  std::atomic<uint64_t> read = 0;
+  std::atomic<uint64_t> served = 0;
+  std::atomic<uint64_t> sum = 0;
+  std::atomic<int> at_one_time = 0;
+  std::atomic<int> most = 0;
+  const auto serve = [&](uint64_t unique) {
+    most = std::max<int>(most, ++at_one_time);
+    sum += unique;
+    ++served;
+    --at_one_time;
+  };
+  const auto work = [&] {
+    std::vector<std::byte> room(limits::kMaxRequestBytes + kPageBytes);
+    bool interrupted = false;
+    while (true) {
+      const uint64_t number = ++read;
+      if (number > kRequests) return;
+      const std::string request = RequestOf(2 * number, kLength);
+      const auto admitted =
+          backlog_.Admit({reinterpret_cast<const std::byte*>(request.data()), request.size()});
+      if (admitted == Backlog::Admitted::kKept) continue;
+      if (admitted == Backlog::Admitted::kServe) serve(2 * number);
+      while (backlog_.Next({room.data(), room.size()}, interrupted) > 0) {
+        serve(reinterpret_cast<const fuse_in_header*>(room.data())->unique);
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 5; ++i) threads.emplace_back(work);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(served, kRequests);
+  EXPECT_EQ(sum, kRequests * (kRequests + 1));
+  EXPECT_LE(most, 2);
   EXPECT_TRUE(backlog_.empty());
 }
 
