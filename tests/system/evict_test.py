@@ -105,11 +105,7 @@ class EvictTest(SystemTest):
         self.assertEqual(controller.path("disk").read_bytes(), bytes(self.model), self.pair.said())
 
     def wait_ended(self, controller):
-        """Its mount, and with it batond: for systemd a failure, after which it is started anew."""
-        lab.wait_until(lambda: controller.process.poll() is not None, what="the end of batond")
-        self.assertEqual(controller.process.returncode, 1)
-        controller.process = None
-        lab.deadline.controllers.discard(controller)
+        controller.wait_evicted()
         self.assertIn("was evicted", controller.log_text())
 
     def wait_readmitted(self, owner):

@@ -334,6 +334,14 @@ class Controller:
             return None
         return json.loads(result.stdout) if result.returncode in (0, DEGRADED) else None
 
+    def wait_evicted(self):
+        """Its mount ends, and with it batond: for systemd a failure, after which it is started
+        anew."""
+        wait_until(lambda: self.process.poll() is not None, what="the end of batond")
+        assert self.process.returncode == 1, self.process.returncode
+        self.process = None
+        deadline.controllers.discard(self)
+
     def kill_keeper(self):
         """SIGKILL to the keeper alone; the controller goes on. start() makes another keeper."""
         self.orphans = self.controller_pids()

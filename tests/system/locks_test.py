@@ -233,6 +233,21 @@ class InPair(LocksTest):
         self.standby.stop()
         self.assertTrue(self.here.lock("flock"))
 
+    def test_an_evicted_node_holds_nothing(self):
+        self.hold_each(self.there)
+        self.owner.run("node", "evict", self.standby.node)
+        self.wait_each_free(self.here)
+        self.there.kill()
+        self.assertEqual(self.owner.json("volume", "show", "disk")["locked_by"],
+                         [self.owner.node])
+        self.standby.wait_evicted()
+        self.standby.start()
+        self.pair.wait_agreed()
+        back = self.on(self.standby)
+        self.assert_each_held(back)
+        self.here.kill()
+        self.wait_each_free(back)
+
     def test_what_an_operator_declares_dead_holds_nothing(self):
         self.assertTrue(self.here.lock("flock"))
         self.owner.kill_both()
