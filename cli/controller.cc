@@ -68,6 +68,10 @@ absl::Status Controller::PrepareSession() {
                                     .upgrade = [this] { return Upgrade(); },
                                     .audit = audit_});
   session.on_disconnect = [this] { end_.Note(News::kUnmounted); };
+  // What its programs do from there on they do without the locks that they count on.
+  session.on_locks_lost = [this](const std::string& text) {
+    end_.NoteFault(MountEnds(Error(absl::StatusCode::kFailedPrecondition, "{}", text)));
+  };
   session.on_first_answer = [this] {
     first_answer_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
     end_.Note(News::kFirstAnswer);
@@ -100,6 +104,7 @@ absl::Status Controller::ServeAlone() {
   // Of a mount that was served before nobody has read yet what is open.
   const bool may_have_files = !link_.begin().facts().init_answer().empty();
   BATON_RETURN_IF_ERROR(SettleOwnEviction(tenure_->engine(), options_.node, may_have_files));
+  BATON_RETURN_IF_ERROR(tenure_->engine().DropLocksOfOthers({options_.node}));
   Begin(*tenure_);
   router_.Route(&volumes_);
   BATON_RETURN_IF_ERROR(session()->Serve());

@@ -112,6 +112,10 @@ class EngineImpl final : public Engine {
     BATON_RETURN_IF_ERROR(CheckServing());
     return locks_.Drop(node);
   }
+  absl::Status DropLocksOfOthers(const std::vector<std::string>& nodes) override {
+    BATON_RETURN_IF_ERROR(CheckServing());
+    return locks_.DropOthers(nodes);
+  }
   std::optional<FileLock> FindLock(const std::string& node, uint64_t volume_id,
                                    const FileLock& wanted) const override {
     return locks_.Find(node, volume_id, wanted);

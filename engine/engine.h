@@ -137,6 +137,7 @@ class Engine {
   virtual absl::StatusOr<std::vector<VolumeLocks>> SetAllLocks(
       const LockTeller& teller, const std::vector<VolumeLocks>& all) = 0;
   virtual absl::Status DropLocks(const std::string& node) = 0;
+  virtual absl::Status DropLocksOfOthers(const std::vector<std::string>& nodes) = 0;
   virtual std::optional<FileLock> FindLock(const std::string& node, uint64_t volume_id,
                                            const FileLock& wanted) const = 0;
 

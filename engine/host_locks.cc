@@ -17,7 +17,8 @@ LockRecord RecordOf(const std::string& node, const VolumeLocks& held) {
   return record;
 }
 
-// Nothing of `now` was not held before.
+// Nothing of `now` was not held before. Such a change need not be durable: a node tells the next
+// owner what it holds.
 bool OnlyGivesBack(const FileLocks& before, const FileLocks& now) {
   return std::all_of(now.begin(), now.end(), [&](const FileLock& lock) {
     return std::any_of(before.begin(), before.end(), [&](const FileLock& held) {
@@ -64,7 +65,9 @@ absl::StatusOr<std::optional<FileLock>> HostLocks::Set(const LockTeller& teller,
       return other;
     }
   }
-  BATON_RETURN_IF_ERROR(Store(node, {{.volume_id = volume_id, .locks = locks}}));
+  const Durable durable =
+      OnlyGivesBack(HeldBy(node, volume_id), locks) ? Durable::kNo : Durable::kYes;
+  BATON_RETURN_IF_ERROR(Store(node, {{.volume_id = volume_id, .locks = locks}}, durable));
   return std::nullopt;
 }
 
@@ -79,11 +82,12 @@ absl::StatusOr<std::vector<VolumeLocks>> HostLocks::SetAll(const LockTeller& tel
     }
     last = teller;
   }
-  return Replace(teller.node, all);
+  return Replace(teller.node, all, Durable::kYes);
 }
 
 absl::StatusOr<std::vector<VolumeLocks>> HostLocks::Replace(const std::string& node,
-                                                            const std::vector<VolumeLocks>& all) {
+                                                            const std::vector<VolumeLocks>& all,
+                                                            Durable durable) {
   std::vector<VolumeLocks> changes;
   std::vector<VolumeLocks> lost;
   for (VolumeLocks& before : AllOf(node)) {
@@ -101,7 +105,7 @@ absl::StatusOr<std::vector<VolumeLocks>> HostLocks::Replace(const std::string& n
     changes.push_back(std::move(kept));
     if (!gone.locks.empty()) lost.push_back(std::move(gone));
   }
-  BATON_RETURN_IF_ERROR(Store(node, changes));
+  BATON_RETURN_IF_ERROR(Store(node, changes, durable));
   return lost;
 }
 
@@ -111,7 +115,20 @@ absl::Status HostLocks::Drop(const std::string& node) {
     absl::MutexLock lock(&mutex_);
     told_.erase(node);
   }
-  return Replace(node, {}).status();
+  return Replace(node, {}, Durable::kYes).status();
+}
+
+absl::Status HostLocks::DropOthers(const std::vector<std::string>& nodes) {
+  std::set<std::string> others;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    for (const auto& [volume_id, by_node] : held_) {
+      for (const auto& [node, locks] : by_node) others.insert(node);
+    }
+  }
+  for (const std::string& node : nodes) others.erase(node);
+  for (const std::string& node : others) BATON_RETURN_IF_ERROR(Drop(node));
+  return absl::OkStatus();
 }
 
 std::optional<FileLock> HostLocks::Find(const std::string& node, uint64_t volume_id,
@@ -149,19 +166,15 @@ std::vector<VolumeLocks> HostLocks::AllOf(const std::string& node) const {
   return all;
 }
 
-// What is only given back need not be durable: a node tells the next owner what it holds.
-absl::Status HostLocks::Store(const std::string& node, const std::vector<VolumeLocks>& changes) {
+absl::Status HostLocks::Store(const std::string& node, const std::vector<VolumeLocks>& changes,
+                              Durable durable) {
   MetaBatch batch;
-  bool only_gives_back = true;
   for (const VolumeLocks& change : changes) {
-    const FileLocks before = HeldBy(node, change.volume_id);
-    if (before == change.locks) continue;
-    only_gives_back = only_gives_back && OnlyGivesBack(before, change.locks);
+    if (HeldBy(node, change.volume_id) == change.locks) continue;
     catalog_.PutLocks(batch, RecordOf(node, change));
   }
   if (batch.empty()) return absl::OkStatus();
-  const absl::Status stored =
-      catalog_.Commit(std::move(batch), only_gives_back ? Durable::kNo : Durable::kYes);
+  const absl::Status stored = catalog_.Commit(std::move(batch), durable);
   if (!stored.ok()) return fault_.Report(stored);
   for (const VolumeLocks& change : changes) Keep(node, change);
   return absl::OkStatus();

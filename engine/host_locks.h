@@ -51,8 +51,10 @@ class HostLocks {
   // it: after the node was declared gone. Aborted: it comes late.
   absl::StatusOr<std::vector<VolumeLocks>> SetAll(const LockTeller& teller,
                                                   const std::vector<VolumeLocks>& all);
-  // The node is gone, and with it all that it held.
+  // The node is gone, and with it all that it held. Durable when it returns.
   absl::Status Drop(const std::string& node);
+  // The same for every node that is none of these.
+  absl::Status DropOthers(const std::vector<std::string>& nodes);
   // A lock of another node that keeps `wanted` out.
   std::optional<FileLock> Find(const std::string& node, uint64_t volume_id,
                                const FileLock& wanted) const;
@@ -70,8 +72,10 @@ class HostLocks {
   FileLocks HeldBy(const std::string& node, uint64_t volume_id) const;
   std::vector<VolumeLocks> AllOf(const std::string& node) const;
   absl::StatusOr<std::vector<VolumeLocks>> Replace(const std::string& node,
-                                                   const std::vector<VolumeLocks>& all);
-  absl::Status Store(const std::string& node, const std::vector<VolumeLocks>& changes);
+                                                   const std::vector<VolumeLocks>& all,
+                                                   Durable durable);
+  absl::Status Store(const std::string& node, const std::vector<VolumeLocks>& changes,
+                     Durable durable);
   void Keep(const std::string& node, const VolumeLocks& change);
 
   Catalog& catalog_;

@@ -116,6 +116,12 @@ Asker AskerOf(Bytes request) {
   return {.task = MayBeCalledOff(request, header.opcode) ? header.pid : 0, .process = 0};
 }
 
+bool MayHaveBeenSent(Bytes request) {
+  const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
+  return (header.unique & kUniqueResent) != 0 &&
+         (header.opcode == FUSE_WRITE || header.opcode == FUSE_FALLOCATE);
+}
+
 bool IsBeingKilled(Asker& asker) {
   if (asker.task == 0) return false;
   const std::optional<bool> killed = IsTaskBeingKilled(asker.task, asker.process);

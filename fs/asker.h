@@ -17,6 +17,10 @@ struct Asker {
 // nobody waits.
 Asker AskerOf(Bytes request);
 
+// A change of content that is delivered again: an earlier process may have sent it to whoever served,
+// and that is not known to be over.
+bool MayHaveBeenSent(Bytes request);
+
 // Whether a signal is ending the process, so that none of its code will run any more: SIGKILL is
 // pending (the kernel sends it to each thread of a process that a signal ends), or a signal that
 // dumps core is pending and nobody handles it, or the thread is on its way out because of one.

@@ -142,7 +142,8 @@ Backlog::Entry Backlog::MakeEntry(Bytes request) {
   entry.bytes = std::make_unique_for_overwrite<std::byte[]>(request.size());
   entry.length = request.size();
   entry.received_unique = header.unique;
-  entry.kept = {.unique = header.unique & ~kUniqueResent, .asker = AskerOf(request)};
+  entry.kept = {.unique = header.unique & ~kUniqueResent, .asker = AskerOf(request),
+                .in_doubt = MayHaveBeenSent(request)};
   std::memcpy(entry.bytes.get(), request.data(), request.size());
   return entry;
 }

@@ -56,6 +56,8 @@ class Backlog {
   struct Kept {
     uint64_t unique = 0;  // as it was first sent
     Asker asker;
+    // A change that an earlier process may have sent to whoever served: that is in doubt.
+    bool in_doubt = false;
   };
   // The request `unique` was interrupted. nullopt: it is not here.
   std::optional<Kept> Interrupt(uint64_t unique);

@@ -43,6 +43,9 @@ void Open(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
   fuse_open_out answer = {};
   answer.fh = handle;
   answer.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
+  // The close of a file waits for nobody, but where it may end a lock that was got through another
+  // one: it would wait for a controller, and a program that starts another one closes what it has.
+  if (!MountedOf(request).locks.HoldsRanges(VolumeOf(node))) answer.open_flags |= FOPEN_NOFLUSH;
   // Whoever gave up waiting for the answer will not release what was opened.
   if (fuse_reply_buf(request, reinterpret_cast<const char*>(&answer), sizeof(answer)) != 0) {
     volumes.DropOpen(VolumeOf(node), handle);

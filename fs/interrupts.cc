@@ -8,21 +8,11 @@
 #include "fs/settings.h"
 
 namespace baton::fs {
-namespace {
-
-// An earlier process may have sent a resent one to whoever served: that is not known to be over.
-bool MayHaveBeenSent(const fuse_in_header& header) {
-  return (header.unique & kUniqueResent) != 0 &&
-         (header.opcode == FUSE_WRITE || header.opcode == FUSE_FALLOCATE);
-}
-
-}  // namespace
-
 void ServedRequest::Begin(Bytes request, bool interrupted) {
   const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
   const Asker asker = AskerOf(request);
   ForgetUnanswered();
-  if (MayHaveBeenSent(header)) NoteUnanswered(interrupts_.runtime_.BootTime());
+  if (MayHaveBeenSent(request)) NoteUnanswered(interrupts_.began_);
   task_.store(asker.task, std::memory_order_relaxed);
   waits_.store(false, std::memory_order_relaxed);
   const uint64_t unique = header.unique & ~kUniqueResent;
@@ -30,7 +20,7 @@ void ServedRequest::Begin(Bytes request, bool interrupted) {
 }
 
 void ServedRequest::NoteWait() {
-  if (!waits_.exchange(true)) interrupts_.Wake();
+  if (!waits_.exchange(true)) interrupts_.NoteWait();
 }
 
 bool ServedRequest::Set(uint64_t unique, uint64_t bit) {
@@ -52,7 +42,11 @@ void ServedRequest::NoteProcess(uint64_t unique, uint32_t process) {
 
 Interrupts::Interrupts(Runtime& runtime, VolumeDirectory& directory, Backlog& backlog, int fd,
                        size_t requests)
-    : runtime_(runtime), directory_(directory), backlog_(backlog), fd_(fd) {
+    : runtime_(runtime),
+      directory_(directory),
+      backlog_(backlog),
+      fd_(fd),
+      began_(runtime.BootTime()) {
   for (size_t i = 0; i < requests; ++i) {
     requests_.push_back(std::make_unique<ServedRequest>(*this));
   }
@@ -61,6 +55,8 @@ Interrupts::Interrupts(Runtime& runtime, VolumeDirectory& directory, Backlog& ba
 bool Interrupts::Take(uint64_t unique) {
   for (const auto& request : requests_) {
     if (!request->Set(unique, ServedRequest::kInterrupted)) continue;
+    // It may have been parked by now: then the worker has looked already.
+    if (on_parked && on_parked(unique)) return true;
     if (Look(*request, unique)) directory_.WakeWaiting();
     return true;
   }
@@ -79,11 +75,14 @@ void Interrupts::Watch() {
       continue;
     }
     awake_ = false;
+    waits_ = false;
     mutex_.Unlock();
-    const bool again = LookAtAll();
+    const bool served = LookAtServed();
+    const bool kept = LookAtBacklog();
     mutex_.Lock();
-    awake_ = awake_ || again;
-    backlog_.SetNeed(awake_);
+    awake_ = awake_ || served || kept;
+    waits_ = waits_ || served;
+    backlog_.SetNeed(waits_);
     const absl::Duration next = runtime_.BootTime() + kLookPeriod;
     while (!stopping_ && runtime_.BootTime() < next) runtime_.WaitUntil(changed_, mutex_, next);
   }
@@ -98,13 +97,15 @@ void Interrupts::Stop() {
 void Interrupts::Wake() {
   absl::MutexLock lock(&mutex_);
   awake_ = true;
-  backlog_.SetNeed(true);
   changed_.SignalAll();
 }
 
-bool Interrupts::LookAtAll() {
-  const bool served = LookAtServed();
-  return LookAtBacklog() || served;
+void Interrupts::NoteWait() {
+  absl::MutexLock lock(&mutex_);
+  awake_ = true;
+  waits_ = true;
+  backlog_.SetNeed(true);
+  changed_.SignalAll();
 }
 
 bool Interrupts::LookAtServed() {
@@ -136,6 +137,7 @@ bool Interrupts::Look(ServedRequest& request, uint64_t unique) {
 }
 
 bool Interrupts::Look(Backlog::Kept kept) {
+  if (kept.in_doubt && runtime_.BootTime() < began_ + directory_.LongestDoubt()) return false;
   const uint32_t known = kept.asker.process;
   if (IsBeingKilled(kept.asker)) {
     if (const uint64_t received = backlog_.Remove(kept.unique)) AnswerRaw(fd_, received, EINTR);

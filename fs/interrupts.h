@@ -88,18 +88,21 @@ class Interrupts {
   // ServedRequest::interrupted() after that: a signal may have come before.
   std::function<bool(uint64_t unique)> on_parked;
 
+  // The session begins: no earlier process sends anything any more. Before the first request.
+  void Begin() { began_ = runtime_.BootTime(); }
   // A thread's: looks at who waits until Stop.
   void Watch();
   void Stop();
-  // Something waits that should be looked at. The backlog is told that there is need of it, until
-  // nothing waits any more.
+  // Something is kept in the backlog that should be looked at.
   void Wake();
 
  private:
   friend class ServedRequest;
 
+  // A request that is served waits: it is looked at, and the backlog is told that there is need of
+  // it, until none waits any more.
+  void NoteWait();
   // Whether anything is left that may wait.
-  bool LookAtAll();
   bool LookAtServed();
   bool LookAtBacklog();
   bool Look(ServedRequest& request, uint64_t unique);
@@ -109,10 +112,12 @@ class Interrupts {
   VolumeDirectory& directory_;
   Backlog& backlog_;
   const int fd_;
+  absl::Duration began_;
   std::vector<std::unique_ptr<ServedRequest>> requests_;
   absl::Mutex mutex_;  // before that of the backlog
   absl::CondVar changed_;
   bool awake_ ABSL_GUARDED_BY(mutex_) = false;
+  bool waits_ ABSL_GUARDED_BY(mutex_) = false;  // a request that is served
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -74,7 +74,8 @@ void Flock(fuse_req_t request, fuse_ino_t node, fuse_file_info* file, int operat
   Park(request, node, lock, (operation & LOCK_UN) != 0, (operation & LOCK_NB) == 0);
 }
 
-// The kernel asks at each close, of whatever process; it has nothing else to write back.
+// The kernel asks at each close of a file that was opened while such locks were held, by whatever
+// process; it has nothing else to write back.
 void Flush(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) {
   const uint64_t unique = ServerOf(request).received;
   if (MountedOf(request).locks.Close(unique, VolumeOf(node), file->lock_owner)) {

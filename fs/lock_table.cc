@@ -15,29 +15,27 @@ namespace baton::fs {
 namespace {
 
 constexpr char kLockTableName[] = "the table of locks";
+constexpr size_t kEntryBytes = 48;
+constexpr size_t kBytes = OpenTable::kFileBytes + kEntryBytes * LockTable::kEntries;
 constexpr uint32_t kFlockBit = 1;
 constexpr uint32_t kExclusiveBit = 2;
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LockTable>> LockTable::Map(UniqueFd file) {
-  constexpr size_t kBytes = OpenTable::kFileBytes + sizeof(Entry) * kEntries;
   struct stat status = {};
   if (::fstat(file.get(), &status) != 0 ||
       static_cast<size_t>(status.st_size) < OpenTable::kFileBytes) {
     return Error(absl::StatusCode::kInvalidArgument, "no memory for {}", kLockTableName);
   }
-  if (static_cast<size_t>(status.st_size) < kBytes && ::ftruncate(file.get(), kBytes) != 0) {
-    return ErrnoStatus(errno, "make room for", kLockTableName);
-  }
   void* const memory = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
   if (memory == MAP_FAILED) return ErrnoStatus(errno, "map", kLockTableName);
   auto* const first =
       reinterpret_cast<Entry*>(static_cast<std::byte*>(memory) + OpenTable::kFileBytes);
-  return std::unique_ptr<LockTable>(new LockTable(memory, kBytes, {first, kEntries}));
+  return std::unique_ptr<LockTable>(new LockTable(std::move(file), memory, {first, kEntries}));
 }
 
-LockTable::~LockTable() { ::munmap(memory_, length_); }
+LockTable::~LockTable() { ::munmap(memory_, kBytes); }
 
 FileLock LockTable::LockIn(const Entry& entry) {
   return {.space = entry.flags & kFlockBit ? LockSpace::kFlock : LockSpace::kRanges,
@@ -64,6 +62,11 @@ absl::flat_hash_map<uint64_t, FileLocks> LockTable::Load() {
   absl::flat_hash_map<uint64_t, FileLocks> held;
   free_.clear();
   places_.clear();
+  struct stat status = {};
+  const bool is_whole =
+      ::fstat(file_.get(), &status) == 0 && static_cast<size_t>(status.st_size) >= kBytes;
+  // Without memory for it nothing is held, and nothing will be.
+  if (!is_whole && ::ftruncate(file_.get(), kBytes) != 0) return held;
   for (size_t i = kEntries; i-- > 0;) {
     const uint64_t volume_id = entries_[i].volume_id.load(std::memory_order_acquire);
     if (volume_id == 0) {

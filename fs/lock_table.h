@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/base/file_lock.h"
@@ -24,7 +25,8 @@ class LockTable {
  public:
   static constexpr size_t kEntries = 16'384;
 
-  // A file of an earlier version, without locks, is made longer. InvalidArgument: it is none.
+  // A file of an earlier version, without locks, is made longer by Load: until then that version can
+  // go on with it. InvalidArgument: it is none.
   static absl::StatusOr<std::unique_ptr<LockTable>> Map(UniqueFd file);
   ~LockTable();
   LockTable(const LockTable&) = delete;
@@ -48,14 +50,14 @@ class LockTable {
   static_assert(sizeof(Entry) == 48 && std::atomic<uint64_t>::is_always_lock_free,
                 "the layout is shared by versions");
 
-  LockTable(void* memory, size_t length, std::span<Entry> entries)
-      : memory_(memory), length_(length), entries_(entries) {}
+  LockTable(UniqueFd file, void* memory, std::span<Entry> entries)
+      : file_(std::move(file)), memory_(memory), entries_(entries) {}
 
   static FileLock LockIn(const Entry& entry);
   static void Fill(const FileLock& lock, uint64_t volume_id, Entry& entry);
 
+  const UniqueFd file_;
   void* const memory_;
-  const size_t length_;
   const std::span<Entry> entries_;
   std::vector<size_t> free_;
   absl::flat_hash_map<uint64_t, std::vector<size_t>> places_;  // by volume

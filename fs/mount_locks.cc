@@ -27,15 +27,20 @@ bool IsSameRequest(uint64_t a, uint64_t b) { return ((a ^ b) & ~kUniqueResent) =
 }  // namespace
 
 MountLocks::MountLocks(VolumeDirectory& directory, Runtime& runtime,
-                       std::unique_ptr<LockTable> table, Answer answer)
+                       std::unique_ptr<LockTable> table, Answer answer, Lost lost)
     : directory_(directory),
       runtime_(runtime),
       table_(std::move(table)),
-      answer_(std::move(answer)) {}
+      answer_(std::move(answer)),
+      lost_(std::move(lost)) {}
 
-void MountLocks::Load() {
+void MountLocks::Load(const std::function<bool(uint64_t handle)>& is_open) {
   absl::MutexLock lock(&mutex_);
-  held_ = table_->Load();
+  for (auto& [volume_id, locks] : table_->Load()) {
+    std::erase_if(locks, [&](const FileLock& held) { return !is_open(held.handle); });
+    table_->Replace(volume_id, locks);
+    if (!locks.empty()) held_[volume_id] = std::move(locks);
+  }
 }
 
 void MountLocks::Start() {
@@ -67,6 +72,12 @@ bool MountLocks::Close(uint64_t unique, uint64_t volume_id, uint64_t owner) {
   Push({Kind::kClose,
         {.unique = unique, .volume_id = volume_id, .lock = {.owner = owner}, .waits = false}});
   return true;
+}
+
+bool MountLocks::HoldsRanges(uint64_t volume_id) const {
+  const FileLocks held = Held(volume_id);
+  return std::any_of(held.begin(), held.end(),
+                     [](const FileLock& lock) { return lock.space == LockSpace::kRanges; });
 }
 
 void MountLocks::Release(uint64_t volume_id, uint64_t handle) {
@@ -167,19 +178,22 @@ bool MountLocks::TellAll() {
   return true;
 }
 
-// Its programs go on without: nobody can tell them.
+// Its programs cannot be told.
 void MountLocks::NoteLost(const std::vector<VolumeLocks>& lost) {
+  std::string text;
   for (const VolumeLocks& volume : lost) {
     FileLocks held = Held(volume.volume_id);
     for (const FileLock& lock : volume.locks) {
-      spdlog::error(
+      text = fmt::format(
           "a lock of process {} on volume {} was given to another node while this one was taken for "
-          "gone: end that process",
+          "gone",
           lock.pid, volume.volume_id);
+      spdlog::error("{}", text);
       std::erase(held, lock);
     }
     Keep(volume.volume_id, held);
   }
+  if (!text.empty() && lost_) lost_(text);
 }
 
 // What there is to do now; nullopt after a while, or when it stops.
@@ -279,6 +293,7 @@ void MountLocks::Grant(const Change& change) {
 
 void MountLocks::Refuse(const Change& change) {
   if (!change.request.waits) return EndRequest(change, EAGAIN);
+  if (change.request.lock.space == LockSpace::kFlock) GiveUpForConversion(change.request);
   {
     absl::MutexLock lock(&mutex_);
     if (!interrupted_) {
@@ -288,6 +303,15 @@ void MountLocks::Refuse(const Change& change) {
     }
   }
   EndRequest(change, EINTR);
+}
+
+// As flock(2): two holders of a shared lock that both want it exclusive do not wait for each other.
+void MountLocks::GiveUpForConversion(const Request& request) {
+  const FileLocks held = Held(request.volume_id);
+  const FileLocks next = WithoutRange(held, request.lock);
+  if (next == held || !Keep(request.volume_id, next)) return;
+  if (!directory_.SetLocks(request.volume_id, next).ok()) told_ = 0;
+  Retry(request.volume_id);
 }
 
 // Whether it took effect is not known: all is told before it is tried again.

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "engine/base/file_lock.h"
@@ -37,13 +38,17 @@ class MountLocks {
   };
   // Answers a request of the kernel: a positive errno, or 0.
   using Answer = std::function<void(uint64_t unique, int error)>;
+  // Locks that programs of this mount hold were given to another node: they go on as if they had
+  // them. The text says which. Called from a thread that must not be held up.
+  using Lost = std::function<void(const std::string& text)>;
 
-  // `directory` and `runtime` outlive it.
+  // `directory` and `runtime` outlive it. `lost` may be empty.
   MountLocks(VolumeDirectory& directory, Runtime& runtime, std::unique_ptr<LockTable> table,
-             Answer answer);
+             Answer answer, Lost lost);
 
-  // When the process before has ended.
-  void Load();
+  // When the process before has ended. What was got through a file that is not open any more (by
+  // `is_open`, of a handle) is over: that process may have ended between the two.
+  void Load(const std::function<bool(uint64_t handle)>& is_open);
   void Start();
   // What is parked stays unanswered, for a successor. Idempotent.
   void Stop();
@@ -54,7 +59,9 @@ class MountLocks {
   // The owner has closed a file: its POSIX locks on the volume end. False: it had none, and the
   // request is not answered.
   bool Close(uint64_t unique, uint64_t volume_id, uint64_t owner);
-  // The open file is gone.
+  // Whether a program of this mount holds a POSIX lock on the volume, or one of an open file.
+  bool HoldsRanges(uint64_t volume_id) const;
+  // The open file is gone, and with it what was got through it.
   void Release(uint64_t volume_id, uint64_t handle);
   // Ends the wait for a lock with EINTR. False: that request waits for no lock.
   bool Interrupt(uint64_t unique);
@@ -86,6 +93,7 @@ class MountLocks {
   void GiveBack(const Change& change);
   void Grant(const Change& change);
   void Refuse(const Change& change);
+  void GiveUpForConversion(const Request& request);
   void Postpone(const Change& change);
   void EndRequest(const Change& change, int error);
   FileLocks Held(uint64_t volume_id) const;
@@ -95,6 +103,7 @@ class MountLocks {
   Runtime& runtime_;
   const std::unique_ptr<LockTable> table_;
   const Answer answer_;
+  const Lost lost_;
 
   mutable absl::Mutex mutex_;  // never held over a call of directory_
   absl::CondVar changed_;

@@ -72,6 +72,11 @@ OpenTable::Added OpenTable::Add(const Open& open) {
   return Added::kNew;
 }
 
+bool OpenTable::Has(uint64_t handle) const {
+  absl::MutexLock lock(&mutex_);
+  return places_.contains(handle);
+}
+
 std::optional<uint64_t> OpenTable::Remove(uint64_t handle) {
   absl::MutexLock lock(&mutex_);
   const auto found = places_.find(handle);

@@ -49,6 +49,7 @@ class OpenTable {
   std::vector<Open> All() const;
   enum class Added { kNew, kThereAlready, kFull };
   Added Add(const Open& open);
+  bool Has(uint64_t handle) const;
   // The volume; nullopt: there is no such handle (any more).
   std::optional<uint64_t> Remove(uint64_t handle);
 

@@ -68,7 +68,8 @@ Session::Session(VolumeDirectory& directory, Runtime& runtime, SessionOptions op
       fd_(::fcntl(options_.fd, F_DUPFD_CLOEXEC, 0)),
       mounted_(std::make_unique<Mounted>(directory, runtime, options_.ownership, std::move(opens),
                                          std::move(locks), fd_.get(),
-                                         static_cast<size_t>(options_.workers))) {
+                                         static_cast<size_t>(options_.workers),
+                                         options_.on_locks_lost)) {
   mounted_->on_first_answer = options_.on_first_answer;
 }
 
@@ -117,7 +118,8 @@ absl::Status Session::CheckInitAnswer() const {
 
 absl::Status Session::Serve() {
   mounted_->volumes.CountOpens();
-  mounted_->locks.Load();
+  mounted_->locks.Load(
+      [this](uint64_t handle) { return mounted_->open_table->Has(handle); });
   if (!options_.open_later) mounted_->volumes.OpenCounted();
   BATON_RETURN_IF_ERROR(AnswerInit(init_answer()));
   if (options_.adopt) BATON_RETURN_IF_ERROR(AskForResend());
@@ -167,6 +169,7 @@ void Session::StartThreads() {
     absl::MutexLock lock(&mutex_);
     running_ = workers_.size();
   }
+  mounted_->interrupts.Begin();
   mounted_->locks.Start();
   for (size_t i = 0; i < workers_.size(); ++i) {
     Worker& worker = *workers_[i];

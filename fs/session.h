@@ -50,6 +50,9 @@ struct SessionOptions {
   // Called at most once, from a worker, when the kernel has ended the connection (unmounted by
   // someone else, aborted), not because of Stop. It must not destroy the session.
   std::function<void()> on_disconnect;
+  // Called when locks that programs of this mount hold were given to another node; the text says
+  // which. From a thread of the session; takes note and returns. May be empty.
+  std::function<void(const std::string& text)> on_locks_lost = {};
   // Called once, from a worker, right after the first answer to a request. It must be quick.
   std::function<void()> on_first_answer;
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <absl/status/statusor.h>
+#include <absl/time/time.h>
 
 #include <memory>
 #include <optional>
@@ -56,6 +57,8 @@ class VolumeDirectory {
   // somebody who can answer look at that again, and end with Cancelled, once it is certain that
   // what they may have begun has no effect any more.
   virtual void WakeWaiting() {}
+  // For how long at most a change that somebody was sent may take effect without an answer.
+  virtual absl::Duration LongestDoubt() const { return absl::ZeroDuration(); }
 
   // ---- advisory locks: what the programs of this mount hold. The defaults are for a directory
   // that nobody else shows. Aborted: nobody who serves has answered, and maybe it took effect: all

@@ -30,7 +30,7 @@ struct Mounted {
   // `fd`: of the mount. `workers`: requests that are served at one time.
   Mounted(VolumeDirectory& directory, Runtime& runtime, const Ownership& ownership,
           std::unique_ptr<OpenTable> open_table, std::unique_ptr<LockTable> lock_table, int fd,
-          size_t workers)
+          size_t workers, MountLocks::Lost locks_lost)
       : directory(directory),
         runtime(runtime),
         ownership(ownership),
@@ -41,7 +41,8 @@ struct Mounted {
         backlog(runtime, workers),
         interrupts(runtime, directory, backlog, fd, workers + 1),
         locks(directory, runtime, std::move(lock_table),
-              [fd](uint64_t unique, int error) { AnswerRaw(fd, unique, error); }) {
+              [fd](uint64_t unique, int error) { AnswerRaw(fd, unique, error); },
+              std::move(locks_lost)) {
     interrupts.on_parked = [this](uint64_t unique) { return locks.Interrupt(unique); };
   }
 

@@ -29,6 +29,12 @@ void PrepareThread(int wake_signal) {
   }
 }
 
+// Nodes are not counted, and nobody waits for an answer.
+bool IsForget(Bytes request) {
+  const uint32_t opcode = reinterpret_cast<const fuse_in_header*>(request.data())->opcode;
+  return opcode == FUSE_FORGET || opcode == FUSE_BATCH_FORGET;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Worker>> Worker::Make(int fd, const std::string& init_request,
@@ -97,8 +103,10 @@ void Worker::Handle(MutableBytes request) {
     TakeInterrupt(request);
     return;
   }
+  if (IsForget(request)) return;
   const Backlog::Admitted admitted = mounted_.backlog.Admit(request);
   if (admitted == Backlog::Admitted::kKept) {
+    EndLocksOf(request);
     mounted_.interrupts.Wake();
     return;
   }
@@ -107,6 +115,15 @@ void Worker::Handle(MutableBytes request) {
   while (const size_t length = mounted_.backlog.Next(request_room_, interrupted)) {
     Serve(request_room_.first(length), interrupted);
   }
+}
+
+// A file that is closed while nobody serves holds nothing any more, though its end is kept.
+void Worker::EndLocksOf(Bytes request) {
+  const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
+  fuse_release_in body = {};
+  if (header.opcode != FUSE_RELEASE || request.size() < sizeof(header) + sizeof(body)) return;
+  std::memcpy(&body, request.data() + sizeof(header), sizeof(body));
+  mounted_.locks.Release(VolumeOf(header.nodeid), body.fh);
 }
 
 void Worker::Serve(MutableBytes request, bool interrupted) {

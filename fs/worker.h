@@ -43,6 +43,7 @@ class Worker {
 
   Received Receive(MutableBytes& request);
   void Handle(MutableBytes request);
+  void EndLocksOf(Bytes request);
   void Serve(MutableBytes request, bool interrupted);
   void TakeInterrupt(Bytes request);
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "engine/engine.h"
 
@@ -14,6 +15,8 @@ namespace baton {
 // FailedPrecondition that carries the id of the eviction, also through Annotate and between nodes.
 absl::Status EvictedError(const std::string& node, uint64_t eviction);
 absl::Status WithEviction(absl::Status status, uint64_t eviction);
+// A fault after which the mount ends as that of a node that was evicted.
+inline absl::Status MountEnds(absl::Status status) { return WithEviction(std::move(status), 0); }
 // Nullopt: the answer has another reason.
 std::optional<uint64_t> EvictionOf(const absl::Status& status);
 

@@ -53,13 +53,15 @@ void Pair::OnLease(const std::optional<LeaseRecord>& record, absl::Duration bega
     is_new = !lease_ || lease_->epoch != record->epoch;
     lease_ = record;
   }
+  const OwnerTimes times = JudgeBy(record->times, own_times_);
+  options_.router.RaiseDoubt(LongestDoubt(times));
   Post(ha::event::LeaseSeen{.began = began,
                             .epoch = record->epoch,
                             .node = record->node,
                             .holder = holder,
                             .counter = record->counter,
                             .released = record->released,
-                            .times = TimesForCoordinator(JudgeBy(record->times, own_times_))});
+                            .times = TimesForCoordinator(times)});
   // Our keeper has reaped it: that is why this process is here.
   if (is_new && holder == ha::Holder::kPredecessor && !record->released) {
     Post(ha::event::Certificate{.node = record->node, .epoch = record->epoch});
@@ -280,11 +282,12 @@ void Pair::TellLockFreed(uint64_t volume_id) {
 
 // Who is not told tries again by itself, later.
 void Pair::TellFreedLocks(const std::set<uint64_t>& volumes) {
-  for (const uint64_t volume_id : volumes) {
-    pair::Call call;
-    call.mutable_lock_freed()->set_id(volume_id);
-    for (const auto& [peer, remote] : remotes_) {
-      if (network_->connected(peer)) static_cast<void>(Call(peer, call, kOfferPatience));
+  for (const auto& [peer, remote] : remotes_) {
+    if (!network_->connected(peer)) continue;
+    for (const uint64_t volume_id : volumes) {
+      pair::Call call;
+      call.mutable_lock_freed()->set_id(volume_id);
+      if (!Call(peer, call, kOfferPatience).ok()) break;
     }
   }
 }

@@ -38,15 +38,20 @@ absl::Status Pair::CheckEvictable(const std::string& node) const {
 // OK before nothing of the node runs here any more.
 absl::Status Pair::EvictNode(Engine& engine, const std::string& node) {
   BATON_RETURN_IF_ERROR(CheckEvictable(node));
+  uint64_t id = 0;
   {
     SleepLock::Guard guard(evictions_);
     // Not before it is known here who is evicted already.
     if (!served_.serves()) return absl::AbortedError("the pool changes its owner: ask again");
     BATON_ASSIGN_OR_RETURN(const EvictionRecord eviction, engine.EvictNode(node));
     BATON_RETURN_IF_ERROR(served_.Evict(eviction));
+    id = eviction.id();
   }
   spdlog::warn("node {} is evicted: what was asked in its mount before is refused", node);
   BATON_RETURN_IF_ERROR(AwaitEndOfForwarded(node));
+  SleepLock::Guard guard(evictions_);
+  // A mount that was made anew meanwhile keeps what it has got.
+  if (served_.EvictionOfPeer(node) != id) return absl::OkStatus();
   return engine.DropLocks(node);
 }
 

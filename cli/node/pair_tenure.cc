@@ -87,13 +87,17 @@ void Pair::Recover() {
   if (EvictionOf(status)) hooks_.fault(status);
 }
 
-// Before anybody is served: what programs of a node that is off held is free.
+// Before anybody is served: what programs of a node that is off held is free, and of one that is
+// none of the pool's any more.
 absl::Status Pair::DropLocksOfGone() {
   std::string gone;
   {
     absl::MutexLock lock(&mutex_);
     gone = gone_;
   }
+  std::vector<std::string> nodes = {options_.identity.node};
+  for (const auto& [peer, volumes] : remotes_) nodes.push_back(peer);
+  BATON_RETURN_IF_ERROR(tenure_->engine().DropLocksOfOthers(nodes));
   return gone.empty() ? absl::OkStatus() : tenure_->engine().DropLocks(gone);
 }
 

@@ -287,6 +287,13 @@ void Router::Shutdown() {
   changed_.SignalAll();
 }
 
+void Router::RaiseDoubt(absl::Duration doubt) {
+  const int64_t ns = absl::ToInt64Nanoseconds(doubt);
+  int64_t now = doubt_ns_;
+  while (now < ns && !doubt_ns_.compare_exchange_weak(now, ns)) {
+  }
+}
+
 void Router::WakeWaiting() {
   absl::MutexLock lock(&mutex_);
   changed_.SignalAll();
@@ -295,7 +302,7 @@ void Router::WakeWaiting() {
 absl::Duration Router::EndOfCalledOff() const {
   const HostRequest* const request = HostRequest::Current();
   if (request == nullptr || !request->killed()) return absl::InfiniteDuration();
-  return request->last_unanswered() + doubt_;
+  return request->last_unanswered() + LongestDoubt();
 }
 
 absl::StatusOr<Router::Destination> Router::Await(uint64_t after, absl::Duration deadline,

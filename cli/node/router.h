@@ -8,6 +8,7 @@
 #include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -30,7 +31,9 @@ class Router final : public fs::VolumeDirectory {
   // may still take effect there (LongestDoubt in cli/node/owner_times.h).
   explicit Router(Runtime& runtime, absl::Duration io_timeout = absl::InfiniteDuration(),
                   absl::Duration doubt = absl::ZeroDuration())
-      : runtime_(runtime), io_timeout_(io_timeout), doubt_(doubt) {}
+      : runtime_(runtime), io_timeout_(io_timeout), doubt_ns_(absl::ToInt64Nanoseconds(doubt)) {}
+  // It may be longer than that: an owner is judged by times of its own.
+  void RaiseDoubt(absl::Duration doubt);
 
   // From now on requests go to `server`, which outlives the router; null: they wait. Those that are
   // under way with the one before end by themselves. What is open is closed there.
@@ -71,6 +74,7 @@ class Router final : public fs::VolumeDirectory {
                                                    const FileLock& wanted) const override;
   uint64_t Serving() const override;
   void WakeWaiting() override;
+  absl::Duration LongestDoubt() const override { return absl::Nanoseconds(doubt_ns_.load()); }
 
   // Who serves, and since which change.
   struct Destination {
@@ -128,7 +132,7 @@ class Router final : public fs::VolumeDirectory {
 
   Runtime& runtime_;
   const absl::Duration io_timeout_;
-  const absl::Duration doubt_;
+  std::atomic<int64_t> doubt_ns_;
   mutable absl::Mutex mutex_;
   mutable absl::CondVar changed_;
   Destination destination_ ABSL_GUARDED_BY(mutex_);

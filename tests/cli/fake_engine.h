@@ -43,6 +43,9 @@ class FakeEngine final : public Engine {
     return std::vector<VolumeLocks>();
   }
   absl::Status DropLocks(const std::string&) override { return absl::OkStatus(); }
+  absl::Status DropLocksOfOthers(const std::vector<std::string>&) override {
+    return absl::OkStatus();
+  }
   std::optional<FileLock> FindLock(const std::string&, uint64_t, const FileLock&) const override {
     return std::nullopt;
   }

@@ -85,6 +85,14 @@ TEST_F(Locks, OfANodeThatIsGoneEnd) {
   EXPECT_TRUE(Set("y", One(0, 40)));
 }
 
+TEST_F(Locks, OfNodesThatAreNoneOfThePoolEnd) {
+  Tell("x", One(0, 9));
+  Tell("y", One(20, 29));
+  Tell("z", One(40, 49));
+  ASSERT_OK(pool_->DropLocksOfOthers({"y", "w"}));
+  EXPECT_THAT(Must(pool_->ShowVolume("a")).locked_by(), testing::ElementsAre("y"));
+}
+
 TEST_F(Locks, WhatComesLateCountsForNothing) {
   Tell("x");
   Tell("y");

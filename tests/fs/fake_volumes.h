@@ -58,6 +58,8 @@ class FakeVolumes final : public VolumeDirectory {
   void HoldElsewhere(FileLocks locks);
   // Nobody serves: no lock is granted.
   void StopServing(bool stopped) { unserved_ = stopped; }
+  // What is told from now on was given to others.
+  void LoseAll() { loses_ = true; }
   // What was told of the volume last.
   FileLocks ToldLocks(uint64_t id) const;
   absl::StatusOr<std::optional<FileLock>> SetLocks(uint64_t id, const FileLocks& locks) override;
@@ -85,6 +87,7 @@ class FakeVolumes final : public VolumeDirectory {
   absl::btree_map<uint64_t, VolumeEntry> entries_ ABSL_GUARDED_BY(mutex_);
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> unserved_ = false;
+  std::atomic<bool> loses_ = false;
   FileLocks elsewhere_ ABSL_GUARDED_BY(mutex_);
   absl::btree_map<uint64_t, FileLocks> told_ ABSL_GUARDED_BY(mutex_);
   bool outage_ ABSL_GUARDED_BY(mutex_) = false;

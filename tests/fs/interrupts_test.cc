@@ -419,7 +419,7 @@ TEST_F(TakenTest, ASignalIsKnownToWhoeverServes) {
   EXPECT_TRUE(request.interrupted());
 }
 
-TEST_F(TakenTest, WhoeverParksRequestsIsAskedLast) {
+TEST_F(TakenTest, WhoeverParksRequestsIsAsked) {
   std::vector<uint64_t> asked;
   interrupts_.on_parked = [&](uint64_t unique) {
     asked.push_back(unique);
@@ -430,10 +430,10 @@ TEST_F(TakenTest, WhoeverParksRequestsIsAskedLast) {
   backlog_.Admit(BytesOf(RequestOf(6)));
   EXPECT_TRUE(interrupts_.Take(4));
   EXPECT_TRUE(interrupts_.Take(6));
-  EXPECT_TRUE(asked.empty());
+  EXPECT_EQ(asked, std::vector<uint64_t>{4}) << "the worker may have parked it by now";
   EXPECT_TRUE(interrupts_.Take(8));
   EXPECT_FALSE(interrupts_.Take(10));
-  EXPECT_EQ(asked, (std::vector<uint64_t>{8, 10}));
+  EXPECT_EQ(asked, (std::vector<uint64_t>{4, 8, 10}));
 }
 
 TEST_F(TakenTest, AChangeThatAnEarlierProcessMayHaveSentIsInDoubt) {
@@ -442,6 +442,7 @@ TEST_F(TakenTest, AChangeThatAnEarlierProcessMayHaveSentIsInDoubt) {
   reinterpret_cast<fuse_in_header*>(write.data())->opcode = FUSE_WRITE;
   write.resize(kWriteHeaderBytes);
   const absl::Duration before = runtime_.BootTime();
+  interrupts_.Begin();  // whoever served before sends nothing any more
   request.Begin(BytesOf(write), /*interrupted=*/false);
   EXPECT_GE(request.last_unanswered(), before);
   request.Begin(BytesOf(RequestOf(kUniqueResent | 10)), /*interrupted=*/false);

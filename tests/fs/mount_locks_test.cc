@@ -2,12 +2,14 @@
 #include "fs/mount_locks.h"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <thread>
 
+#include "fs/lock_table.h"
 #include "tests/fs/mounted_test.h"
 
 namespace baton::fs {
@@ -107,6 +109,59 @@ TEST_F(MountLocksTest, ASuccessorGoesOnWithWhatIsHeldAndWithWhoWaits) {
   EXPECT_EQ(Flock(one, LOCK_UN), 0);
   program.join();
   EXPECT_EQ(Flock(third, LOCK_SH | LOCK_NB), EAGAIN);
+}
+
+// The end of a file is told once, and the process that was told may have ended at once.
+TEST_F(MountLocksTest, WhatWasGotThroughAFileThatIsClosedIsOverForASuccessor) {
+  const UniqueFd file = Open(O_RDWR);
+  ASSERT_EQ(Range(file, F_WRLCK, 0, 10), 0);
+  session_.reset();
+  const auto table = LockTable::Map(UniqueFd(::dup(open_table_.get())));
+  ASSERT_TRUE(table.ok()) << table.status();
+  FileLocks held = (*table)->Load().at(kVolume);
+  FileLock stale = held.front();
+  stale.owner += 1;
+  stale.handle += 1'000'000;
+  stale.first = 100;
+  stale.last = 109;
+  held.push_back(stale);
+  ASSERT_TRUE((*table)->Replace(kVolume, held));
+  Serve(/*adopt=*/true);
+  const UniqueFd other = Open(O_RDWR);
+  EXPECT_EQ(Range(other, F_WRLCK, 100, 10), 0);
+  EXPECT_EQ(Range(other, F_WRLCK, 0, 10), EAGAIN);
+}
+
+TEST_F(MountLocksTest, TwoWhoConvertDoNotWaitForEachOther) {
+  const UniqueFd one = Open(O_RDWR);
+  const UniqueFd other = Open(O_RDWR);
+  ASSERT_EQ(Flock(one, LOCK_SH), 0);
+  ASSERT_EQ(Flock(other, LOCK_SH), 0);
+  EXPECT_EQ(Flock(one, LOCK_EX | LOCK_NB), EAGAIN);
+  std::thread first([&] {
+    EXPECT_EQ(Flock(one, LOCK_EX), 0);
+    EXPECT_EQ(Flock(one, LOCK_UN), 0);
+  });
+  EXPECT_EQ(Flock(other, LOCK_EX), 0);
+  EXPECT_EQ(Flock(other, LOCK_UN), 0);
+  first.join();
+}
+
+TEST_F(MountLocksTest, WhoLosesALockIsTold) {
+  const UniqueFd file = Open(O_RDWR);
+  ASSERT_EQ(Flock(file, LOCK_EX), 0);
+  session_.reset();
+  volumes_->LoseAll();
+  std::atomic<int> told = 0;
+  SessionOptions options = Options(/*adopt=*/true);
+  options.on_locks_lost = [&](const std::string& text) {
+    EXPECT_THAT(text, testing::HasSubstr("was given to another node"));
+    ++told;
+  };
+  auto session = Session::Start(*volumes_, runtime_, options);
+  ASSERT_TRUE(session.ok()) << session.status();
+  session_ = *std::move(session);
+  EXPECT_TRUE(Eventually([&] { return told == 1; }));
 }
 
 TEST_F(MountLocksTest, WhileNobodyServesLocksAreGivenBackAndNotGranted) {

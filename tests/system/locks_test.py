@@ -237,10 +237,10 @@ class InPair(LocksTest):
         self.hold_each(self.there)
         self.owner.run("node", "evict", self.standby.node)
         self.wait_each_free(self.here)
-        self.there.kill()
         self.assertEqual(self.owner.json("volume", "show", "disk")["locked_by"],
                          [self.owner.node])
         self.standby.wait_evicted()
+        self.there.kill()
         self.standby.start()
         self.pair.wait_agreed()
         back = self.on(self.standby)
