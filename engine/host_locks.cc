@@ -82,12 +82,11 @@ absl::StatusOr<std::vector<VolumeLocks>> HostLocks::SetAll(const LockTeller& tel
     }
     last = teller;
   }
-  return Replace(teller.node, all, Durable::kYes);
+  return Replace(teller.node, all);
 }
 
 absl::StatusOr<std::vector<VolumeLocks>> HostLocks::Replace(const std::string& node,
-                                                            const std::vector<VolumeLocks>& all,
-                                                            Durable durable) {
+                                                            const std::vector<VolumeLocks>& all) {
   std::vector<VolumeLocks> changes;
   std::vector<VolumeLocks> lost;
   for (VolumeLocks& before : AllOf(node)) {
@@ -105,7 +104,7 @@ absl::StatusOr<std::vector<VolumeLocks>> HostLocks::Replace(const std::string& n
     changes.push_back(std::move(kept));
     if (!gone.locks.empty()) lost.push_back(std::move(gone));
   }
-  BATON_RETURN_IF_ERROR(Store(node, changes, durable));
+  BATON_RETURN_IF_ERROR(Store(node, changes, Durable::kYes));
   return lost;
 }
 
@@ -115,7 +114,7 @@ absl::Status HostLocks::Drop(const std::string& node) {
     absl::MutexLock lock(&mutex_);
     told_.erase(node);
   }
-  return Replace(node, {}, Durable::kYes).status();
+  return Replace(node, {}).status();
 }
 
 absl::Status HostLocks::DropOthers(const std::vector<std::string>& nodes) {

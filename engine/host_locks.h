@@ -72,8 +72,7 @@ class HostLocks {
   FileLocks HeldBy(const std::string& node, uint64_t volume_id) const;
   std::vector<VolumeLocks> AllOf(const std::string& node) const;
   absl::StatusOr<std::vector<VolumeLocks>> Replace(const std::string& node,
-                                                   const std::vector<VolumeLocks>& all,
-                                                   Durable durable);
+                                                   const std::vector<VolumeLocks>& all);
   absl::Status Store(const std::string& node, const std::vector<VolumeLocks>& changes,
                      Durable durable);
   void Keep(const std::string& node, const VolumeLocks& change);

@@ -8,6 +8,7 @@
 #include "fs/settings.h"
 
 namespace baton::fs {
+
 void ServedRequest::Begin(Bytes request, bool interrupted) {
   const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
   const Asker asker = AskerOf(request);

@@ -57,10 +57,15 @@ bool ServedVolumes::HasTold(const std::string& peer) const {
 void ServedVolumes::Forget(const std::string& peer) {
   PeerOpens closed;  // after the lock
   absl::MutexLock lock(&mutex_);
+  closed = TakeOpens(peer);
+}
+
+PeerOpens ServedVolumes::TakeOpens(const std::string& peer) {
   const auto found = open_.find(peer);
-  if (found == open_.end()) return;
-  closed = std::move(found->second);
+  if (found == open_.end()) return {};
+  PeerOpens taken = std::move(found->second);
   open_.erase(found);
+  return taken;
 }
 
 bool ServedVolumes::serves() const {
@@ -73,10 +78,7 @@ absl::Status ServedVolumes::Evict(const EvictionRecord& eviction) {
   absl::MutexLock lock(&mutex_);
   if (epoch_ == 0) return NotOwner();
   evicted_[eviction.node()] = eviction.id();
-  const auto found = open_.find(eviction.node());
-  if (found == open_.end()) return absl::OkStatus();
-  closed = std::move(found->second);
-  open_.erase(found);
+  closed = TakeOpens(eviction.node());
   return absl::OkStatus();
 }
 

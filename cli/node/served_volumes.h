@@ -64,6 +64,8 @@ class ServedVolumes final : public ha::ForwardTarget {
   // The volume as `peer` has it open, opened now if it is not. Aborted: another epoch.
   absl::StatusOr<Io> Find(const std::string& peer, const ha::ForwardScope& scope);
   absl::StatusOr<Io> OpenUntold(const std::string& peer, const ha::ForwardScope& scope);
+  // What the peer had open, which is to be destroyed after the lock.
+  PeerOpens TakeOpens(const std::string& peer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckAdmitted(const std::string& peer) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Aborted: this controller owns nothing, or another epoch, or evicted.
   absl::Status CheckStill(const std::string& peer, uint64_t epoch) const

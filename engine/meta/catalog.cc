@@ -30,6 +30,26 @@ std::string Hex(const std::string& key) {
   return hex;
 }
 
+// The records of the system column whose keys start with `prefix`; each lies under its own key.
+template <typename Record, typename KeyOfRecord>
+absl::StatusOr<std::vector<Record>> LoadSystemRecords(const MetaReader& store,
+                                                      const std::string& prefix,
+                                                      KeyOfRecord key_of) {
+  std::vector<Record> records;
+  absl::Status result;
+  BATON_RETURN_IF_ERROR(store.Scan(
+      Column::kSystem, prefix, [&](const std::string& key, const std::string& value) {
+        Record& record = records.emplace_back();
+        result = ParseRecord(Column::kSystem, key, value, record);
+        if (result.ok() && key != key_of(record)) {
+          result = DamagedRow(Column::kSystem, key, "its content belongs to " + record.node());
+        }
+        return result.ok();
+      }));
+  BATON_RETURN_IF_ERROR(result);
+  return records;
+}
+
 }  // namespace
 
 absl::Status DamagedRow(Column column, const std::string& key, const std::string& why) {
@@ -135,19 +155,9 @@ void Catalog::DropLocks(MetaBatch& batch, uint64_t volume_id) const {
 }
 
 absl::StatusOr<std::vector<LockRecord>> Catalog::LoadLocks() const {
-  std::vector<LockRecord> records;
-  absl::Status result;
-  BATON_RETURN_IF_ERROR(store_.Scan(
-      Column::kSystem, kLockPrefix, [&](const std::string& key, const std::string& value) {
-        LockRecord& record = records.emplace_back();
-        const bool is_whole = record.ParseFromString(value) &&
-                              record.version() == kRecordVersion &&
-                              key == LockKey(record.volume_id(), record.node());
-        if (!is_whole) result = DamagedRow(Column::kSystem, key, "it is no record of locks");
-        return result.ok();
-      }));
-  BATON_RETURN_IF_ERROR(result);
-  return records;
+  return LoadSystemRecords<LockRecord>(store_, kLockPrefix, [](const LockRecord& record) {
+    return LockKey(record.volume_id(), record.node());
+  });
 }
 
 void Catalog::PutEviction(MetaBatch& batch, EvictionRecord record) const {
@@ -160,19 +170,9 @@ void Catalog::DeleteEviction(MetaBatch& batch, const std::string& node) const {
 }
 
 absl::StatusOr<std::vector<EvictionRecord>> Catalog::LoadEvictions() const {
-  std::vector<EvictionRecord> records;
-  absl::Status result;
-  BATON_RETURN_IF_ERROR(store_.Scan(
-      Column::kSystem, kEvictedPrefix, [&](const std::string& key, const std::string& value) {
-        EvictionRecord& record = records.emplace_back();
-        result = ParseRecord(Column::kSystem, key, value, record);
-        if (result.ok() && key != kEvictedPrefix + record.node()) {
-          result = DamagedRow(Column::kSystem, key, "its content belongs to " + record.node());
-        }
-        return result.ok();
-      }));
-  BATON_RETURN_IF_ERROR(result);
-  return records;
+  return LoadSystemRecords<EvictionRecord>(
+      store_, kEvictedPrefix,
+      [](const EvictionRecord& record) { return kEvictedPrefix + record.node(); });
 }
 
 void Catalog::PutRelation(MetaBatch& batch, RelationRecord record) const {
