@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import os
 import random
-import sys
 import time
 
 import lab
@@ -326,13 +325,5 @@ class OnLoopback(EvictTest):
         self.assertIn("no peers", alone.refused("node", "evict", "b"))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seed", type=int, default=options.seed)
-    _, rest = parser.parse_known_args(namespace=options)
-    sys.argv[1:] = rest
-    lab.main()
-
-
 if __name__ == "__main__":
-    main()
+    lab.main(options)

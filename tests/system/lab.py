@@ -6,6 +6,7 @@ own. When the time of a test is over (BATON_TEST_TIMEOUT, set by CMake), all con
 so that no I/O of the test hangs any longer, and the test fails.
 """
 
+import argparse
 import contextlib
 import json
 import mmap
@@ -522,7 +523,14 @@ class SystemTest(unittest.TestCase):
         self.assertIsNone(difference, f"{path} and {other} differ at byte {difference}")
 
 
-def main():
+def main(options=None):
+    """`options`: numbers by name, as they are by default; each may be given as --NAME N."""
+    if options is not None:
+        parser = argparse.ArgumentParser()
+        for name, value in list(vars(options).items()):
+            parser.add_argument(f"--{name}", type=int, default=value)
+        _, sys.argv[1:] = parser.parse_known_args(namespace=options)
+        print(f"seed {options.seed}", file=sys.stderr)
     if os.geteuid() != 0:
         sys.exit("the system tests mount file systems: run them as root")
     unittest.main(verbosity=2)

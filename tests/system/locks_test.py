@@ -10,7 +10,6 @@ import itertools
 import random
 import select
 import subprocess
-import sys
 import time
 
 import lab
@@ -380,15 +379,5 @@ class Model(LocksTest):
             action()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=options.steps)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    _, rest = parser.parse_known_args(namespace=options)
-    print(f"seed {options.seed}", file=sys.stderr)
-    sys.argv[1:] = rest
-    lab.main()
-
-
 if __name__ == "__main__":
-    main()
+    lab.main(options)

@@ -11,7 +11,6 @@ import contextlib
 import os
 import random
 import signal
-import sys
 import time
 
 import lab
@@ -252,15 +251,5 @@ class Model(OpensTest):
                 self.assertIn("is open", result.stderr, where)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=options.steps)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    _, rest = parser.parse_known_args(namespace=options)
-    print(f"seed {options.seed}", file=sys.stderr)
-    sys.argv[1:] = rest
-    lab.main()
-
-
 if __name__ == "__main__":
-    main()
+    lab.main(options)
