@@ -11,7 +11,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 
@@ -194,14 +193,5 @@ class StaleWriter(ApplicationsTest):
             writer.check_present(volume)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=options.kills)
-    parser.add_argument("--seed", type=int, default=options.seed)
-    _, rest = parser.parse_known_args(namespace=options)
-    sys.argv[1:] = rest
-    lab.main()
-
-
 if __name__ == "__main__":
-    main()
+    lab.main(options)

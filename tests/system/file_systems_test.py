@@ -8,7 +8,6 @@ import argparse
 import os
 import pathlib
 import random
-import sys
 import threading
 import time
 
@@ -219,14 +218,5 @@ class CloneAgain(Volumes):
         self.assertEqual(wrong, [], f"seed {options.seed}, round {number}: of {len(synced)} files")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=options.rounds)
-    parser.add_argument("--seed", type=int, default=options.seed)
-    _, rest = parser.parse_known_args(namespace=options)
-    sys.argv[1:] = rest
-    lab.main()
-
-
 if __name__ == "__main__":
-    main()
+    lab.main(options)
