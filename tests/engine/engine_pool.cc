@@ -117,7 +117,13 @@ uint64_t EngineTest::Activate(const std::string& source, const std::string& targ
   return id;
 }
 
+void EngineTest::ExpectToCrawl(const std::string& source) {
+  EXPECT_TRUE(Must(pool_->NextData(Must(pool_->ShowVolume(source)).id(), 0)).has_value())
+      << source << " is all zeros: a clone of it is complete at once, whatever its rate";
+}
+
 uint64_t EngineTest::Start(const std::string& source, const std::string& target, uint64_t rate) {
+  if (rate == kCrawl) ExpectToCrawl(source);
   const uint64_t id = Activate(source, target, rate);
   EXPECT_OK(pool_->StartClones({id}));
   return id;
@@ -128,6 +134,7 @@ uint64_t EngineTest::MakeIn(const std::string& state) {
   if (state == "created") return id;
   EXPECT_OK(pool_->ActivateClones({id}));
   if (state == "activated") return id;
+  ExpectToCrawl("src");
   EXPECT_OK(pool_->StartClones({id}));
   if (state == "paused") {
     EXPECT_OK(pool_->PauseClone(id));

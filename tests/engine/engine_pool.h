@@ -80,11 +80,13 @@ class EngineTest : public testing::Test {
   uint64_t Create(const std::string& source, const std::string& target, uint64_t rate = 0);
   uint64_t Activate(const std::string& source, const std::string& target, uint64_t rate = 0);
   uint64_t Start(const std::string& source, const std::string& target, uint64_t rate = 0);
-  // A clone in that state, made from nothing; volumes "src" and "dst" must be there.
+  // A clone in that state, made from nothing; volumes "src", with data, and "dst" must be there.
   uint64_t MakeIn(const std::string& state);
   std::string StateOf(uint64_t id);
   void AwaitState(uint64_t id, const std::string& state);
   void Complete(uint64_t id);  // as fast as it goes
+  // A rate holds back what is read: zeros are recorded at once.
+  void ExpectToCrawl(const std::string& source);
 
   // ---- refusals ----
   // Everything that a command could change, as text.

@@ -197,6 +197,7 @@ TEST_F(Volumes, AnOpenVolumeIsNotDeleted) {
 TEST_F(Volumes, AVolumeOfACloneIsNotDeleted) {
   MakeVolume("src");
   MakeVolume("dst");
+  Fill("src", 1);
   for (const char* state : {"created", "activated", "copying", "paused", "stopped", "completed"}) {
     const uint64_t id = MakeIn(state);
     EXPECT_REFUSED(pool_->DeleteVolume("src"), kFailedPrecondition, "delete the clone first");
