@@ -40,7 +40,7 @@ struct WarmStatus {
 // A read-only view of the newest metadata of the pool, whoever is writing it; for `status`,
 // `residual` and the warm plugins of a standby. It may lag and, after a flush of the owner, stay
 // behind for a while without an error; what it shows was true once. It is never what is promoted:
-// the next owner opens metadata of its own (engine/meta/claim.h).
+// the next owner opens metadata of its own (engine/lease/claim.h).
 //
 // Nothing is written to the pool. Polling costs one listing of meta/ and one look for news; what
 // is read beyond that is bounded, and nothing is when the owner has written nothing. Thread-safe.

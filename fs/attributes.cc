@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/limits.h"
-#include "fs/settings.h"
+#include "fs/mount_settings.h"
 
 namespace baton::fs {
 namespace {

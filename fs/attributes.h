@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "fs/volume_directory.h"
+#include "engine/base/volume_directory.h"
 
 namespace baton::fs {
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "fs/protocol.h"
-#include "fs/settings.h"
+#include "fs/mount_settings.h"
 
 namespace baton::fs {
 

@@ -14,7 +14,7 @@
 #include "engine/base/bytes.h"
 #include "engine/base/runtime.h"
 #include "fs/asker.h"
-#include "fs/settings.h"
+#include "fs/mount_settings.h"
 
 namespace baton::fs {
 

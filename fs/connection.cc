@@ -12,7 +12,7 @@
 #include "engine/base/status.h"
 #include "engine/base/unique_fd.h"
 #include "fs/protocol.h"
-#include "fs/settings.h"
+#include "fs/mount_settings.h"
 
 namespace baton::fs {
 namespace {

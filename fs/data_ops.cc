@@ -8,8 +8,8 @@
 
 #include "engine/base/host_request.h"
 #include "engine/base/status.h"
+#include "fs/mount_settings.h"
 #include "fs/protocol.h"
-#include "fs/settings.h"
 #include "fs/volume_ops.h"
 
 namespace baton::fs {
@@ -117,7 +117,8 @@ absl::Status DiscardInside(const Mounted& mounted, VolumeIo& volume, off_t offse
   HostRequest* const request = HostRequest::Current();
   while (begin < end) {
     if (mounted.ending) return absl::AbortedError("the session ends within a discard");
-    const uint64_t next = std::min(end, (begin / kDiscardPieceBytes + 1) * kDiscardPieceBytes);
+    const uint64_t next =
+        std::min(end, (begin / limits::kDiscardPieceBytes + 1) * limits::kDiscardPieceBytes);
     if (request != nullptr && request->killed()) {
       return absl::CancelledError("whoever asked for the discard is being killed");
     }

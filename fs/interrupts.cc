@@ -5,7 +5,7 @@
 #include "fs/asker.h"
 #include "fs/protocol.h"
 #include "fs/raw_answer.h"
-#include "fs/settings.h"
+#include "fs/mount_settings.h"
 
 namespace baton::fs {
 

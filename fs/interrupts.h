@@ -14,8 +14,8 @@
 #include "engine/base/host_request.h"
 #include "engine/base/runtime.h"
 #include "fs/backlog.h"
-#include "fs/settings.h"
-#include "fs/volume_directory.h"
+#include "fs/mount_settings.h"
+#include "engine/base/volume_directory.h"
 
 namespace baton::fs {
 

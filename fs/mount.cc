@@ -17,7 +17,7 @@
 #include "engine/base/status.h"
 #include "fs/mount_table.h"
 #include "fs/protocol.h"
-#include "fs/settings.h"
+#include "fs/mount_settings.h"
 
 namespace baton::fs {
 namespace {

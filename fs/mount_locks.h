@@ -18,7 +18,7 @@
 #include "engine/base/file_lock.h"
 #include "engine/base/runtime.h"
 #include "fs/lock_table.h"
-#include "fs/volume_directory.h"
+#include "engine/base/volume_directory.h"
 
 namespace baton::fs {
 

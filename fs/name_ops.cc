@@ -6,7 +6,7 @@
 
 #include "engine/base/limits.h"
 #include "engine/base/status.h"
-#include "fs/settings.h"
+#include "fs/mount_settings.h"
 #include "fs/volume_ops.h"
 
 namespace baton::fs {

@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "fs/open_table.h"
-#include "fs/volume_directory.h"
+#include "engine/base/volume_directory.h"
 
 namespace baton::fs {
 

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "engine/base/status.h"
-#include "fs/settings.h"
+#include "fs/mount_settings.h"
 
 namespace baton::fs {
 

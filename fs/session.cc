@@ -11,7 +11,7 @@
 #include "engine/base/status.h"
 #include "fs/protocol.h"
 #include "fs/volume_ops.h"
-#include "fs/worker.h"
+#include "fs/request_worker.h"
 
 namespace baton::fs {
 namespace {

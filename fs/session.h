@@ -15,8 +15,8 @@
 #include "engine/base/unique_fd.h"
 #include "fs/attributes.h"
 #include "fs/resident_buffer.h"
-#include "fs/settings.h"
-#include "fs/volume_directory.h"
+#include "fs/mount_settings.h"
+#include "engine/base/volume_directory.h"
 
 namespace baton::fs {
 

@@ -20,8 +20,8 @@
 #include "fs/mount_locks.h"
 #include "fs/open_volumes.h"
 #include "fs/raw_answer.h"
-#include "fs/settings.h"
-#include "fs/volume_directory.h"
+#include "fs/mount_settings.h"
+#include "engine/base/volume_directory.h"
 
 namespace baton::fs {
 

@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "cli/keeper/settings.h"
+#include "cli/keeper/keeper_settings.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/status.h"
 

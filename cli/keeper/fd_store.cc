@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "cli/keeper/keeper.pb.h"
-#include "cli/keeper/settings.h"
+#include "cli/keeper/keeper_settings.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/status.h"
 #include "engine/base/unique_fd.h"

@@ -7,7 +7,7 @@
 #include <map>
 #include <string>
 
-#include "cli/keeper/held.h"
+#include "cli/keeper/mount_state.h"
 #include "engine/base/unique_fd.h"
 
 namespace baton::keeper {

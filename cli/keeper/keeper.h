@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "cli/keeper/child.h"
-#include "cli/keeper/held.h"
+#include "cli/keeper/mount_state.h"
 #include "cli/keeper/restart_policy.h"
-#include "cli/keeper/settings.h"
+#include "cli/keeper/keeper_settings.h"
 #include "cli/keeper/spare_policy.h"
 #include "engine/base/unique_fd.h"
 #include "fs/mount.h"

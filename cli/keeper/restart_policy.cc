@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "cli/keeper/settings.h"
+#include "cli/keeper/keeper_settings.h"
 
 namespace baton::keeper {
 

@@ -3,7 +3,7 @@
 
 #include <absl/time/time.h>
 
-#include "cli/keeper/settings.h"
+#include "cli/keeper/keeper_settings.h"
 
 namespace baton::keeper {
 

@@ -1,3 +1,3 @@
-#include "cli/baton_app.h"
+#include "cli/baton/baton_app.h"
 
 int main(int argc, char** argv) { return baton::RunBaton(argc, argv); }

@@ -1,3 +1,3 @@
-#include "cli/daemon.h"
+#include "cli/batond/daemon.h"
 
 int main(int argc, char** argv) { return baton::RunDaemon(argc, argv); }

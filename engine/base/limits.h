@@ -32,6 +32,9 @@ constexpr uint64_t kMaxExtents = kMaxVolumeBytes / kDefaultExtentBytes;
 
 // A host request: what the FUSE session negotiates; longer ones are split by the kernel.
 constexpr uint64_t kMaxRequestBytes = 1 * kMiB;
+// A discard of any length is done in pieces of at most so much: between two of them a handover, the
+// instant of a clone or the end of the session may come, and nobody waits for the rest.
+constexpr uint64_t kDiscardPieceBytes = 64 * kMiB;
 
 // Extents of one relation that may be copying at one time: what a crash can make us copy again.
 constexpr uint64_t kMaxExtentsInFlight = 64;

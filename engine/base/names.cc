@@ -1,5 +1,8 @@
 #include "engine/base/names.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <limits>
@@ -120,6 +123,15 @@ absl::Status CheckExtentCount(uint64_t size_bytes, uint64_t extent_bytes) {
       "extent size {}: a volume of {} needs extents of at least {}, because a clone keeps a "
       "bit in memory for each",
       FormatSize(extent_bytes), FormatSize(size_bytes), FormatSize(least));
+}
+
+std::string FormatElapsed(absl::Duration duration) {
+  const int64_t seconds = std::max<int64_t>(0, absl::ToInt64Seconds(duration));
+  const int64_t hours = seconds / 3600;
+  if (hours >= 48) return fmt::format("{} d {} h", hours / 24, hours % 24);
+  const int64_t minutes = seconds / 60 % 60;
+  if (hours > 0) return fmt::format("{}:{:02}:{:02}", hours, minutes, seconds % 60);
+  return fmt::format("{}:{:02}", minutes, seconds % 60);
 }
 
 }  // namespace baton

@@ -3,6 +3,7 @@
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+#include <absl/time/time.h>
 
 #include <cstdint>
 #include <string>
@@ -22,6 +23,9 @@ absl::StatusOr<uint64_t> ParseSize(const std::string& text);
 
 // "64 KiB", "1.5 GiB": three digits that matter, for people.
 std::string FormatSize(uint64_t bytes);
+
+// "0:07", "1:02:03", "2 d 3 h".
+std::string FormatElapsed(absl::Duration duration);
 
 // A volume's size: a positive multiple of 4 KiB, at most limits::kMaxVolumeBytes.
 absl::Status CheckVolumeSize(uint64_t size_bytes);

@@ -13,12 +13,12 @@
 #include "engine/base/runtime.h"
 #include "engine/base/storage.h"
 #include "engine/clone/bitmap.h"
-#include "engine/clone/carrier.h"
-#include "engine/clone/claims.h"
+#include "engine/clone/log_writeback.h"
+#include "engine/clone/extent_locks.h"
 #include "engine/clone/digester.h"
 #include "engine/clone/extents.h"
-#include "engine/clone/lander.h"
-#include "engine/clone/progress.h"
+#include "engine/clone/bitmap_committer.h"
+#include "engine/clone/copy_progress.h"
 #include "engine/volume/volume.h"
 
 namespace baton {

@@ -12,11 +12,11 @@
 
 #include "engine/base/fault.h"
 #include "engine/base/sleep_lock.h"
-#include "engine/clone/carrier.h"
+#include "engine/clone/log_writeback.h"
 #include "engine/clone/clone_run.h"
 #include "engine/clone/copier.h"
 #include "engine/clone/intent_log.h"
-#include "engine/clone/lander.h"
+#include "engine/clone/bitmap_committer.h"
 #include "engine/clone/relation.h"
 #include "engine/clone/state.h"
 #include "engine/meta/catalog.h"

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "engine/base/status.h"
-#include "engine/meta/keys.h"
+#include "engine/meta/table_keys.h"
 #include "engine/meta/row_codec.h"
 #include "engine/meta/run_keys.h"
 

@@ -5,7 +5,7 @@
 #include "engine/base/limits.h"
 #include "engine/base/status.h"
 #include "engine/meta/catalog.h"
-#include "engine/meta/keys.h"
+#include "engine/meta/table_keys.h"
 #include "engine/meta/row_codec.h"
 
 namespace baton {

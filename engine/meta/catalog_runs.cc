@@ -4,7 +4,7 @@
 #include "engine/base/limits.h"
 #include "engine/meta/bit_merge.h"
 #include "engine/meta/catalog.h"
-#include "engine/meta/keys.h"
+#include "engine/meta/table_keys.h"
 #include "engine/meta/run_keys.h"
 
 namespace baton {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "engine/base/status.h"
-#include "engine/meta/keys.h"
+#include "engine/meta/table_keys.h"
 #include "engine/meta/meta_store.h"
 
 namespace baton {

@@ -5,7 +5,7 @@
 
 #include "engine/base/checksum.h"
 #include "engine/base/limits.h"
-#include "engine/meta/keys.h"
+#include "engine/meta/table_keys.h"
 
 namespace baton {
 

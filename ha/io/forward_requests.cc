@@ -5,7 +5,7 @@
 
 #include "engine/base/limits.h"
 #include "engine/base/status.h"
-#include "ha/io/settings.h"
+#include "ha/io/peer_settings.h"
 
 namespace baton::ha {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "ha/io/settings.h"
+#include "ha/io/peer_settings.h"
 
 namespace baton::ha {
 namespace {

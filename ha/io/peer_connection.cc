@@ -6,7 +6,7 @@
 
 #include "engine/base/status.h"
 #include "ha/io/hello.h"
-#include "ha/io/settings.h"
+#include "ha/io/peer_settings.h"
 
 namespace baton::ha {
 namespace {

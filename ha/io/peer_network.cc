@@ -16,7 +16,7 @@
 #include "ha/io/peer_server.h"
 #include "ha/io/peer_socket.h"
 #include "ha/io/resolver.h"
-#include "ha/io/settings.h"
+#include "ha/io/peer_settings.h"
 
 namespace baton::ha {
 namespace {

@@ -12,7 +12,7 @@
 #include "engine/base/status.h"
 #include "ha/io/hello.h"
 #include "ha/io/peer_sessions.h"
-#include "ha/io/settings.h"
+#include "ha/io/peer_settings.h"
 #include "ha/io/strangers.h"
 #include "ha/io/wake_fd.h"
 

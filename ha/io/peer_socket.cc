@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "engine/base/status.h"
-#include "ha/io/settings.h"
+#include "ha/io/peer_settings.h"
 
 namespace baton::ha {
 namespace {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "engine/base/runtime.h"
-#include "ha/io/settings.h"
+#include "ha/io/peer_settings.h"
 #include "ha/io/wake_fd.h"
 #include "ha/io/wire.h"
 #include "ha/io/zmq_socket.h"

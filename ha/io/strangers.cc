@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "engine/base/unique_fd.h"
-#include "ha/io/settings.h"
+#include "ha/io/peer_settings.h"
 
 namespace baton::ha {
 

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "cli/node/volume_adapter.h"
+#include "ha/volumes/volume_adapter.h"
 #include "fs/mount.h"
 #include "fs/session.h"
 #include "tests/checker/backend.h"

@@ -1,12 +1,12 @@
 // The configuration file, and how the command line goes over it.
-#include "cli/config.h"
+#include "cli/config/config.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
 
-#include "cli/coordinator_options.h"
+#include "cli/batond/coordinator_options.h"
 #include "tests/base/temporary_directory.h"
 #include "tests/base/testing.h"
 

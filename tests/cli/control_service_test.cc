@@ -1,11 +1,11 @@
-#include "cli/control_service.h"
+#include "cli/service/control_service.h"
 
 #include <absl/time/clock.h>
 
 #include <random>
 #include <set>
 
-#include "cli/control.h"
+#include "cli/control/control.h"
 #include "tests/base/testing.h"
 #include "tests/cli/fake_controller.h"
 

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "cli/audit.h"
-#include "cli/control_service.h"
-#include "cli/node/seat.h"
-#include "cli/node_service.h"
+#include "cli/service/audit.h"
+#include "cli/service/control_service.h"
+#include "ha/volumes/drainable.h"
+#include "cli/service/node_service.h"
 #include "engine/base/system_runtime.h"
 #include "ha/io/request_server.h"
 #include "ha/io/unix_listener.h"

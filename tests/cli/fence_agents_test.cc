@@ -15,7 +15,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "cli/fence_command.h"
+#include "ha/node/fence_command.h"
 #include "engine/base/status.h"
 #include "engine/base/unique_fd.h"
 #include "tests/base/temporary_directory.h"

@@ -1,4 +1,4 @@
-#include "cli/import.h"
+#include "cli/baton/import.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,8 +1,8 @@
-#include "cli/json.h"
+#include "cli/baton/json.h"
 
 #include <nlohmann/json.hpp>
 
-#include "cli/control.pb.h"
+#include "cli/control/control.pb.h"
 #include "tests/base/testing.h"
 
 namespace baton {

@@ -1,4 +1,4 @@
-#include "cli/space_watch.h"
+#include "cli/service/space_watch.h"
 
 #include "engine/base/limits.h"
 #include "engine/base/system_runtime.h"

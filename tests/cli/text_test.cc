@@ -1,11 +1,11 @@
 // What people type and what they read.
 #include <absl/time/clock.h>
 
-#include "cli/arguments.h"
-#include "cli/clone_view.h"
-#include "cli/console.h"
-#include "cli/extent_map.h"
-#include "cli/progress.h"
+#include "cli/baton/arguments.h"
+#include "cli/baton/clone_text.h"
+#include "cli/baton/console.h"
+#include "cli/baton/extent_map.h"
+#include "cli/baton/progress_meter.h"
 #include "engine/base/limits.h"
 #include "tests/base/testing.h"
 

@@ -1,4 +1,4 @@
-#include "engine/clone/claims.h"
+#include "engine/clone/extent_locks.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // What waits in the lander when a fault is met.
-#include "engine/clone/lander.h"
+#include "engine/clone/bitmap_committer.h"
 
 #include <gtest/gtest.h>
 

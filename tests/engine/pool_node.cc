@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "engine/meta/epoch_directory.h"
-#include "engine/meta/lease_file.h"
-#include "engine/meta/reserve.h"
+#include "engine/lease/lease_file.h"
+#include "engine/lease/reserve.h"
 
 namespace baton {
 namespace {

@@ -12,7 +12,7 @@
 
 #include "engine/base/system_runtime.h"
 #include "fs/protocol.h"
-#include "fs/settings.h"
+#include "fs/mount_settings.h"
 
 namespace baton::fs {
 namespace {

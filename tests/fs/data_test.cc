@@ -11,7 +11,7 @@
 
 #include "engine/base/limits.h"
 #include "engine/base/status.h"
-#include "fs/settings.h"
+#include "fs/mount_settings.h"
 #include "tests/fs/mounted_test.h"
 
 namespace baton::fs {
@@ -173,7 +173,7 @@ TEST_F(DataTest, DiscardsAreCutOffAtTheEnd) {
 class LongDiscardTest : public DataTest {
  protected:
   static constexpr uint64_t kLongBytes = limits::kGiB;
-  static constexpr uint64_t kPieces = kLongBytes / kDiscardPieceBytes;
+  static constexpr uint64_t kPieces = kLongBytes / limits::kDiscardPieceBytes;
 
   void SetUp() override {
     DataTest::SetUp();

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/base/unique_fd.h"
-#include "fs/volume_directory.h"
+#include "engine/base/volume_directory.h"
 
 namespace baton::fs {
 

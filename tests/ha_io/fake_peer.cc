@@ -3,7 +3,7 @@
 #include <absl/time/clock.h>
 
 #include "ha/io/peer.pb.h"
-#include "ha/io/settings.h"
+#include "ha/io/peer_settings.h"
 #include "tests/base/testing.h"
 
 namespace baton::ha {

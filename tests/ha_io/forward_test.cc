@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "ha/io/not_sent.h"
-#include "ha/io/settings.h"
+#include "ha/io/peer_settings.h"
 #include "tests/base/testing.h"
 #include "tests/ha_io/pair.h"
 

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "ha/io/heartbeat_filter.h"
-#include "ha/io/settings.h"
+#include "ha/io/peer_settings.h"
 #include "tests/base/testing.h"
 #include "tests/ha_io/pair.h"
 #include "tests/ha_io/tcp_proxy.h"

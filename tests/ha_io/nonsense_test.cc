@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "ha/io/peer_address.h"
-#include "ha/io/settings.h"
+#include "ha/io/peer_settings.h"
 #include "tests/base/testing.h"
 #include "tests/ha_io/fake_peer.h"
 #include "tests/ha_io/pair.h"

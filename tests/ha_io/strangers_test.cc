@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "ha/io/peer_address.h"
-#include "ha/io/settings.h"
+#include "ha/io/peer_settings.h"
 #include "ha/io/wire.h"
 #include "tests/base/testing.h"
 #include "tests/ha_io/pair.h"

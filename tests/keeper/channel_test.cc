@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/keeper/settings.h"
+#include "cli/keeper/keeper_settings.h"
 #include "tests/base/testing.h"
 
 namespace baton::keeper {

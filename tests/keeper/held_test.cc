@@ -1,4 +1,4 @@
-#include "cli/keeper/held.h"
+#include "cli/keeper/mount_state.h"
 
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -6,7 +6,7 @@
 
 #include <filesystem>
 
-#include "cli/keeper/door.h"
+#include "cli/keeper/adoption_socket.h"
 #include "tests/base/temporary_directory.h"
 #include "tests/base/testing.h"
 

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "cli/keeper/settings.h"
+#include "cli/keeper/keeper_settings.h"
 
 namespace baton::keeper {
 namespace {

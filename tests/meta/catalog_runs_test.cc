@@ -3,7 +3,7 @@
 
 #include "engine/base/limits.h"
 #include "engine/meta/catalog.h"
-#include "engine/meta/keys.h"
+#include "engine/meta/table_keys.h"
 #include "tests/meta/stores.h"
 
 namespace baton {

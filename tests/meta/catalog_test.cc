@@ -1,7 +1,7 @@
 #include "engine/meta/catalog.h"
 
 #include "engine/base/limits.h"
-#include "engine/meta/keys.h"
+#include "engine/meta/table_keys.h"
 #include "tests/meta/stores.h"
 
 namespace baton {

@@ -7,7 +7,7 @@
 #include <atomic>
 
 #include "engine/base/posix_storage.h"
-#include "engine/meta/lease_file.h"
+#include "engine/lease/lease_file.h"
 #include "tests/base/temporary_directory.h"
 #include "tests/base/testing.h"
 

@@ -1,9 +1,9 @@
 // The procedure of a claim on the simulated machine: who may claim, and when.
-#include "engine/meta/claim.h"
+#include "engine/lease/claim.h"
 
 #include "engine/meta/epoch_directory.h"
 #include "engine/meta/file_copy.h"
-#include "engine/meta/lease_file.h"
+#include "engine/lease/lease_file.h"
 #include "tests/meta/lease_support.h"
 
 namespace baton {

@@ -4,7 +4,7 @@
 #include "engine/base/posix_storage.h"
 #include "engine/base/system_runtime.h"
 #include "engine/meta/catalog.h"
-#include "engine/meta/claim.h"
+#include "engine/lease/claim.h"
 #include "engine/meta/epoch_directory.h"
 #include "engine/meta/pool_file.h"
 #include "tests/base/temporary_directory.h"

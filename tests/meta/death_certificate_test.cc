@@ -1,8 +1,8 @@
 // The proof that an owner was reaped, as a file.
-#include "engine/meta/death_certificate.h"
+#include "engine/lease/death_certificate.h"
 
 #include "engine/meta/file_copy.h"
-#include "engine/meta/lease_file.h"
+#include "engine/lease/lease_file.h"
 #include "tests/meta/lease_support.h"
 
 namespace baton {

@@ -1,4 +1,4 @@
-#include "engine/meta/kill_timer.h"
+#include "engine/lease/kill_timer.h"
 
 #include <signal.h>
 #include <sys/wait.h>

@@ -1,4 +1,4 @@
-#include "engine/meta/lease_record.h"
+#include "engine/lease/lease_record.h"
 
 #include <cstring>
 #include <vector>

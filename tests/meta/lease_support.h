@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "engine/meta/lease.h"
+#include "engine/lease/lease.h"
 #include "engine/meta/node_identity.h"
 #include "tests/base/testing.h"
 #include "tests/sim/sim_machine.h"

@@ -1,7 +1,7 @@
-#include "engine/meta/lease.h"
+#include "engine/lease/lease.h"
 
 #include "engine/meta/file_copy.h"
-#include "engine/meta/lease_watch.h"
+#include "engine/lease/lease_watch.h"
 #include "tests/meta/lease_support.h"
 
 namespace baton {

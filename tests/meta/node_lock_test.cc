@@ -1,4 +1,4 @@
-#include "engine/meta/node_lock.h"
+#include "engine/lease/node_lock.h"
 
 #include <filesystem>
 

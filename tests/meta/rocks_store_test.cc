@@ -10,7 +10,7 @@
 
 #include "engine/base/status.h"
 #include "engine/meta/bit_merge.h"
-#include "engine/meta/keys.h"
+#include "engine/meta/table_keys.h"
 #include "tests/base/temporary_directory.h"
 #include "tests/base/testing.h"
 #include "tests/meta/child_process.h"

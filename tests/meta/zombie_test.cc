@@ -9,7 +9,7 @@
 
 #include "engine/base/posix_storage.h"
 #include "engine/meta/epoch_directory.h"
-#include "engine/meta/keys.h"
+#include "engine/meta/table_keys.h"
 #include "engine/meta/rocks_store.h"
 #include "tests/base/temporary_directory.h"
 #include "tests/base/testing.h"

@@ -1,0 +1,170 @@
+// create, delete, list, status, residual: commands that ask once and print.
+#include <string>
+#include <vector>
+
+#include "cli/baton/clone_arguments.h"
+#include "cli/baton/clone_calls.h"
+#include "cli/baton/clone_text.h"
+#include "cli/baton/commands.h"
+#include "engine/base/status.h"
+
+namespace baton {
+namespace {
+
+using control::Request;
+using control::Response;
+
+struct ResidualArguments {
+  std::string id;
+  bool extents = false;
+};
+
+void AnswerId(Console& console, uint64_t id) {
+  if (!console.json()) return console.Answer(fmt::format("{}", id));
+  control::CloneId answer;
+  answer.set_id(id);
+  console.AnswerJson(answer);
+}
+
+absl::StatusOr<ExitCode> CreateClone(Session& session, const CreateCloneArguments& arguments) {
+  BATON_ASSIGN_OR_RETURN(const uint64_t id, CallCreateClone(*session.client, arguments));
+  AnswerId(session.console, id);
+  return ExitCode::kDone;
+}
+
+absl::StatusOr<ExitCode> DeleteClone(Session& session, const std::string& clone) {
+  BATON_ASSIGN_OR_RETURN(const uint64_t id, CallDeleteClone(*session.client, clone));
+  if (session.console.json()) AnswerId(session.console, id);
+  session.console.Confirm(fmt::format("clone {} deleted", id));
+  return ExitCode::kDone;
+}
+
+absl::StatusOr<control::CloneList> FetchClones(Session& session) {
+  control::CloneList all;
+  while (true) {
+    Request request;
+    auto& page = *request.mutable_clone_list();
+    if (all.clones_size() > 0) {
+      page.set_after(fmt::format("{}", all.clones(all.clones_size() - 1).id()));
+    }
+    BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
+    if (response.clones().clones().empty()) return all;
+    all.mutable_clones()->MergeFrom(response.clones().clones());
+  }
+}
+
+absl::StatusOr<ExitCode> ListClones(Session& session) {
+  BATON_ASSIGN_OR_RETURN(const control::CloneList list, FetchClones(session));
+  if (session.console.json()) {
+    session.console.AnswerJson(list);
+  } else {
+    session.console.Answer(CloneTable({list.clones().begin(), list.clones().end()}));
+  }
+  return ExitCode::kDone;
+}
+
+absl::StatusOr<ExitCode> ShowClone(Session& session, const std::string& id) {
+  BATON_ASSIGN_OR_RETURN(const CloneStatus clone, CallCloneStatus(*session.client, id));
+  if (session.console.json()) {
+    session.console.AnswerJson(clone);
+  } else {
+    session.console.Answer(CloneFields(clone));
+  }
+  return ExitCode::kDone;
+}
+
+void AnswerRuns(Console& console, const std::string& kind,
+                const google::protobuf::RepeatedPtrField<ExtentRun>& runs) {
+  for (const ExtentRun& run : runs) console.Answer(fmt::format("{}  {}", kind, FormatRun(run)));
+}
+
+absl::StatusOr<ExitCode> ShowResidual(Session& session, const ResidualArguments& arguments) {
+  Console& console = session.console;
+  BATON_ASSIGN_OR_RETURN(const control::ResidualAnswer answer,
+                         CallResidual(*session.client, arguments.id, arguments.extents));
+  const Residual& residual = answer.residual();
+  if (console.json()) {
+    console.AnswerJson(residual);
+  } else {
+    console.Answer(ResidualFields(residual));
+    AnswerRuns(console, "copying", residual.copying());
+    AnswerRuns(console, "landing", residual.landing());
+    AnswerRuns(console, "pending", residual.pending());
+  }
+  if (answer.runs_left_out() > 0) {
+    console.Complain(fmt::format("{} more runs of extents are not listed", answer.runs_left_out()));
+  }
+  return ExitCode::kDone;
+}
+
+using CloneVerb = absl::StatusOr<ExitCode> (*)(Session&, const std::string&);
+
+void AddCloneVerb(CLI::App& clone, const std::string& verb, const std::string& description,
+                  CloneVerb command, Command& chosen) {
+  CLI::App* app = clone.add_subcommand(verb, description);
+  auto id = std::make_shared<std::string>();
+  AddCloneId(*app, *id);
+  app->callback([id, command, &chosen] {
+    chosen = [id, command](Session& session) { return command(session, *id); };
+  });
+}
+
+void AddCloneCreate(CLI::App& clone, Command& chosen) {
+  CLI::App* create = clone.add_subcommand("create", "relate two volumes; prints the clone's id");
+  auto arguments = std::make_shared<CreateCloneArguments>();
+  AddCreateOptions(*create, *arguments);
+  create->callback([arguments, &chosen] {
+    chosen = [arguments](Session& session) { return CreateClone(session, *arguments); };
+  });
+}
+
+void AddResidual(CLI::App& clone, Command& chosen) {
+  CLI::App* residual = clone.add_subcommand("residual", "what is not yet safely in the target");
+  auto arguments = std::make_shared<ResidualArguments>();
+  AddCloneId(*residual, arguments->id);
+  residual->add_flag("--extents", arguments->extents, "list the extents, in runs");
+  residual->callback([arguments, &chosen] {
+    chosen = [arguments](Session& session) { return ShowResidual(session, *arguments); };
+  });
+}
+
+}  // namespace
+
+CLI::Option* AddCloneId(CLI::App& app, std::string& id) {
+  return app.add_option("ID", id, "the clone's number, or its target")->required();
+}
+
+void AddCreateOptions(CLI::App& app, CreateCloneArguments& arguments) {
+  app.add_option("SRC", arguments.source, "the volume to copy")->required();
+  app.add_option("DST", arguments.target, "the volume to copy to; its content is lost")->required();
+  app.add_option("--extent", arguments.extent, "the unit of copying, a power of two, 4K to 4M")
+      ->capture_default_str();
+  app.add_option("--rate", arguments.rate, "limit of the background copy, such as 100M/s")
+      ->capture_default_str();
+  app.add_option("--on-error", arguments.on_error,
+                 "when the old content cannot be preserved: the clone fails, or the host's write")
+      ->check(CLI::IsMember({"fail-clone", "fail-write"}))
+      ->capture_default_str();
+  app.add_flag("--no-digests", arguments.no_digests, "keep no checksums: verify is not possible");
+  AddDegraded(app, arguments.degraded);
+}
+
+void AddDegraded(CLI::App& app, bool& degraded) {
+  app.add_flag("--degraded", degraded,
+               "although another controller is down; its node must have nothing open, or be off");
+}
+
+void AddCloneCommands(CLI::App& app, Command& chosen) {
+  CLI::App* clone = app.add_subcommand("clone", "clones: a volume's content as of one instant");
+  clone->require_subcommand(1);
+  AddCloneCreate(*clone, chosen);
+  AddCloneChanges(*clone, chosen);
+  AddCloneVerb(*clone, "delete", "forget a clone that does not run", DeleteClone, chosen);
+  clone->add_subcommand("list", "all clones")->callback([&chosen] { chosen = ListClones; });
+  AddCloneVerb(*clone, "status", "one clone", ShowClone, chosen);
+  AddResidual(*clone, chosen);
+  AddCloneFollowers(*clone, chosen);
+  AddCloneVerify(*clone, chosen);
+}
+
+}  // namespace baton

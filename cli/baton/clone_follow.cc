@@ -1,0 +1,56 @@
+#include "cli/baton/clone_follow.h"
+
+#include <absl/time/clock.h>
+
+#include <algorithm>
+
+#include "cli/baton/clone_calls.h"
+#include "cli/baton/clone_text.h"
+#include "cli/baton/interrupt.h"
+#include "engine/base/status.h"
+
+namespace baton {
+namespace {
+
+// Failures of the connection pass; refusals do not.
+bool MayPass(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+}
+
+}  // namespace
+
+absl::StatusOr<CloneStatus> FollowClone(Session& session, const std::string& clone,
+                                        const FollowOptions& options,
+                                        absl::FunctionRef<void(const CloneStatus&)> visit) {
+  BATON_ASSIGN_OR_RETURN(CloneStatus last, CallCloneStatus(*session.client, clone));
+  // From now on by number: a name may come to mean another clone.
+  const std::string id = CloneNumber(last.id());
+  absl::Time seen = absl::Now();
+  while (true) {
+    visit(last);
+    BATON_RETURN_IF_ERROR(session.console.written());
+    if (IsOver(last)) return last;
+    const absl::Time now = absl::Now();
+    if (now >= options.deadline) {
+      return Error(absl::StatusCode::kDeadlineExceeded, "{} is still {}, {} copied", Title(last),
+                   last.state(), PercentCopied(last));
+    }
+    SleepUnlessInterrupted(std::min(options.interval, options.deadline - now));
+    if (Interrupted()) return Error(absl::StatusCode::kCancelled, "interrupted");
+    absl::StatusOr<CloneStatus> next = CallCloneStatus(*session.client, id);
+    if (next.ok()) {
+      last = *std::move(next);
+      seen = absl::Now();
+    } else if (!MayPass(next.status()) || absl::Now() - seen > kAwayLimit) {
+      return next.status();
+    }
+  }
+}
+
+absl::Status CheckCompleted(const CloneStatus& clone) {
+  if (clone.state() == "completed") return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition, "{} is {}{}{}", Title(clone), clone.state(),
+               clone.error().empty() ? "" : ": ", clone.error());
+}
+
+}  // namespace baton

@@ -1,0 +1,169 @@
+#include <string>
+#include <vector>
+
+#include "cli/baton/clone_arguments.h"
+#include "cli/baton/commands.h"
+#include "engine/base/names.h"
+#include "engine/base/status.h"
+
+namespace baton {
+namespace {
+
+using control::Request;
+using control::Response;
+using control::VolumeList;
+
+struct CreateVolumeArguments {
+  std::string name;
+  std::string size;
+  bool thick = false;
+};
+
+std::string StateOf(const VolumeStatus& volume) {
+  if (volume.importing()) return "importing";
+  return volume.offline() ? "offline" : "ready";
+}
+
+void AnswerVolume(Console& console, const VolumeStatus& volume) {
+  if (console.json()) return console.AnswerJson(volume);
+  std::string clones;
+  for (const uint64_t id : volume.clone_ids()) clones += fmt::format("{} ", id);
+  console.Answer(FormatFields({
+      {"name", volume.name()},
+      {"size", fmt::format("{} ({} bytes)", FormatSize(volume.size_bytes()), volume.size_bytes())},
+      {"allocated", FormatSize(volume.allocated_bytes()) + (volume.thick() ? ", thick" : "")},
+      {"path", volume.path()},
+      {"state", StateOf(volume)},
+      {"open", fmt::format("{}", volume.open_count())},
+      {"locked by", volume.locked_by().empty()
+                        ? "none"
+                        : fmt::format("node {}", fmt::join(volume.locked_by(), ", node "))},
+      {"clones", clones.empty() ? "none" : clones},
+  }));
+}
+
+absl::StatusOr<ExitCode> CreateVolume(Session& session, const CreateVolumeArguments& arguments) {
+  Request request;
+  auto& create = *request.mutable_volume_create();
+  BATON_RETURN_IF_ERROR(CheckNewVolumeName(arguments.name));
+  BATON_ASSIGN_OR_RETURN(const uint64_t size_bytes, ParseSize(arguments.size));
+  create.set_name(arguments.name);
+  create.set_size_bytes(size_bytes);
+  create.set_thick(arguments.thick);
+  BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
+  const VolumeStatus& volume = response.volume();
+  if (session.console.json()) session.console.AnswerJson(volume);
+  session.console.Confirm(fmt::format("volume {} created: {} at {}", volume.name(),
+                                      FormatSize(volume.size_bytes()), volume.path()));
+  return ExitCode::kDone;
+}
+
+absl::StatusOr<ExitCode> AdoptVolume(Session& session, const std::string& name) {
+  Request request;
+  BATON_RETURN_IF_ERROR(CheckNewVolumeName(name));
+  request.mutable_volume_adopt()->set_name(name);
+  BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
+  const VolumeStatus& volume = response.volume();
+  if (session.console.json()) session.console.AnswerJson(volume);
+  session.console.Confirm(fmt::format("volume {} adopted: {} at {}", volume.name(),
+                                      FormatSize(volume.size_bytes()), volume.path()));
+  return ExitCode::kDone;
+}
+
+absl::StatusOr<VolumeList> FetchVolumes(Session& session) {
+  VolumeList all;
+  while (true) {
+    Request request;
+    auto& page = *request.mutable_volume_list();
+    if (all.volumes_size() > 0) page.set_after(all.volumes(all.volumes_size() - 1).name());
+    BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
+    if (response.volumes().volumes().empty()) return all;
+    all.mutable_volumes()->MergeFrom(response.volumes().volumes());
+  }
+}
+
+absl::StatusOr<ExitCode> ListVolumes(Session& session) {
+  BATON_ASSIGN_OR_RETURN(const VolumeList list, FetchVolumes(session));
+  if (session.console.json()) {
+    session.console.AnswerJson(list);
+    return ExitCode::kDone;
+  }
+  std::vector<std::vector<std::string>> rows = {{"NAME", "SIZE", "ALLOCATED", "OPEN", "STATE"}};
+  for (const VolumeStatus& volume : list.volumes()) {
+    rows.push_back({volume.name(), FormatSize(volume.size_bytes()),
+                    FormatSize(volume.allocated_bytes()), fmt::format("{}", volume.open_count()),
+                    StateOf(volume)});
+  }
+  session.console.Answer(FormatTable(rows));
+  return ExitCode::kDone;
+}
+
+absl::StatusOr<ExitCode> ShowVolume(Session& session, const std::string& name) {
+  Request request;
+  BATON_RETURN_IF_ERROR(CheckName(name));
+  request.mutable_volume_show()->set_name(name);
+  BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
+  AnswerVolume(session.console, response.volume());
+  return ExitCode::kDone;
+}
+
+absl::StatusOr<ExitCode> DeleteVolume(Session& session, const std::string& name, bool degraded) {
+  Request request;
+  BATON_RETURN_IF_ERROR(CheckName(name));
+  request.mutable_volume_delete()->set_name(name);
+  request.mutable_volume_delete()->set_degraded(degraded);
+  BATON_RETURN_IF_ERROR(session.client->Call(request).status());
+  if (session.console.json()) session.console.AnswerJson(request.volume_delete());
+  session.console.Confirm(fmt::format("volume {} deleted", name));
+  return ExitCode::kDone;
+}
+
+void AddVolumeCreate(CLI::App& volume, Command& chosen) {
+  CLI::App* create = volume.add_subcommand("create", "make a volume of zeros");
+  auto arguments = std::make_shared<CreateVolumeArguments>();
+  create->add_option("NAME", arguments->name, "of a-z 0-9 . _ -")->required();
+  create->add_option("--size", arguments->size, "a multiple of 4K, such as 10G")->required();
+  create->add_flag("--thick", arguments->thick, "reserve all of its space now");
+  create->callback([arguments, &chosen] {
+    chosen = [arguments](Session& session) { return CreateVolume(session, *arguments); };
+  });
+}
+
+using VolumeVerb = absl::StatusOr<ExitCode> (*)(Session&, const std::string&);
+
+void AddVolumeVerb(CLI::App& volume, const std::string& verb, const std::string& description,
+                   VolumeVerb command, Command& chosen) {
+  CLI::App* app = volume.add_subcommand(verb, description);
+  auto name = std::make_shared<std::string>();
+  app->add_option("NAME", *name, "the volume")->required();
+  app->callback([name, command, &chosen] {
+    chosen = [name, command](Session& session) { return command(session, *name); };
+  });
+}
+
+void AddVolumeDelete(CLI::App& volume, Command& chosen) {
+  CLI::App* app = volume.add_subcommand("delete", "delete a volume that nobody uses");
+  auto name = std::make_shared<std::string>();
+  auto degraded = std::make_shared<bool>(false);
+  app->add_option("NAME", *name, "the volume")->required();
+  AddDegraded(*app, *degraded);
+  app->callback([name, degraded, &chosen] {
+    chosen = [name, degraded](Session& session) { return DeleteVolume(session, *name, *degraded); };
+  });
+}
+
+}  // namespace
+
+void AddVolumeCommands(CLI::App& app, Command& chosen) {
+  CLI::App* volume = app.add_subcommand("volume", "volumes: files of the mount");
+  volume->require_subcommand(1);
+  AddVolumeCreate(*volume, chosen);
+  AddVolumeImport(*volume, chosen);
+  volume->add_subcommand("list", "all volumes")->callback([&chosen] { chosen = ListVolumes; });
+  AddVolumeVerb(*volume, "adopt", "make a volume of a file POOL/volumes/NAME as it is", AdoptVolume,
+                chosen);
+  AddVolumeVerb(*volume, "show", "one volume", ShowVolume, chosen);
+  AddVolumeDelete(*volume, chosen);
+}
+
+}  // namespace baton

@@ -1,0 +1,130 @@
+#include <absl/time/clock.h>
+
+#include <string>
+
+#include "cli/baton/commands.h"
+#include "cli/baton/import.h"
+#include "cli/baton/interrupt.h"
+#include "cli/baton/progress_meter.h"
+#include "engine/base/names.h"
+#include "engine/base/status.h"
+
+namespace baton {
+namespace {
+
+using control::Request;
+using control::Response;
+
+constexpr absl::Duration kRedrawInterval = absl::Milliseconds(200);
+// The kernel tells the mount of a close a moment after the close.
+constexpr absl::Duration kCloseGrace = absl::Seconds(5);
+
+struct ImportArguments {
+  std::string name;
+  std::string file;
+  std::string format = "auto";
+};
+
+// What happens to local files is never a statement about the controller.
+absl::Status LocalFailure(const absl::Status& status) {
+  if (status.ok() || absl::IsCancelled(status)) return status;
+  return Error(absl::StatusCode::kFailedPrecondition, "{}", Message(status));
+}
+
+absl::StatusOr<VolumeStatus> CreatePartial(Session& session, const std::string& name,
+                                           uint64_t size_bytes) {
+  Request request;
+  auto& create = *request.mutable_volume_create();
+  create.set_name(name);
+  create.set_size_bytes(size_bytes);
+  create.set_importing(true);
+  BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
+  return response.volume();
+}
+
+absl::Status CopyWithProgress(Session& session, const ImportSource& source,
+                              const std::string& path) {
+  ProgressMeter meter;
+  absl::Time drawn = absl::InfinitePast();
+  const absl::Status status = CopyIntoVolume(source, path, [&](uint64_t done_bytes) {
+    const absl::Time now = absl::Now();
+    if (now - drawn >= kRedrawInterval) {
+      meter.Add(now, done_bytes, source.size_bytes);
+      session.console.ShowProgress(meter.Line(session.console.width()));
+      drawn = now;
+    }
+    return !Interrupted();
+  });
+  session.console.EndProgress();
+  return LocalFailure(status);
+}
+
+absl::StatusOr<VolumeStatus> FinishImport(Session& session, const std::string& name) {
+  Request request;
+  request.mutable_volume_finish_import()->set_name(name);
+  BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
+  return response.volume();
+}
+
+absl::Status DeletePartial(Session& session, const std::string& name) {
+  Request request;
+  request.mutable_volume_delete()->set_name(name);
+  const absl::Time deadline = absl::Now() + kCloseGrace;
+  while (true) {
+    const absl::Status status = session.client->Call(request).status();
+    if (!absl::IsFailedPrecondition(status) || absl::Now() >= deadline) return status;
+    absl::SleepFor(absl::Milliseconds(50));
+  }
+}
+
+// `why`, and what became of the volume that is not complete.
+absl::Status GiveUpImport(Session& session, const std::string& name, const absl::Status& why) {
+  const absl::Status deleted = DeletePartial(session, name);
+  if (deleted.ok()) {
+    return Error(why.code(), "{}; the partial volume {} was deleted", Message(why), name);
+  }
+  return Error(why.code(), "{}; the partial volume {} is left, delete it by hand ({})",
+               Message(why), name, Message(deleted));
+}
+
+absl::StatusOr<ExitCode> ImportVolume(Session& session, const ImportArguments& arguments) {
+  BATON_RETURN_IF_ERROR(CheckNewVolumeName(arguments.name));
+  absl::StatusOr<ImportSource> source = OpenImportSource(
+      arguments.file, arguments.format == "raw" ? ImportAs::kRaw : ImportAs::kRecognised);
+  if (!source.ok()) return LocalFailure(source.status());
+  CatchInterrupts();
+  const absl::Time begun = absl::Now();
+  BATON_ASSIGN_OR_RETURN(VolumeStatus volume,
+                         CreatePartial(session, arguments.name, source->volume_bytes));
+  const absl::Status copied = CopyWithProgress(session, *source, volume.path());
+  if (!copied.ok()) return GiveUpImport(session, arguments.name, copied);
+  absl::StatusOr<VolumeStatus> finished = FinishImport(session, arguments.name);
+  if (!finished.ok()) return GiveUpImport(session, arguments.name, finished.status());
+  if (session.console.json()) session.console.AnswerJson(*finished);
+  session.console.Confirm(fmt::format("volume {} imported: {} at {}, in {}", arguments.name,
+                                      FormatSize(finished->size_bytes()), finished->path(),
+                                      FormatElapsed(absl::Now() - begun)));
+  return ExitCode::kDone;
+}
+
+}  // namespace
+
+void AddVolumeImport(CLI::App& volume, Command& chosen) {
+  CLI::App* command = volume.add_subcommand("import", "make a volume of an image or a device");
+  auto arguments = std::make_shared<ImportArguments>();
+  command->add_option("NAME", arguments->name, "the volume to make")->required();
+  command
+      ->add_option("FILE", arguments->file,
+                   "a block device, or an image: raw, qcow2, VMDK, "
+                   "VHDX, VHD, VDI, or a raw one that is compressed")
+      ->required();
+  command
+      ->add_option("--format", arguments->format, "raw: take it as it is, whatever it looks like")
+      ->check(CLI::IsMember({"auto", "raw"}))
+      ->capture_default_str();
+  command->callback([arguments, &chosen] {
+    chosen = [arguments](Session& session) { return ImportVolume(session, *arguments); };
+  });
+}
+
+}  // namespace baton

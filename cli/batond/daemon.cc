@@ -1,0 +1,52 @@
+#include "cli/batond/daemon.h"
+
+#include <absl/synchronization/mutex.h>
+#include <google/protobuf/stubs/logging.h>
+#include <signal.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include "cli/batond/controller_process.h"
+#include "cli/config/daemon_options.h"
+#include "cli/keeper/keeper_client.h"
+#include "cli/batond/keeper_process.h"
+#include "cli/batond/process_limits.h"
+#include "engine/base/standard_streams.h"
+
+namespace baton {
+namespace {
+
+void PrepareLog(const char* name, spdlog::level::level_enum level) {
+  auto log = spdlog::stderr_color_mt(name);
+  log->set_level(level);
+  spdlog::set_default_logger(std::move(log));
+  // Garbled messages are counted; Protobuf need not tell of each.
+  google::protobuf::SetLogHandler(nullptr);
+}
+
+void PrepareProcess() {
+  // What the pool's files hold is nobody else's; other modes are set where they are meant.
+  ::umask(0077);
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error of the write, as a full disk is
+  // Debian's library looks for lock cycles at every lock: four times the price, under one lock.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+}
+
+}  // namespace
+
+int RunDaemon(int argc, char** argv) {
+  HoldStandardStreams();
+  const auto parsed = ParseDaemonOptions(argc, argv);
+  if (const auto* usage = std::get_if<DaemonUsage>(&parsed)) return usage->exit_code;
+  const auto& options = std::get<DaemonOptions>(parsed);
+  const bool is_controller = keeper::Link::IsControllerProcess();
+  PrepareLog(is_controller ? "batond" : "keeper", options.log_level);
+  PrepareProcess();
+  RaiseDescriptorLimit();
+  if (is_controller) return RunController(options);
+  return RunKeeper(options, {argv, argv + argc});
+}
+
+}  // namespace baton

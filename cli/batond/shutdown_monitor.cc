@@ -1,0 +1,90 @@
+#include "cli/batond/shutdown_monitor.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+
+#include <array>
+#include <cerrno>
+#include <iterator>
+#include <utility>
+
+#include "engine/base/errno_status.h"
+
+namespace baton {
+namespace {
+
+sigset_t EndSignals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGTERM);
+  ::sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<EndWatch>> EndWatch::Make() {
+  const sigset_t signals = EndSignals();
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  UniqueFd signal_fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signal_fd.valid()) return ErrnoStatus(errno, "make a signalfd for", "SIGTERM");
+  UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake.valid()) return ErrnoStatus(errno, "make an eventfd for", "faults");
+  return std::unique_ptr<EndWatch>(new EndWatch(std::move(signal_fd), std::move(wake)));
+}
+
+void EndWatch::NoteFault(const absl::Status& fault) {
+  {
+    absl::MutexLock guard(&mutex_);
+    // A failed sync counts most, whenever it comes: nobody of this node may go on after it.
+    if (fault_.ok() || (absl::IsDataLoss(fault) && !absl::IsDataLoss(fault_))) fault_ = fault;
+  }
+  Note(News::kFault);
+}
+
+void EndWatch::Note(News news) {
+  {
+    absl::MutexLock guard(&mutex_);
+    news_.insert(news);
+  }
+  ::eventfd_write(wake_.get(), 1);
+}
+
+News EndWatch::Await() {
+  while (true) {
+    if (SignalIsOrder()) Note(News::kStop);
+    {
+      absl::MutexLock guard(&mutex_);
+      if (!news_.empty()) return news_.extract(std::prev(news_.end())).value();
+    }
+    std::array<pollfd, 2> watched{pollfd{signals_.get(), POLLIN, 0},
+                                  pollfd{wake_.get(), POLLIN, 0}};
+    ::poll(watched.data(), watched.size(), -1);
+    eventfd_t count;
+    ::eventfd_read(wake_.get(), &count);
+  }
+}
+
+bool EndWatch::SignalIsOrder() {
+  bool any = false;
+  signalfd_siginfo taken;
+  while (::read(signals_.get(), &taken, sizeof(taken)) > 0) any = true;
+  if (!any || !obey_signals_) return false;
+  const sigset_t signals = EndSignals();
+  ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  return true;
+}
+
+bool EndWatch::IsAsked() const {
+  absl::MutexLock guard(&mutex_);
+  return news_.contains(News::kStop) || news_.contains(News::kDrain);
+}
+
+absl::Status EndWatch::fault() const {
+  absl::MutexLock guard(&mutex_);
+  return fault_;
+}
+
+}  // namespace baton

@@ -1,0 +1,76 @@
+// What a controller tells of the one before it.
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "cli/batond/controller.h"
+#include "engine/base/status.h"
+
+namespace baton {
+namespace {
+
+std::string KindOf(const keeper::Predecessor& before) {
+  return before.cause() == keeper::CAUSE_UPGRADED ? "controller-upgraded" : "controller-restarted";
+}
+
+std::string NameOf(const keeper::Predecessor& before) {
+  return before.pid() == 0 ? "the controller before" : fmt::format("process {}", before.pid());
+}
+
+std::string DescribeTakeover(const keeper::Predecessor& before, uint64_t waited_ms,
+                             uint64_t restarts) {
+  if (before.cause() == keeper::CAUSE_UPGRADED) {
+    return fmt::format(
+        "process {} (version {}) handed over to process {} (version {}); requests waited {} ms",
+        before.pid(), before.version(), ::getpid(), BATON_VERSION, waited_ms);
+  }
+  return fmt::format("{} {}; process {} serves {} ms after that (restart {} of this mount)",
+                     NameOf(before), before.ended(), ::getpid(), waited_ms, restarts);
+}
+
+}  // namespace
+
+// Zero where it has not come yet.
+uint64_t Controller::WaitedMs(int64_t until_boot_ns) const {
+  const int64_t waited = until_boot_ns - before_.waiting_since_boot_ns();
+  return static_cast<uint64_t>(std::max<int64_t>(waited, 0)) / 1'000'000;
+}
+
+void Controller::RecordTakeover() {
+  if (before_.cause() == keeper::CAUSE_NONE) return;
+  absl::Status recorded;
+  if (before_.cause() == keeper::CAUSE_HUNG) {
+    recorded = RecordEvent(
+        "controller-hung",
+        fmt::format("process {} did not answer any more: its keeper killed it", before_.pid()));
+  }
+  const std::string text = DescribeTakeover(before_, WaitedMs(serving_boot_ns_), restarts_);
+  spdlog::info("{}", text);
+  recorded.Update(RecordEvent(KindOf(before_), text));
+  if (!recorded.ok()) spdlog::warn("events are missing: {}", Message(recorded));
+}
+
+void Controller::RecordFirstAnswer() {
+  if (before_.cause() == keeper::CAUSE_NONE) return;
+  const absl::Status recorded = RecordEvent(
+      "io-resumed", fmt::format("the first request was answered {} ms after the end of {}",
+                                WaitedMs(first_answer_boot_ns_), NameOf(before_)));
+  if (!recorded.ok()) spdlog::warn("an event is missing: {}", Message(recorded));
+}
+
+absl::StatusOr<control::UpgradeStarted> Controller::Upgrade() {
+  BATON_ASSIGN_OR_RETURN(const keeper::UpgradeAnswer answer, link_.AskForUpgrade());
+  if (!answer.refused().empty()) {
+    return Error(absl::StatusCode::kFailedPrecondition, "no upgrade: {}; process {} goes on",
+                 answer.refused(), ::getpid());
+  }
+  control::UpgradeStarted started;
+  started.set_old_pid(static_cast<uint32_t>(::getpid()));
+  started.set_old_version(BATON_VERSION);
+  started.set_new_pid(answer.pid());
+  started.set_new_version(answer.version());
+  return started;
+}
+
+}  // namespace baton

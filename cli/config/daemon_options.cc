@@ -1,0 +1,97 @@
+#include "cli/config/daemon_options.h"
+
+#include <CLI/CLI.hpp>
+#include <map>
+
+#include "cli/config/config.h"
+#include "cli/control/usage.h"
+#include "engine/base/status.h"
+
+namespace baton {
+namespace {
+
+constexpr char kFooter[] =
+    "What is not given here is taken from the file, where there is one. All settings are there;\n"
+    "see batond.toml for each with its default.\n\n"
+    "Stays in the foreground. Says \"ready\" on standard error, and READY on the notify socket,\n"
+    "once the mount serves. SIGTERM or SIGINT: an orderly stop; a second one: at once. SIGHUP: "
+    "as\n"
+    "`baton upgrade`. The process that serves is a child of this one: when it ends, another one\n"
+    "goes on and I/O waits meanwhile.";
+
+// Options write into the config that the settings belong to.
+class CommandLine {
+ public:
+  explicit CommandLine(Config& config) : config_(config) {
+    app_.add_option("--config", file_, "a file with settings, in TOML");
+    for (const Setting& setting : SettingsOf(config)) {
+      if (!setting.option.empty()) Declare(setting);
+    }
+    app_.set_version_flag("--version", BATON_VERSION);
+    app_.footer(kFooter);
+  }
+
+  CLI::App& app() { return app_; }
+
+  // The file's settings first, then what is typed. Throws CLI::ParseError.
+  void Parse(int argc, char** argv) {
+    app_.parse(argc, argv);
+    if (file_.empty()) return;
+    config_ = Config();
+    Require(ReadConfig(file_, config_));
+    app_.parse(argc, argv);
+    for (const auto& [path, option] : options_) {
+      if (option->count() > 0) config_.lines.erase(path);
+    }
+  }
+
+  static void Require(const absl::Status& status) {
+    if (!status.ok()) throw CLI::ValidationError(Message(status));
+  }
+
+ private:
+  void Declare(const Setting& setting) {
+    options_[setting.path] = std::visit(
+        [&](auto* value) { return Add(setting.option, *value, setting.help); }, setting.value);
+  }
+  CLI::Option* Add(const std::string& name, bool& value, const std::string& help) {
+    return app_.add_flag(name, value, help);
+  }
+  CLI::Option* Add(const std::string& name, std::string& value, const std::string& help) {
+    CLI::Option* option = app_.add_option(name, value, help);
+    return value.empty() ? option : option->capture_default_str();
+  }
+  CLI::Option* Add(const std::string& name, double& value, const std::string& help) {
+    return app_.add_option(name, value, help)->capture_default_str();
+  }
+  CLI::Option* Add(const std::string& name, std::vector<std::string>& value,
+                   const std::string& help) {
+    return app_.add_option(name, value, help)->allow_extra_args(false);
+  }
+  // No option: options of a fence agent are in the file.
+  CLI::Option* Add(const std::string&, std::map<std::string, std::string>&, const std::string&) {
+    return nullptr;
+  }
+
+  CLI::App app_{"A Baton controller: serves the volumes of a pool as files of a mount", "batond"};
+  Config& config_;
+  std::string file_;
+  std::map<std::string, CLI::Option*> options_;
+};
+
+}  // namespace
+
+std::variant<DaemonOptions, DaemonUsage> ParseDaemonOptions(int argc, char** argv) {
+  Config config;
+  CommandLine line(config);
+  DaemonOptions options;
+  try {
+    line.Parse(argc, argv);
+    CommandLine::Require(Interpret(config, options));
+  } catch (const CLI::ParseError& error) {
+    return DaemonUsage{ExplainUsage(line.app(), error)};
+  }
+  return options;
+}
+
+}  // namespace baton

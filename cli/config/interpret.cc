@@ -1,0 +1,141 @@
+#include <grp.h>
+#include <pwd.h>
+
+#include <charconv>
+#include <map>
+#include <optional>
+
+#include "cli/config/config.h"
+#include "engine/base/names.h"
+#include "engine/base/status.h"
+
+namespace baton {
+namespace {
+
+const std::map<std::string, spdlog::level::level_enum> kLogLevels = {
+    {"debug", spdlog::level::debug},
+    {"info", spdlog::level::info},
+    {"warning", spdlog::level::warn},
+    {"error", spdlog::level::err}};
+
+template <typename Number>
+bool ParseWhole(const std::string& text, int base, Number& value) {
+  const char* end = text.data() + text.size();
+  const auto [parsed, error] = std::from_chars(text.data(), end, value, base);
+  return error == std::errc() && parsed == end && !text.empty();
+}
+
+std::optional<uid_t> FindUser(const std::string& text) {
+  uid_t uid = 0;
+  if (ParseWhole(text, 10, uid)) return uid;
+  const passwd* user = ::getpwnam(text.c_str());
+  return user == nullptr ? std::nullopt : std::optional(user->pw_uid);
+}
+
+std::optional<gid_t> FindGroup(const std::string& text) {
+  gid_t gid = 0;
+  if (ParseWhole(text, 10, gid)) return gid;
+  const group* found = ::getgrnam(text.c_str());
+  return found == nullptr ? std::nullopt : std::optional(found->gr_gid);
+}
+
+absl::Status InterpretVolumes(const Config& config, DaemonOptions& options) {
+  const Config::Volumes& volumes = config.volumes;
+  mode_t mode = 0;
+  if (!ParseWhole(volumes.mode, 8, mode) || mode > 0777) {
+    return RefuseSetting(config, "volumes.mode",
+                         "\"" + volumes.mode + "\" is no octal mode such as 0660");
+  }
+  options.ownership.file_mode = mode;
+  if (!volumes.owner.empty()) {
+    const std::optional<uid_t> uid = FindUser(volumes.owner);
+    if (!uid) return RefuseSetting(config, "volumes.owner", "there is no user " + volumes.owner);
+    options.ownership.uid = *uid;
+  }
+  if (!volumes.group.empty()) {
+    const std::optional<gid_t> gid = FindGroup(volumes.group);
+    if (!gid) return RefuseSetting(config, "volumes.group", "there is no group " + volumes.group);
+    options.ownership.gid = *gid;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status InterpretKeeper(const Config& config, DaemonOptions& options) {
+  const double watchdog = config.keeper.watchdog_seconds;
+  const double give_up = config.keeper.give_up_after_seconds;
+  if (watchdog != 0 && !(absl::Seconds(watchdog) >= keeper::kMinWatchdog)) {
+    return RefuseSetting(config, "keeper.watchdog_seconds",
+                         "must be 0, or at least " + absl::FormatDuration(keeper::kMinWatchdog));
+  }
+  if (!(give_up >= 0)) {
+    return RefuseSetting(config, "keeper.give_up_after_seconds", "must not be negative");
+  }
+  options.watchdog = absl::Seconds(watchdog);
+  options.give_up_after = give_up == 0 ? absl::InfiniteDuration() : absl::Seconds(give_up);
+  return absl::OkStatus();
+}
+
+absl::Status InterpretSpace(const Config& config, DaemonOptions& options) {
+  const Config::Space& space = config.space;
+  if (!(space.warning_percent >= 0 && space.warning_percent <= 100)) {
+    return RefuseSetting(config, "space.warning_percent", "must be from 0 to 100");
+  }
+  if (!(space.critical_percent >= 0 && space.critical_percent <= space.warning_percent)) {
+    return RefuseSetting(config, "space.critical_percent", "must be from 0 to warning_percent");
+  }
+  options.space = {.warning_percent = space.warning_percent,
+                   .critical_percent = space.critical_percent};
+  return absl::OkStatus();
+}
+
+// The message names the time that is wrong; if that is not in the file, the one that contradicts
+// it is.
+std::string CulpritInLease(const Config& config, const std::string& message) {
+  const std::string rule = message.substr(message.find(": ") + 2);
+  const std::string path = "lease." + rule.substr(0, rule.find(' ')) + "_seconds";
+  if (config.lines.contains(path)) return path;
+  for (const auto& [other, line] : config.lines) {
+    if (other.starts_with("lease.")) return other;
+  }
+  return path;
+}
+
+absl::Status InterpretLease(const Config& config, DaemonOptions& options) {
+  const Config::Lease& lease = config.lease;
+  options.lease = {.renew = absl::Seconds(lease.renew_seconds),
+                   .stop = absl::Seconds(lease.stop_seconds),
+                   .valid = absl::Seconds(lease.valid_seconds),
+                   .takeover = absl::Seconds(lease.takeover_seconds),
+                   .poll = absl::Seconds(lease.poll_seconds)};
+  const absl::Status safe = CheckLeaseTimes(options.lease);
+  if (safe.ok()) return safe;
+  return RefuseSetting(config, CulpritInLease(config, Message(safe)), Message(safe));
+}
+
+}  // namespace
+
+absl::Status Interpret(const Config& config, DaemonOptions& options) {
+  for (const auto& [path, value] :
+       {std::pair("pool", &config.pool), std::pair("node", &config.node),
+        std::pair("mount", &config.mount)}) {
+    if (value->empty()) return RefuseSetting(config, path, "is required");
+  }
+  const absl::Status name = CheckName(config.node);
+  if (!name.ok()) return RefuseSetting(config, "node", Message(name));
+  const auto level = kLogLevels.find(config.log_level);
+  if (level == kLogLevels.end()) {
+    return RefuseSetting(config, "log_level", "must be debug, info, warning or error");
+  }
+  options.log_level = level->second;
+  options.pool = config.pool;
+  options.node = config.node;
+  options.mount = config.mount;
+  options.control = config.control;
+  BATON_RETURN_IF_ERROR(InterpretVolumes(config, options));
+  BATON_RETURN_IF_ERROR(InterpretKeeper(config, options));
+  BATON_RETURN_IF_ERROR(InterpretSpace(config, options));
+  BATON_RETURN_IF_ERROR(InterpretLease(config, options));
+  return InterpretPair(config, options);
+}
+
+}  // namespace baton

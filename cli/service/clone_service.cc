@@ -1,0 +1,149 @@
+#include "cli/service/clone_service.h"
+
+#include <absl/strings/numbers.h>
+
+#include <algorithm>
+
+#include "cli/service/reply_budget.h"
+#include "engine/base/status.h"
+
+namespace baton::control {
+
+absl::StatusOr<CloneId> CloneService::Create(const CloneCreate& request) {
+  BATON_RETURN_IF_ERROR(Prepare(request));
+  CloneId answer;
+  BATON_ASSIGN_OR_RETURN(
+      const uint64_t id,
+      engine_.CreateClone({.source = request.source(),
+                           .target = request.target(),
+                           .extent_bytes = request.extent_bytes(),
+                           .rate_bytes_per_second = request.rate_bytes_per_second(),
+                           .on_error = request.on_error(),
+                           .no_digests = request.no_digests()}));
+  answer.set_id(id);
+  return answer;
+}
+
+// What the engine refuses anyway is left to it.
+absl::Status CloneService::Prepare(const CloneCreate& request) const {
+  const absl::StatusOr<VolumeStatus> source = engine_.ShowVolume(request.source());
+  const absl::StatusOr<VolumeStatus> target = engine_.ShowVolume(request.target());
+  const bool is_refused = !source.ok() || !target.ok() || source->id() == target->id() ||
+                          source->size_bytes() != target->size_bytes();
+  if (!peers_.prepare || is_refused) return absl::OkStatus();
+  return peers_.prepare(request.source(), request.target(), source->size_bytes(),
+                        request.degraded());
+}
+
+absl::StatusOr<CloneList> CloneService::Activate(const CloneNames& request) {
+  if (peers_.await_opens) BATON_RETURN_IF_ERROR(peers_.await_opens(request.degraded()));
+  BATON_ASSIGN_OR_RETURN(CloneList list, ApplyToAll(&Engine::ActivateClones, request.clones()));
+  if (!peers_.activated) return list;
+  std::vector<uint64_t> ids;
+  for (const CloneStatus& clone : list.clones()) ids.push_back(clone.id());
+  peers_.activated(ids);
+  return list;
+}
+
+absl::StatusOr<CloneList> CloneService::Start(const CloneNames& request) {
+  return ApplyToAll(&Engine::StartClones, request.clones());
+}
+
+absl::StatusOr<CloneStatus> CloneService::Pause(const CloneName& request) {
+  return Apply(&Engine::PauseClone, request.clone());
+}
+
+absl::StatusOr<CloneStatus> CloneService::Resume(const CloneName& request) {
+  return Apply(&Engine::ResumeClone, request.clone());
+}
+
+absl::StatusOr<CloneStatus> CloneService::Stop(const CloneName& request) {
+  return Apply(&Engine::StopClone, request.clone());
+}
+
+absl::StatusOr<CloneId> CloneService::Delete(const CloneName& request) {
+  CloneId answer;
+  BATON_ASSIGN_OR_RETURN(const uint64_t id, engine_.FindClone(request.clone()));
+  BATON_ASSIGN_OR_RETURN(const CloneStatus clone, engine_.ShowClone(id));
+  BATON_RETURN_IF_ERROR(engine_.DeleteClone(id));
+  TellContentChanged(clone.target());  // one that was not completed is emptied
+  answer.set_id(id);
+  return answer;
+}
+
+absl::StatusOr<CloneStatus> CloneService::Set(const CloneSet& request) {
+  BATON_ASSIGN_OR_RETURN(const uint64_t id, engine_.FindClone(request.clone()));
+  BATON_RETURN_IF_ERROR(engine_.SetCloneRate(id, request.rate_bytes_per_second()));
+  return engine_.ShowClone(id);
+}
+
+absl::StatusOr<CloneStatus> CloneService::Show(const CloneName& request) const {
+  BATON_ASSIGN_OR_RETURN(const uint64_t id, engine_.FindClone(request.clone()));
+  return engine_.ShowClone(id);
+}
+
+absl::StatusOr<CloneList> CloneService::List(const Page& page) const {
+  uint64_t after = 0;
+  if (!page.after().empty() && !absl::SimpleAtoi(page.after(), &after)) {
+    return Error(absl::StatusCode::kInvalidArgument, "\"{}\" is not a clone's number",
+                 page.after());
+  }
+  std::vector<CloneStatus> clones = engine_.ListClones();
+  std::erase_if(clones, [after](const CloneStatus& clone) { return clone.id() <= after; });
+  std::sort(clones.begin(), clones.end(),
+            [](const CloneStatus& a, const CloneStatus& b) { return a.id() < b.id(); });
+  CloneList list;
+  ReplyBudget budget;
+  for (CloneStatus& clone : clones) {
+    if (!budget.Take(clone)) break;
+    *list.add_clones() = std::move(clone);
+  }
+  return list;
+}
+
+absl::StatusOr<ResidualAnswer> CloneService::GetResidual(const ResidualRequest& request) const {
+  ResidualAnswer answer;
+  BATON_ASSIGN_OR_RETURN(const uint64_t id, engine_.FindClone(request.clone()));
+  BATON_ASSIGN_OR_RETURN(*answer.mutable_residual(), engine_.CloneResidual(id, request.extents()));
+  Residual& residual = *answer.mutable_residual();
+  ReplyBudget budget;
+  // The small ones first: copying and landing are bounded.
+  uint64_t cut = CutRuns(budget, *residual.mutable_copying());
+  cut += CutRuns(budget, *residual.mutable_landing());
+  cut += CutRuns(budget, *residual.mutable_pending());
+  answer.set_runs_left_out(cut);
+  return answer;
+}
+
+absl::StatusOr<CloneStatus> CloneService::Apply(Change change, const std::string& clone) {
+  BATON_ASSIGN_OR_RETURN(const uint64_t id, engine_.FindClone(clone));
+  BATON_RETURN_IF_ERROR((engine_.*change)(id));
+  return engine_.ShowClone(id);
+}
+
+absl::StatusOr<CloneList> CloneService::ApplyToAll(GroupChange change, const Names& clones) {
+  std::vector<uint64_t> ids;
+  for (const std::string& clone : clones) {
+    BATON_ASSIGN_OR_RETURN(const uint64_t id, engine_.FindClone(clone));
+    if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+  }
+  if (ids.size() > limits::kMaxActiveRelations) {
+    return Error(absl::StatusCode::kInvalidArgument, "{} clones in one command; at most {} are",
+                 ids.size(), limits::kMaxActiveRelations);
+  }
+  BATON_RETURN_IF_ERROR((engine_.*change)(ids));
+  CloneList list;
+  for (const uint64_t id : ids) {
+    BATON_ASSIGN_OR_RETURN(CloneStatus clone, engine_.ShowClone(id));
+    TellContentChanged(clone.target());
+    *list.add_clones() = std::move(clone);
+  }
+  return list;
+}
+
+void CloneService::TellContentChanged(const std::string& target) const {
+  const absl::StatusOr<VolumeStatus> volume = engine_.ShowVolume(target);
+  if (volume.ok()) content_changed_(volume->id());
+}
+
+}  // namespace baton::control

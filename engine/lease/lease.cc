@@ -1,0 +1,129 @@
+#include "engine/lease/lease.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/base/status.h"
+
+namespace baton {
+
+// All counts from before the first byte is written: whoever finds the record later than that
+// waits longer than we believe in it.
+absl::StatusOr<std::unique_ptr<Lease>> Lease::Claim(Options options, LeaseRecord record) {
+  BATON_RETURN_IF_ERROR(CheckLeaseTimes(options.times));
+  const absl::Duration issued = options.runtime.BootTime();
+  BATON_RETURN_IF_ERROR(options.kill_timer->Arm(issued + options.times.valid));
+  BATON_RETURN_IF_ERROR(CreateLease(options.storage, record));
+  BATON_ASSIGN_OR_RETURN(LeaseFile file, LeaseFile::Open(options.storage, record.epoch));
+  std::unique_ptr<Lease> lease(
+      new Lease(std::move(options), std::move(record), std::move(file), issued));
+  BATON_RETURN_IF_ERROR(lease->Check());
+  lease->thread_ =
+      lease->runtime_.StartThread("lease", [lease = lease.get()] { lease->RenewUntilStopped(); });
+  return lease;
+}
+
+Lease::Lease(Options options, LeaseRecord record, LeaseFile file, absl::Duration issued)
+    : storage_(options.storage),
+      runtime_(options.runtime),
+      times_(options.times),
+      on_lost_(std::move(options.on_lost)),
+      on_renewed_(std::move(options.on_renewed)),
+      epoch_(record.epoch),
+      kill_timer_(std::move(options.kill_timer)),
+      file_(std::move(file)),
+      record_(std::move(record)),
+      stop_ns_(absl::ToInt64Nanoseconds(issued + times_.stop)),
+      synced_sequence_(record_.meta_sequence) {}
+
+Lease::~Lease() { StopThread(); }
+
+absl::Status Lease::Check() const {
+  if (lost_.load(std::memory_order_relaxed)) return Lost();
+  if (absl::ToInt64Nanoseconds(runtime_.BootTime()) < stop_ns_) return absl::OkStatus();
+  lost_ = true;
+  return Lost();
+}
+
+absl::Status Lease::Lost() const {
+  return Error(absl::StatusCode::kAborted,
+               "the lease of epoch {} is over: this controller may not write any more", epoch_);
+}
+
+void Lease::NoteSynced(uint64_t sequence) {
+  uint64_t known = synced_sequence_;
+  while (known < sequence && !synced_sequence_.compare_exchange_weak(known, sequence)) {
+  }
+}
+
+void Lease::RenewUntilStopped() {
+  absl::Duration turn = runtime_.BootTime() + times_.renew;
+  while (WaitForTurn(turn)) {
+    turn = runtime_.BootTime() + times_.renew;
+    const absl::Status renewed = Renew();
+    if (!renewed.ok()) spdlog::warn("the lease was not renewed: {}", Message(renewed));
+    const absl::Status owned = Check();
+    if (owned.ok()) continue;
+    if (on_lost_) on_lost_(absl::IsAborted(renewed) ? renewed : owned);
+    return;
+  }
+}
+
+// False: no more turns.
+bool Lease::WaitForTurn(absl::Duration turn) {
+  const absl::MutexLock lock(&mutex_);
+  while (!stopping_ && runtime_.BootTime() < turn) runtime_.WaitUntil(stopped_, mutex_, turn);
+  return !stopping_;
+}
+
+absl::Status Lease::Renew() {
+  const absl::Duration issued = runtime_.BootTime();
+  BATON_RETURN_IF_ERROR(WriteRecord(/*released=*/false));
+  BATON_RETURN_IF_ERROR(LookForSuccessor());
+  BATON_RETURN_IF_ERROR(Check());
+  BATON_RETURN_IF_ERROR(kill_timer_->Arm(issued + times_.valid));
+  stop_ns_ = absl::ToInt64Nanoseconds(issued + times_.stop);
+  if (on_renewed_) on_renewed_();
+  return absl::OkStatus();
+}
+
+absl::Status Lease::LookForSuccessor() {
+  BATON_ASSIGN_OR_RETURN(const uint64_t newest, NewestClaimedEpoch(storage_));
+  if (newest <= epoch_) return absl::OkStatus();
+  lost_ = true;
+  const absl::StatusOr<std::optional<LeaseRecord>> record = ReadNewestLease(storage_);
+  const std::string who = record.ok() && *record ? "node " + (*record)->node : "another node";
+  return Error(absl::StatusCode::kAborted, "{} has claimed epoch {}: epoch {} is over", who, newest,
+               epoch_);
+}
+
+absl::Status Lease::WriteRecord(bool released) {
+  ++record_.counter;
+  record_.meta_sequence = synced_sequence_;
+  record_.released = released;
+  return file_.Write(record_);
+}
+
+// The timer stays armed until the thread has ended: that may be stuck in the kernel.
+void Lease::StopThread() {
+  {
+    const absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+    stopped_.SignalAll();
+  }
+  thread_.reset();
+}
+
+absl::Status Lease::Release() {
+  StopThread();
+  if (record_.released) return absl::OkStatus();
+  BATON_RETURN_IF_ERROR(Check());
+  lost_ = true;
+  BATON_RETURN_IF_ERROR(WriteRecord(/*released=*/true));
+  kill_timer_->Disarm();
+  return absl::OkStatus();
+}
+
+}  // namespace baton

@@ -1,0 +1,99 @@
+// The owner's side of the lease: the claim of an epoch, kept alive. Timeline: lease_times.h.
+#pragma once
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "engine/base/fence.h"
+#include "engine/base/runtime.h"
+#include "engine/base/storage.h"
+#include "engine/lease/kill_timer.h"
+#include "engine/lease/lease_file.h"
+#include "engine/lease/lease_record.h"
+#include "engine/lease/lease_times.h"
+
+namespace baton {
+
+// From Claim on a thread of its own renews the record. When no renewal succeeded for times.stop
+// the lease is lost for good: Check says so from then on, and times.valid after the last good
+// renewal the process is killed, unless the lease was destroyed or released before. A renewal
+// that fails is tried again at the next turn; one that comes too late revives nothing. Each
+// renewal looks for later epochs: where one was claimed this owner was taken for dead (its machine
+// was suspended, say), and the lease is lost at once, whatever this node's clock says.
+// Thread-safe.
+class Lease final : public Fence {
+ public:
+  struct Options {
+    Storage& storage;
+    Runtime& runtime;
+    std::unique_ptr<KillTimer> kill_timer;
+    LeaseTimes times;
+    // Called at most once, from the renewing thread, when the lease is lost, with the reason. May
+    // be empty.
+    std::function<void(const absl::Status&)> on_lost;
+    // Called after each renewal, from the renewing thread. May be empty.
+    std::function<void()> on_renewed = {};
+  };
+
+  // Claims record.epoch. AlreadyExists: somebody else has. REQUIRES: the owner of every earlier
+  // epoch is gone.
+  static absl::StatusOr<std::unique_ptr<Lease>> Claim(Options options, LeaseRecord record);
+  // Ends the renewals and disarms the timer; the record stays as it is and runs out. REQUIRES:
+  // whatever writes under this lease has ended.
+  ~Lease() override;
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+  // Some 30 ns, no lock.
+  absl::Status Check() const override;
+
+  // Every metadata write up to `sequence` is durable: goes into the next renewal, so that a
+  // successor whose log was cut short notices.
+  void NoteSynced(uint64_t sequence);
+
+  // The orderly end: Check refuses from now on, and a successor need not wait. REQUIRES: whatever
+  // writes under this lease has ended. Aborted: the lease was lost before. Idempotent.
+  absl::Status Release();
+
+  uint64_t epoch() const { return epoch_; }
+
+ private:
+  Lease(Options options, LeaseRecord record, LeaseFile file, absl::Duration issued);
+
+  void RenewUntilStopped();
+  bool WaitForTurn(absl::Duration turn);
+  absl::Status Renew();
+  absl::Status LookForSuccessor();
+  absl::Status WriteRecord(bool released);
+  void StopThread();
+  absl::Status Lost() const;
+
+  Storage& storage_;
+  Runtime& runtime_;
+  const LeaseTimes times_;
+  const std::function<void(const absl::Status&)> on_lost_;
+  const std::function<void()> on_renewed_;
+  const uint64_t epoch_;
+  const std::unique_ptr<KillTimer> kill_timer_;
+  LeaseFile file_;      // of the renewing thread; once that has ended, of Release
+  LeaseRecord record_;  // likewise
+
+  std::atomic<int64_t> stop_ns_;  // BootTime at which no more I/O is admitted
+  mutable std::atomic<bool> lost_ = false;
+  std::atomic<uint64_t> synced_sequence_;
+
+  absl::Mutex mutex_;
+  absl::CondVar stopped_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::unique_ptr<Thread> thread_;  // of whoever destroys or releases
+};
+
+}  // namespace baton

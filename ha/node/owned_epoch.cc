@@ -1,0 +1,117 @@
+#include "ha/node/owned_epoch.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/base/status.h"
+#include "engine/lease/reserve.h"
+
+namespace baton {
+namespace {
+
+void LogResidual(const Residual& residual) {
+  spdlog::info("clone {} is left with {} extents: {} pending, {} copying, {} landing",
+               residual.id(), residual.extents_residual(), residual.extents_pending(),
+               residual.extents_copying(), residual.extents_landing());
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Tenure>> Tenure::Claim(Options options, const OwnerGone& gone) {
+  std::unique_ptr<Tenure> tenure(new Tenure(std::move(options), gone));
+  const Options& given = tenure->options_;
+  BATON_ASSIGN_OR_RETURN(std::unique_ptr<KillTimer> kill_timer, MakeKillTimer());
+  BATON_RETURN_IF_ERROR(tenure->StartWatchdog());
+  absl::StatusOr<ClaimedEpoch> claimed = ClaimNextEpoch({.storage = given.storage,
+                                                         .runtime = given.runtime,
+                                                         .identity = given.identity,
+                                                         .times = given.lease_times,
+                                                         .watchdog = given.watchdog.EffectiveTime(),
+                                                         .kill_timer = std::move(kill_timer),
+                                                         .on_lost = given.on_fault,
+                                                         .on_renewed =
+                                                             [watchdog = tenure->watchdog_.get()] {
+                                                               if (watchdog != nullptr)
+                                                                 watchdog->Feed();
+                                                             }},
+                                                        gone);
+  if (!claimed.ok()) {
+    // Nothing was written in that epoch, whatever became of the claim.
+    tenure->StopWatchdog().IgnoreError();
+    return claimed.status();
+  }
+  tenure->claimed_ = *std::move(claimed);
+  spdlog::info("claimed epoch {} (proof that the owner before is gone: {})", tenure->epoch(),
+               gone.proof);
+  return tenure;
+}
+
+Tenure::~Tenure() {
+  if (claimed_.lease == nullptr) return;
+  const absl::Status released = Release();
+  if (!released.ok()) spdlog::warn("the lease was not released: {}", Message(released));
+}
+
+// Before the claim: who finds that counts on it.
+absl::Status Tenure::StartWatchdog() {
+  if (options_.watchdog.device.empty()) return absl::OkStatus();
+  BATON_ASSIGN_OR_RETURN(watchdog_, Watchdog::Start(options_.watchdog));
+  return absl::OkStatus();
+}
+
+absl::Status Tenure::StopWatchdog() {
+  return watchdog_ == nullptr ? absl::OkStatus() : watchdog_->Stop();
+}
+
+absl::Status Tenure::Open() {
+  PosixStorage& storage = options_.storage;
+  BATON_ASSIGN_OR_RETURN(const uint64_t known,
+                         Engine::KnownMetaSequence(storage, options_.runtime));
+  claimed_.known_sequence = std::max(claimed_.known_sequence, known);
+  BATON_ASSIGN_OR_RETURN(auto meta, OpenClaimedStore(storage, storage.directory(), claimed_));
+  BATON_ASSIGN_OR_RETURN(engine_, Engine::Open({.storage = storage,
+                                                .runtime = options_.runtime,
+                                                .fence = *claimed_.lease,
+                                                .meta = std::move(meta),
+                                                .epoch = epoch(),
+                                                .durability = options_.durability,
+                                                .node = options_.identity.node,
+                                                .hold_copiers = true,
+                                                .on_fault = options_.on_fault,
+                                                .on_lock_freed = options_.on_lock_freed}));
+  // Before hosts write: on a full storage nothing would be left of it after that.
+  const absl::Status reserved = FillReserve(storage);
+  if (!reserved.ok()) spdlog::warn("{}", Message(reserved));
+  return absl::OkStatus();
+}
+
+absl::Status Tenure::RecordClaim() {
+  return RecordEvent("epoch-claimed", fmt::format("node {} claimed epoch {}, proof: {}",
+                                                  options_.identity.node, epoch(), proof_));
+}
+
+absl::Status Tenure::RecordEvent(const std::string& kind, const std::string& text) {
+  Event event;
+  event.set_kind(kind);
+  event.set_text(text);
+  return engine_->RecordEvent(std::move(event));
+}
+
+absl::StatusOr<std::vector<Residual>> Tenure::Seal() {
+  BATON_ASSIGN_OR_RETURN(std::vector<Residual> residuals, engine_->Seal());
+  for (const Residual& residual : residuals) LogResidual(residual);
+  return residuals;
+}
+
+// The lease protects whatever the engine may still write, so the engine goes first.
+absl::Status Tenure::Release() {
+  engine_.reset();
+  const std::unique_ptr<Lease> lease = std::move(claimed_.lease);
+  BATON_RETURN_IF_ERROR(lease->Release());
+  spdlog::info("released epoch {}", epoch());
+  return StopWatchdog();
+}
+
+}  // namespace baton
