@@ -70,7 +70,7 @@ class EngineImpl final : public Engine {
         copy_bytes_(options.copy_bytes),
         copy_buffers_(options.copy_buffers),
         hold_copiers_(options.hold_copiers),
-        ring_(options.ring),
+        log_shape_(options.ring),
         locks_(catalog_, runtime_, fault_, std::move(options.on_lock_freed)),
         commands_(runtime_) {}
   ~EngineImpl() override { (void)Seal(); }
@@ -194,7 +194,7 @@ class EngineImpl final : public Engine {
   const uint64_t copy_bytes_;
   const size_t copy_buffers_;
   const bool hold_copiers_;
-  const RingShape ring_;
+  const LogShape log_shape_;
   VolumeTable volumes_;
   std::unique_ptr<Clones> clones_;
   HostLocks locks_;
@@ -224,7 +224,7 @@ absl::Status EngineImpl::Recover() {
   BATON_RETURN_IF_ERROR(locks_.Load());
   BATON_ASSIGN_OR_RETURN(
       clones_, Clones::Open({storage_, runtime_, fence_, fault_, catalog_, volumes_, epoch_,
-                             copy_bytes_, copy_buffers_, hold_copiers_, ring_}));
+                             copy_bytes_, copy_buffers_, hold_copiers_, log_shape_}));
   return absl::OkStatus();
 }
 

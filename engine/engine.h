@@ -59,7 +59,8 @@ class Engine {
     Durability durability = DURABILITY_NODE;
     std::string node;
     // Memory: buffers for requests that are not aligned, and for copies that host writes ask for
-    // (a longer request or extent is carried in pieces). All are resident while the engine lives.
+    // (a longer request or extent is written back in pieces). All are resident while the engine
+    // lives.
     size_t request_buffers = 32;
     uint64_t request_bytes = limits::kMaxRequestBytes;
     size_t copy_buffers = limits::kCopyBuffers;
@@ -68,7 +69,7 @@ class Engine {
     // preserves what it overwrites.
     bool hold_copiers = false;
     // Of the pool's file; another one than a pool has is for tests.
-    RingShape ring = {};
+    LogShape ring = {};
     // Called from any thread when the engine cannot go on: an error of a sync (DataLoss), of a
     // metadata write, of the fence. Once, and a second time when it was something else and a sync
     // fails after it. No write is acknowledged from then on. It only takes note:

@@ -22,7 +22,7 @@ absl::Status CheckVolumeReachable(Storage& storage, Runtime& runtime, const std:
                  size_bytes);
   }
   BufferPool pool(runtime, 1, limits::kBlockBytes);
-  const BufferPool::Lease buffer = pool.Acquire();
+  const BufferPool::Handle buffer = pool.Acquire();
   return Annotate((*file)->Read(0, buffer.bytes()), path);
 }
 

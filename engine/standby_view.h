@@ -42,7 +42,7 @@ struct WarmStatus {
 // behind for a while without an error; what it shows was true once. It is never what is promoted:
 // the next owner opens metadata of its own (engine/lease/claim.h).
 //
-// Nothing is written to the pool. Polling costs one listing of meta/ and one look for news; what
+// Nothing is written to the pool. Polling costs one listing of meta/ and one look for event; what
 // is read beyond that is bounded, and nothing is when the owner has written nothing. Thread-safe.
 // Lag, NoteOwner, FindVolume, KnownVolume, FindClone, DropClone and the lists of volumes, clones
 // and warm clones never wait for the storage; the others may.

@@ -10,8 +10,8 @@
 #include <cstring>
 
 #include "engine/base/status.h"
-#include "fs/protocol.h"
 #include "fs/mount_settings.h"
+#include "fs/protocol.h"
 
 namespace baton::fs {
 namespace {
@@ -37,24 +37,27 @@ bool IsForget(Bytes request) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Worker>> Worker::Make(int fd, const std::string& init_request,
-                                                     Mounted& mounted, ServedRequest& served,
-                                                     MutableBytes memory) {
+absl::StatusOr<std::unique_ptr<RequestWorker>> RequestWorker::Make(int fd,
+                                                                   const std::string& init_request,
+                                                                   Mounted& mounted,
+                                                                   ServedRequest& served,
+                                                                   MutableBytes memory) {
   const MutableBytes receive = memory.first(kPageBytes + limits::kMaxRequestBytes);
   const MutableBytes answer = memory.subspan(receive.size(), limits::kMaxRequestBytes);
   BATON_ASSIGN_OR_RETURN(auto connection, Connection::Make(fd, init_request, mounted, answer));
-  return std::unique_ptr<Worker>(new Worker(fd, mounted, served, receive, std::move(connection)));
+  return std::unique_ptr<RequestWorker>(
+      new RequestWorker(fd, mounted, served, receive, std::move(connection)));
 }
 
-Worker::Worker(int fd, Mounted& mounted, ServedRequest& served, MutableBytes receive,
-               std::unique_ptr<Connection> connection)
+RequestWorker::RequestWorker(int fd, Mounted& mounted, ServedRequest& served, MutableBytes receive,
+                             std::unique_ptr<Connection> connection)
     : fd_(fd),
       mounted_(mounted),
       served_(served),
       connection_(std::move(connection)),
       request_room_(receive.subspan(kPageBytes - kWriteHeaderBytes)) {}
 
-bool Worker::Run(const std::atomic<bool>& stopping, int wake_signal, Reads reads) {
+bool RequestWorker::Run(const std::atomic<bool>& stopping, int wake_signal, Reads reads) {
   PrepareThread(wake_signal);
   thread_ = pthread_self();
   const HostRequest::Scope scope(served_);
@@ -74,7 +77,7 @@ bool Worker::Run(const std::atomic<bool>& stopping, int wake_signal, Reads reads
   return false;
 }
 
-Worker::Received Worker::Receive(MutableBytes& request) {
+RequestWorker::Received RequestWorker::Receive(MutableBytes& request) {
   waiting_ = true;
   const ssize_t length = ::read(fd_, request_room_.data(), request_room_.size());
   const int error = errno;
@@ -98,7 +101,7 @@ Worker::Received Worker::Receive(MutableBytes& request) {
   return Received::kEnd;
 }
 
-void Worker::Handle(MutableBytes request) {
+void RequestWorker::Handle(MutableBytes request) {
   if (reinterpret_cast<const fuse_in_header*>(request.data())->opcode == FUSE_INTERRUPT) {
     TakeInterrupt(request);
     return;
@@ -118,7 +121,7 @@ void Worker::Handle(MutableBytes request) {
 }
 
 // A file that is closed while nobody serves holds nothing any more, though its end is kept.
-void Worker::EndLocksOf(Bytes request) {
+void RequestWorker::EndLocksOf(Bytes request) {
   const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
   fuse_release_in body = {};
   if (header.opcode != FUSE_RELEASE || request.size() < sizeof(header) + sizeof(body)) return;
@@ -126,7 +129,7 @@ void Worker::EndLocksOf(Bytes request) {
   mounted_.locks.Release(VolumeOf(header.nodeid), body.fh);
 }
 
-void Worker::Serve(MutableBytes request, bool interrupted) {
+void RequestWorker::Serve(MutableBytes request, bool interrupted) {
   served_.Begin(request, interrupted);
   connection_->Serve(request);
   served_.End();
@@ -135,7 +138,7 @@ void Worker::Serve(MutableBytes request, bool interrupted) {
 // There is no answer to it, but one: the kernel is to send it again, because another thread has
 // read the request and not taken it up yet. What was left unanswered, for the next session, is
 // never taken up; the kernel tells the next session of the signal, too.
-void Worker::TakeInterrupt(Bytes request) {
+void RequestWorker::TakeInterrupt(Bytes request) {
   fuse_interrupt_in body = {};
   if (request.size() < sizeof(fuse_in_header) + sizeof(body)) return;
   std::memcpy(&body, request.data() + sizeof(fuse_in_header), sizeof(body));
@@ -150,7 +153,7 @@ void Worker::TakeInterrupt(Bytes request) {
   (void)!::write(fd_, &again, sizeof(again));
 }
 
-void Worker::Wake(int wake_signal) {
+void RequestWorker::Wake(int wake_signal) {
   if (waiting_) pthread_kill(thread_, wake_signal);
 }
 

@@ -13,16 +13,18 @@
 
 namespace baton::fs {
 
-class Worker {
+class RequestWorker {
  public:
   static constexpr size_t kMemoryBytes = kPageBytes + 2 * limits::kMaxRequestBytes;
   // `fd` is borrowed and blocking; `memory`, kMemoryBytes of a ResidentBuffer, and `served`, which
   // is this worker's alone, too.
-  static absl::StatusOr<std::unique_ptr<Worker>> Make(int fd, const std::string& init_request,
-                                                      Mounted& mounted, ServedRequest& served,
-                                                      MutableBytes memory);
-  Worker(const Worker&) = delete;
-  Worker& operator=(const Worker&) = delete;
+  static absl::StatusOr<std::unique_ptr<RequestWorker>> Make(int fd,
+                                                             const std::string& init_request,
+                                                             Mounted& mounted,
+                                                             ServedRequest& served,
+                                                             MutableBytes memory);
+  RequestWorker(const RequestWorker&) = delete;
+  RequestWorker& operator=(const RequestWorker&) = delete;
 
   const std::string& init_answer() const { return connection_->init_answer(); }
 
@@ -38,8 +40,8 @@ class Worker {
  private:
   enum class Received { kRequest, kNothing, kEnd };
 
-  Worker(int fd, Mounted& mounted, ServedRequest& served, MutableBytes receive,
-         std::unique_ptr<Connection> connection);
+  RequestWorker(int fd, Mounted& mounted, ServedRequest& served, MutableBytes receive,
+                std::unique_ptr<Connection> connection);
 
   Received Receive(MutableBytes& request);
   void Handle(MutableBytes request);

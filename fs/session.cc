@@ -10,8 +10,8 @@
 #include "engine/base/errno_status.h"
 #include "engine/base/status.h"
 #include "fs/protocol.h"
-#include "fs/volume_ops.h"
 #include "fs/request_worker.h"
+#include "fs/volume_ops.h"
 
 namespace baton::fs {
 namespace {
@@ -55,8 +55,8 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Make(VolumeDirectory& director
   BATON_ASSIGN_OR_RETURN(const UniqueFd file, TableFile(options));
   BATON_ASSIGN_OR_RETURN(auto opens, OpenTable::Map(DuplicateOf(file.get())));
   BATON_ASSIGN_OR_RETURN(auto locks, LockTable::Map(DuplicateOf(file.get())));
-  std::unique_ptr<Session> session(new Session(directory, runtime, std::move(options),
-                                               std::move(opens), std::move(locks)));
+  std::unique_ptr<Session> session(
+      new Session(directory, runtime, std::move(options), std::move(opens), std::move(locks)));
   BATON_RETURN_IF_ERROR(session->Prepare());
   return session;
 }
@@ -66,10 +66,9 @@ Session::Session(VolumeDirectory& directory, Runtime& runtime, SessionOptions op
     : runtime_(runtime),
       options_(std::move(options)),
       fd_(::fcntl(options_.fd, F_DUPFD_CLOEXEC, 0)),
-      mounted_(std::make_unique<Mounted>(directory, runtime, options_.ownership, std::move(opens),
-                                         std::move(locks), fd_.get(),
-                                         static_cast<size_t>(options_.workers),
-                                         options_.on_locks_lost)) {
+      mounted_(std::make_unique<Mounted>(
+          directory, runtime, options_.ownership, std::move(opens), std::move(locks), fd_.get(),
+          static_cast<size_t>(options_.workers), options_.on_locks_lost)) {
   mounted_->on_first_answer = options_.on_first_answer;
 }
 
@@ -81,11 +80,12 @@ absl::Status Session::Prepare() {
   BATON_RETURN_IF_ERROR(CheckDescriptor());
   BATON_RETURN_IF_ERROR(InstallWakeHandler());
   const size_t workers = static_cast<size_t>(options_.workers) + 1;
-  BATON_ASSIGN_OR_RETURN(memory_, ResidentBuffer::Make(workers * Worker::kMemoryBytes));
+  BATON_ASSIGN_OR_RETURN(memory_, ResidentBuffer::Make(workers * RequestWorker::kMemoryBytes));
   for (size_t i = 0; i < workers; ++i) {
-    const MutableBytes memory = memory_->bytes().subspan(i * Worker::kMemoryBytes);
-    BATON_ASSIGN_OR_RETURN(auto worker, Worker::Make(fd_.get(), options_.init_request, *mounted_,
-                                                     mounted_->interrupts.request(i), memory));
+    const MutableBytes memory = memory_->bytes().subspan(i * RequestWorker::kMemoryBytes);
+    BATON_ASSIGN_OR_RETURN(auto worker,
+                           RequestWorker::Make(fd_.get(), options_.init_request, *mounted_,
+                                               mounted_->interrupts.request(i), memory));
     workers_.push_back(std::move(worker));
   }
   BATON_RETURN_IF_ERROR(CheckInitAnswer());
@@ -118,8 +118,7 @@ absl::Status Session::CheckInitAnswer() const {
 
 absl::Status Session::Serve() {
   mounted_->volumes.CountOpens();
-  mounted_->locks.Load(
-      [this](uint64_t handle) { return mounted_->open_table->Has(handle); });
+  mounted_->locks.Load([this](uint64_t handle) { return mounted_->open_table->Has(handle); });
   if (!options_.open_later) mounted_->volumes.OpenCounted();
   BATON_RETURN_IF_ERROR(AnswerInit(init_answer()));
   if (options_.adopt) BATON_RETURN_IF_ERROR(AskForResend());
@@ -172,7 +171,7 @@ void Session::StartThreads() {
   mounted_->interrupts.Begin();
   mounted_->locks.Start();
   for (size_t i = 0; i < workers_.size(); ++i) {
-    Worker& worker = *workers_[i];
+    RequestWorker& worker = *workers_[i];
     threads_.push_back(
         runtime_.StartThread(fmt::format("fuse-{}", i), [this, &worker] { RunWorker(worker); }));
   }
@@ -182,9 +181,9 @@ void Session::StartThreads() {
       runtime_.StartThread("fuse-open", [this] { mounted_->volumes.OpenCounted(); }));
 }
 
-void Session::RunWorker(Worker& worker) {
-  const auto reads =
-      &worker == workers_.back().get() ? Worker::Reads::kWhenOthersWait : Worker::Reads::kAlways;
+void Session::RunWorker(RequestWorker& worker) {
+  const auto reads = &worker == workers_.back().get() ? RequestWorker::Reads::kWhenOthersWait
+                                                      : RequestWorker::Reads::kAlways;
   const bool disconnected = worker.Run(stopping_, options_.wake_signal, reads);
   bool last = false;
   {

@@ -13,16 +13,16 @@
 
 #include "engine/base/runtime.h"
 #include "engine/base/unique_fd.h"
-#include "fs/attributes.h"
-#include "fs/resident_buffer.h"
-#include "fs/mount_settings.h"
 #include "engine/base/volume_directory.h"
+#include "fs/attributes.h"
+#include "fs/mount_settings.h"
+#include "fs/resident_buffer.h"
 
 namespace baton::fs {
 
 class LockTable;
 class OpenTable;
-class Worker;
+class RequestWorker;
 struct Mounted;
 
 struct SessionOptions {
@@ -113,14 +113,14 @@ class Session {
   absl::Status AskForResend();
   absl::Status InstallWakeHandler();
   void StartThreads();
-  void RunWorker(Worker& worker);
+  void RunWorker(RequestWorker& worker);
 
   Runtime& runtime_;
   const SessionOptions options_;
   UniqueFd fd_;
   std::unique_ptr<Mounted> mounted_;
   std::unique_ptr<ResidentBuffer> memory_;  // of all workers
-  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::unique_ptr<RequestWorker>> workers_;
   std::atomic<bool> stopping_ = false;
   absl::Mutex mutex_;
   absl::CondVar worker_ended_;

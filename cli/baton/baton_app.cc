@@ -50,8 +50,8 @@ void AddCommands(CLI::App& app, Command& chosen) {
 absl::StatusOr<ExitCode> RunCommand(const GlobalOptions& options, const Command& command,
                                     Console& console) {
   BATON_ASSIGN_OR_RETURN(auto client, control::ControlClient::Make(options.control_path));
-  Session session{console, std::move(client)};
-  return command(session);
+  CommandContext context{console, std::move(client)};
+  return command(context);
 }
 
 }  // namespace

@@ -25,32 +25,32 @@ using GroupCall = std::function<absl::StatusOr<control::CloneList>(
     control::ControlClient&, const std::vector<std::string>&)>;
 using MutableClone = control::CloneName* (Request::*)();
 
-absl::StatusOr<ExitCode> ChangeAll(Session& session, const GroupCall& call,
+absl::StatusOr<ExitCode> ChangeAll(CommandContext& context, const GroupCall& call,
                                    const std::vector<std::string>& ids) {
-  BATON_ASSIGN_OR_RETURN(const control::CloneList list, call(*session.client, ids));
-  if (session.console.json()) session.console.AnswerJson(list);
+  BATON_ASSIGN_OR_RETURN(const control::CloneList list, call(*context.client, ids));
+  if (context.console.json()) context.console.AnswerJson(list);
   for (const CloneStatus& clone : list.clones()) {
-    session.console.Confirm(fmt::format("{} is {}", Title(clone), clone.state()));
+    context.console.Confirm(fmt::format("{} is {}", Title(clone), clone.state()));
   }
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> ApplyChange(Session& session, const Request& request) {
-  BATON_ASSIGN_OR_RETURN(const control::Response response, session.client->Call(request));
+absl::StatusOr<ExitCode> ApplyChange(CommandContext& context, const Request& request) {
+  BATON_ASSIGN_OR_RETURN(const control::Response response, context.client->Call(request));
   const CloneStatus& clone = response.clone();
-  if (session.console.json()) session.console.AnswerJson(clone);
-  session.console.Confirm(fmt::format("{} is {}, rate limit {}", Title(clone), clone.state(),
+  if (context.console.json()) context.console.AnswerJson(clone);
+  context.console.Confirm(fmt::format("{} is {}, rate limit {}", Title(clone), clone.state(),
                                       FormatRate(clone.rate_bytes_per_second())));
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> SetClone(Session& session, const SetCloneArguments& arguments) {
+absl::StatusOr<ExitCode> SetClone(CommandContext& context, const SetCloneArguments& arguments) {
   Request request;
   BATON_RETURN_IF_ERROR(CheckCloneName(arguments.id));
   BATON_ASSIGN_OR_RETURN(const uint64_t rate, ParseRate(arguments.rate));
   request.mutable_clone_set()->set_clone(arguments.id);
   request.mutable_clone_set()->set_rate_bytes_per_second(rate);
-  return ApplyChange(session, request);
+  return ApplyChange(context, request);
 }
 
 CLI::App* AddGroupChange(CLI::App& clone, const std::string& verb, const std::string& description,
@@ -59,7 +59,7 @@ CLI::App* AddGroupChange(CLI::App& clone, const std::string& verb, const std::st
   auto ids = std::make_shared<std::vector<std::string>>();
   app->add_option("ID", *ids, "the clones' numbers, or their targets")->required();
   app->callback([ids, call, &chosen] {
-    chosen = [ids, call](Session& session) { return ChangeAll(session, call, *ids); };
+    chosen = [ids, call](CommandContext& context) { return ChangeAll(context, call, *ids); };
   });
   return app;
 }
@@ -81,11 +81,11 @@ void AddChange(CLI::App& clone, const std::string& verb, const std::string& desc
   auto id = std::make_shared<std::string>();
   AddCloneId(*app, *id);
   app->callback([id, mutable_clone, &chosen] {
-    chosen = [id, mutable_clone](Session& session) -> absl::StatusOr<ExitCode> {
+    chosen = [id, mutable_clone](CommandContext& context) -> absl::StatusOr<ExitCode> {
       BATON_RETURN_IF_ERROR(CheckCloneName(*id));
       Request request;
       (request.*mutable_clone)()->set_clone(*id);
-      return ApplyChange(session, request);
+      return ApplyChange(context, request);
     };
   });
 }
@@ -97,7 +97,7 @@ void AddCloneSet(CLI::App& clone, Command& chosen) {
   set->add_option("--rate", arguments->rate, "limit of the background copy: 100M/s, or unlimited")
       ->required();
   set->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return SetClone(session, *arguments); };
+    chosen = [arguments](CommandContext& context) { return SetClone(context, *arguments); };
   });
 }
 

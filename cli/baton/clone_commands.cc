@@ -26,20 +26,21 @@ void AnswerId(Console& console, uint64_t id) {
   console.AnswerJson(answer);
 }
 
-absl::StatusOr<ExitCode> CreateClone(Session& session, const CreateCloneArguments& arguments) {
-  BATON_ASSIGN_OR_RETURN(const uint64_t id, CallCreateClone(*session.client, arguments));
-  AnswerId(session.console, id);
+absl::StatusOr<ExitCode> CreateClone(CommandContext& context,
+                                     const CreateCloneArguments& arguments) {
+  BATON_ASSIGN_OR_RETURN(const uint64_t id, CallCreateClone(*context.client, arguments));
+  AnswerId(context.console, id);
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> DeleteClone(Session& session, const std::string& clone) {
-  BATON_ASSIGN_OR_RETURN(const uint64_t id, CallDeleteClone(*session.client, clone));
-  if (session.console.json()) AnswerId(session.console, id);
-  session.console.Confirm(fmt::format("clone {} deleted", id));
+absl::StatusOr<ExitCode> DeleteClone(CommandContext& context, const std::string& clone) {
+  BATON_ASSIGN_OR_RETURN(const uint64_t id, CallDeleteClone(*context.client, clone));
+  if (context.console.json()) AnswerId(context.console, id);
+  context.console.Confirm(fmt::format("clone {} deleted", id));
   return ExitCode::kDone;
 }
 
-absl::StatusOr<control::CloneList> FetchClones(Session& session) {
+absl::StatusOr<control::CloneList> FetchClones(CommandContext& context) {
   control::CloneList all;
   while (true) {
     Request request;
@@ -47,28 +48,28 @@ absl::StatusOr<control::CloneList> FetchClones(Session& session) {
     if (all.clones_size() > 0) {
       page.set_after(fmt::format("{}", all.clones(all.clones_size() - 1).id()));
     }
-    BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
+    BATON_ASSIGN_OR_RETURN(const Response response, context.client->Call(request));
     if (response.clones().clones().empty()) return all;
     all.mutable_clones()->MergeFrom(response.clones().clones());
   }
 }
 
-absl::StatusOr<ExitCode> ListClones(Session& session) {
-  BATON_ASSIGN_OR_RETURN(const control::CloneList list, FetchClones(session));
-  if (session.console.json()) {
-    session.console.AnswerJson(list);
+absl::StatusOr<ExitCode> ListClones(CommandContext& context) {
+  BATON_ASSIGN_OR_RETURN(const control::CloneList list, FetchClones(context));
+  if (context.console.json()) {
+    context.console.AnswerJson(list);
   } else {
-    session.console.Answer(CloneTable({list.clones().begin(), list.clones().end()}));
+    context.console.Answer(CloneTable({list.clones().begin(), list.clones().end()}));
   }
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> ShowClone(Session& session, const std::string& id) {
-  BATON_ASSIGN_OR_RETURN(const CloneStatus clone, CallCloneStatus(*session.client, id));
-  if (session.console.json()) {
-    session.console.AnswerJson(clone);
+absl::StatusOr<ExitCode> ShowClone(CommandContext& context, const std::string& id) {
+  BATON_ASSIGN_OR_RETURN(const CloneStatus clone, CallCloneStatus(*context.client, id));
+  if (context.console.json()) {
+    context.console.AnswerJson(clone);
   } else {
-    session.console.Answer(CloneFields(clone));
+    context.console.Answer(CloneFields(clone));
   }
   return ExitCode::kDone;
 }
@@ -78,10 +79,10 @@ void AnswerRuns(Console& console, const std::string& kind,
   for (const ExtentRun& run : runs) console.Answer(fmt::format("{}  {}", kind, FormatRun(run)));
 }
 
-absl::StatusOr<ExitCode> ShowResidual(Session& session, const ResidualArguments& arguments) {
-  Console& console = session.console;
+absl::StatusOr<ExitCode> ShowResidual(CommandContext& context, const ResidualArguments& arguments) {
+  Console& console = context.console;
   BATON_ASSIGN_OR_RETURN(const control::ResidualAnswer answer,
-                         CallResidual(*session.client, arguments.id, arguments.extents));
+                         CallResidual(*context.client, arguments.id, arguments.extents));
   const Residual& residual = answer.residual();
   if (console.json()) {
     console.AnswerJson(residual);
@@ -97,7 +98,7 @@ absl::StatusOr<ExitCode> ShowResidual(Session& session, const ResidualArguments&
   return ExitCode::kDone;
 }
 
-using CloneVerb = absl::StatusOr<ExitCode> (*)(Session&, const std::string&);
+using CloneVerb = absl::StatusOr<ExitCode> (*)(CommandContext&, const std::string&);
 
 void AddCloneVerb(CLI::App& clone, const std::string& verb, const std::string& description,
                   CloneVerb command, Command& chosen) {
@@ -105,7 +106,7 @@ void AddCloneVerb(CLI::App& clone, const std::string& verb, const std::string& d
   auto id = std::make_shared<std::string>();
   AddCloneId(*app, *id);
   app->callback([id, command, &chosen] {
-    chosen = [id, command](Session& session) { return command(session, *id); };
+    chosen = [id, command](CommandContext& context) { return command(context, *id); };
   });
 }
 
@@ -114,7 +115,7 @@ void AddCloneCreate(CLI::App& clone, Command& chosen) {
   auto arguments = std::make_shared<CreateCloneArguments>();
   AddCreateOptions(*create, *arguments);
   create->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return CreateClone(session, *arguments); };
+    chosen = [arguments](CommandContext& context) { return CreateClone(context, *arguments); };
   });
 }
 
@@ -124,7 +125,7 @@ void AddResidual(CLI::App& clone, Command& chosen) {
   AddCloneId(*residual, arguments->id);
   residual->add_flag("--extents", arguments->extents, "list the extents, in runs");
   residual->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return ShowResidual(session, *arguments); };
+    chosen = [arguments](CommandContext& context) { return ShowResidual(context, *arguments); };
   });
 }
 

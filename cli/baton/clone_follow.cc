@@ -19,16 +19,16 @@ bool MayPass(const absl::Status& status) {
 
 }  // namespace
 
-absl::StatusOr<CloneStatus> FollowClone(Session& session, const std::string& clone,
+absl::StatusOr<CloneStatus> FollowClone(CommandContext& context, const std::string& clone,
                                         const FollowOptions& options,
                                         absl::FunctionRef<void(const CloneStatus&)> visit) {
-  BATON_ASSIGN_OR_RETURN(CloneStatus last, CallCloneStatus(*session.client, clone));
+  BATON_ASSIGN_OR_RETURN(CloneStatus last, CallCloneStatus(*context.client, clone));
   // From now on by number: a name may come to mean another clone.
   const std::string id = CloneNumber(last.id());
   absl::Time seen = absl::Now();
   while (true) {
     visit(last);
-    BATON_RETURN_IF_ERROR(session.console.written());
+    BATON_RETURN_IF_ERROR(context.console.written());
     if (IsOver(last)) return last;
     const absl::Time now = absl::Now();
     if (now >= options.deadline) {
@@ -37,7 +37,7 @@ absl::StatusOr<CloneStatus> FollowClone(Session& session, const std::string& clo
     }
     SleepUnlessInterrupted(std::min(options.interval, options.deadline - now));
     if (Interrupted()) return Error(absl::StatusCode::kCancelled, "interrupted");
-    absl::StatusOr<CloneStatus> next = CallCloneStatus(*session.client, id);
+    absl::StatusOr<CloneStatus> next = CallCloneStatus(*context.client, id);
     if (next.ok()) {
       last = *std::move(next);
       seen = absl::Now();

@@ -21,7 +21,7 @@ struct FollowOptions {
 // A controller that answered once may be away for kAwayLimit: it restarts, or another one takes
 // over.
 //   DeadlineExceeded  the deadline passed   Cancelled  interrupted (see interrupt.h)
-absl::StatusOr<CloneStatus> FollowClone(Session& session, const std::string& clone,
+absl::StatusOr<CloneStatus> FollowClone(CommandContext& context, const std::string& clone,
                                         const FollowOptions& options,
                                         absl::FunctionRef<void(const CloneStatus&)> visit);
 inline constexpr absl::Duration kAwayLimit = absl::Seconds(30);

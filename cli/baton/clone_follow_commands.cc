@@ -29,22 +29,22 @@ struct WaitArguments {
 };
 
 // What the extents of a clone look like now; empty when that cannot be told.
-std::string ExtentCells(Session& session, const CloneStatus& clone, size_t width) {
-  const auto answer = CallResidual(*session.client, CloneNumber(clone.id()), true);
+std::string ExtentCells(CommandContext& context, const CloneStatus& clone, size_t width) {
+  const auto answer = CallResidual(*context.client, CloneNumber(clone.id()), true);
   if (!answer.ok() || answer->runs_left_out() > 0) return {};
   return ExtentMap(answer->residual(), clone.extents_total(), width);
 }
 
 class ProgressLine {
  public:
-  explicit ProgressLine(Session& session) : session_(session) {}
-  ~ProgressLine() { session_.console.EndProgress(); }
+  explicit ProgressLine(CommandContext& context) : context_(context) {}
+  ~ProgressLine() { context_.console.EndProgress(); }
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
   void Show(const CloneStatus& clone, const std::string& cells = {}) {
     meter_.Add(absl::Now(), CopiedBytes(clone), clone.size_bytes());
-    session_.console.ShowProgress(Label(clone) + meter_.Line(WidthBeside(clone), cells));
+    context_.console.ShowProgress(Label(clone) + meter_.Line(WidthBeside(clone), cells));
   }
   // Columns that `cells` should have.
   size_t BarWidth(const CloneStatus& clone) const {
@@ -56,65 +56,65 @@ class ProgressLine {
     return fmt::format("{} {}  ", clone.target(), clone.state());
   }
   size_t WidthBeside(const CloneStatus& clone) const {
-    const size_t width = session_.console.width() - 1;  // the last column would wrap
+    const size_t width = context_.console.width() - 1;  // the last column would wrap
     return width - std::min(width, Label(clone).size());
   }
 
-  Session& session_;
+  CommandContext& context_;
   ProgressMeter meter_;
 };
 
-absl::StatusOr<ExitCode> WaitForClone(Session& session, const WaitArguments& arguments) {
+absl::StatusOr<ExitCode> WaitForClone(CommandContext& context, const WaitArguments& arguments) {
   FollowOptions options;
   if (arguments.timeout_seconds) {
     options.deadline = absl::Now() + absl::Seconds(*arguments.timeout_seconds);
   }
-  ProgressLine line(session);
+  ProgressLine line(context);
   BATON_ASSIGN_OR_RETURN(
       const CloneStatus clone,
-      FollowClone(session, arguments.id, options, [&](const CloneStatus& now) { line.Show(now); }));
-  if (session.console.json()) session.console.AnswerJson(clone);
+      FollowClone(context, arguments.id, options, [&](const CloneStatus& now) { line.Show(now); }));
+  if (context.console.json()) context.console.AnswerJson(clone);
   BATON_RETURN_IF_ERROR(CheckCompleted(clone));
   return ExitCode::kDone;
 }
 
 // One line of JSON, or of text where no terminal is, for each change.
-void ReportChange(Session& session, const CloneStatus& clone) {
-  if (session.console.json()) return session.console.AnswerJsonLine(clone);
-  if (session.console.shows_progress()) return;
-  session.console.Answer(fmt::format("{} {}  {} copied, {} pending, {} copying, {} landing",
+void ReportChange(CommandContext& context, const CloneStatus& clone) {
+  if (context.console.json()) return context.console.AnswerJsonLine(clone);
+  if (context.console.shows_progress()) return;
+  context.console.Answer(fmt::format("{} {}  {} copied, {} pending, {} copying, {} landing",
                                      Title(clone), clone.state(), PercentCopied(clone),
                                      clone.extents_pending(), clone.extents_copying(),
                                      clone.extents_landing()));
 }
 
-absl::StatusOr<ExitCode> WatchClone(Session& session, const std::string& id) {
+absl::StatusOr<ExitCode> WatchClone(CommandContext& context, const std::string& id) {
   CatchInterrupts();
-  std::optional<ProgressLine> line(session);
+  std::optional<ProgressLine> line(context);
   std::string shown;
   const auto show = [&](const CloneStatus& clone) {
     const std::string bytes = clone.SerializeAsString();
-    if (bytes != shown) ReportChange(session, clone);
+    if (bytes != shown) ReportChange(context, clone);
     shown = bytes;
-    if (!session.console.shows_progress()) return;
-    line->Show(clone, ExtentCells(session, clone, line->BarWidth(clone)));
+    if (!context.console.shows_progress()) return;
+    line->Show(clone, ExtentCells(context, clone, line->BarWidth(clone)));
   };
-  const auto clone = FollowClone(session, id, {.interval = kWatchInterval}, show);
+  const auto clone = FollowClone(context, id, {.interval = kWatchInterval}, show);
   line.reset();
   if (absl::IsCancelled(clone.status())) return ExitCode::kDone;
   if (!clone.ok()) return clone.status();
   BATON_RETURN_IF_ERROR(CheckCompleted(*clone));
-  session.console.Confirm(fmt::format("{} is completed", Title(*clone)));
+  context.console.Confirm(fmt::format("{} is completed", Title(*clone)));
   return ExitCode::kDone;
 }
 
 // Activates and starts; a clone that cannot be started is taken away again.
-absl::Status BeginClone(Session& session, uint64_t number, bool degraded) {
+absl::Status BeginClone(CommandContext& context, uint64_t number, bool degraded) {
   const std::string id = CloneNumber(number);
-  absl::Status status = CallActivate(*session.client, {id}, degraded).status();
-  if (status.ok()) status = CallStart(*session.client, {id}).status();
+  absl::Status status = CallActivate(*context.client, {id}, degraded).status();
+  if (status.ok()) status = CallStart(*context.client, {id}).status();
   if (status.ok()) return status;
-  const absl::Status deleted = CallDeleteClone(*session.client, id).status();
+  const absl::Status deleted = CallDeleteClone(*context.client, id).status();
   if (deleted.ok()) return status;
   return Error(status.code(), "{}; clone {} is left, delete it by hand ({})", Message(status),
                number, Message(deleted));
@@ -130,12 +130,12 @@ std::string CloneSummary(const CloneStatus& clone) {
                      clone.certificate().empty() ? "" : ", certificate ", clone.certificate());
 }
 
-absl::StatusOr<ExitCode> RunClone(Session& session, const CreateCloneArguments& arguments) {
-  BATON_ASSIGN_OR_RETURN(const uint64_t number, CallCreateClone(*session.client, arguments));
-  BATON_RETURN_IF_ERROR(BeginClone(session, number, arguments.degraded));
+absl::StatusOr<ExitCode> RunClone(CommandContext& context, const CreateCloneArguments& arguments) {
+  BATON_ASSIGN_OR_RETURN(const uint64_t number, CallCreateClone(*context.client, arguments));
+  BATON_RETURN_IF_ERROR(BeginClone(context, number, arguments.degraded));
   CatchInterrupts();
-  std::optional<ProgressLine> line(session);
-  const auto clone = FollowClone(session, CloneNumber(number), {},
+  std::optional<ProgressLine> line(context);
+  const auto clone = FollowClone(context, CloneNumber(number), {},
                                  [&](const CloneStatus& now) { line->Show(now); });
   line.reset();
   if (absl::IsCancelled(clone.status())) {
@@ -145,9 +145,9 @@ absl::StatusOr<ExitCode> RunClone(Session& session, const CreateCloneArguments& 
                  number);
   }
   if (!clone.ok()) return clone.status();
-  if (session.console.json()) session.console.AnswerJson(*clone);
+  if (context.console.json()) context.console.AnswerJson(*clone);
   BATON_RETURN_IF_ERROR(CheckCompleted(*clone));
-  session.console.Confirm(CloneSummary(*clone));
+  context.console.Confirm(CloneSummary(*clone));
   return ExitCode::kDone;
 }
 
@@ -158,7 +158,7 @@ void AddWait(CLI::App& clone, Command& chosen) {
   wait->add_option("--timeout", arguments->timeout_seconds, "seconds to wait at most")
       ->check(SecondsFrom(0, kMaxWaitSeconds));
   wait->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return WaitForClone(session, *arguments); };
+    chosen = [arguments](CommandContext& context) { return WaitForClone(context, *arguments); };
   });
 }
 
@@ -166,8 +166,9 @@ void AddWatch(CLI::App& clone, Command& chosen) {
   CLI::App* watch = clone.add_subcommand("watch", "show its progress until it is over");
   auto id = std::make_shared<std::string>();
   AddCloneId(*watch, *id);
-  watch->callback(
-      [id, &chosen] { chosen = [id](Session& session) { return WatchClone(session, *id); }; });
+  watch->callback([id, &chosen] {
+    chosen = [id](CommandContext& context) { return WatchClone(context, *id); };
+  });
 }
 
 void AddRun(CLI::App& clone, Command& chosen) {
@@ -175,7 +176,7 @@ void AddRun(CLI::App& clone, Command& chosen) {
   auto arguments = std::make_shared<CreateCloneArguments>();
   AddCreateOptions(*run, *arguments);
   run->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return RunClone(session, *arguments); };
+    chosen = [arguments](CommandContext& context) { return RunClone(context, *arguments); };
   });
 }
 

@@ -19,33 +19,33 @@ using control::VerifyJob;
 
 constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
 
-absl::StatusOr<VerifyJob> StartVerification(Session& session, const std::string& id) {
+absl::StatusOr<VerifyJob> StartVerification(CommandContext& context, const std::string& id) {
   Request request;
   request.mutable_verify_start()->set_clone(id);
-  BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
+  BATON_ASSIGN_OR_RETURN(const Response response, context.client->Call(request));
   return response.verify();
 }
 
-absl::StatusOr<VerifyJob> PollVerification(Session& session, uint64_t job) {
+absl::StatusOr<VerifyJob> PollVerification(CommandContext& context, uint64_t job) {
   Request request;
   request.mutable_verify_poll()->set_job(job);
-  BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
+  BATON_ASSIGN_OR_RETURN(const Response response, context.client->Call(request));
   return response.verify();
 }
 
-absl::Status CancelVerification(Session& session, uint64_t job) {
+absl::Status CancelVerification(CommandContext& context, uint64_t job) {
   Request request;
   request.mutable_verify_cancel()->set_job(job);
-  BATON_RETURN_IF_ERROR(session.client->Call(request).status());
+  BATON_RETURN_IF_ERROR(context.client->Call(request).status());
   return Error(absl::StatusCode::kCancelled, "interrupted; the verification was cancelled");
 }
 
-absl::StatusOr<VerifyJob> FinishVerification(Session& session, VerifyJob job) {
+absl::StatusOr<VerifyJob> FinishVerification(CommandContext& context, VerifyJob job) {
   while (!job.finished()) {
     SleepUnlessInterrupted(kPollInterval);
-    if (Interrupted()) return CancelVerification(session, job.job());
-    BATON_ASSIGN_OR_RETURN(job, PollVerification(session, job.job()));
-    session.console.ShowProgress(
+    if (Interrupted()) return CancelVerification(context, job.job());
+    BATON_ASSIGN_OR_RETURN(job, PollVerification(context, job.job()));
+    context.console.ShowProgress(
         fmt::format("verifying: {} of {} extents", job.extents_done(), job.extents_total()));
   }
   return job;
@@ -73,23 +73,23 @@ absl::Status CheckIsAbout(uint64_t clone_id, const VerifyReport& report) {
                clone_id, report.id());
 }
 
-absl::StatusOr<ExitCode> VerifyClone(Session& session, const std::string& id) {
-  BATON_ASSIGN_OR_RETURN(const CloneStatus clone, CallCloneStatus(*session.client, id));
+absl::StatusOr<ExitCode> VerifyClone(CommandContext& context, const std::string& id) {
+  BATON_ASSIGN_OR_RETURN(const CloneStatus clone, CallCloneStatus(*context.client, id));
   BATON_ASSIGN_OR_RETURN(const VerifyJob started,
-                         StartVerification(session, CloneNumber(clone.id())));
+                         StartVerification(context, CloneNumber(clone.id())));
   CatchInterrupts();
-  const absl::StatusOr<VerifyJob> job = FinishVerification(session, started);
-  session.console.EndProgress();
+  const absl::StatusOr<VerifyJob> job = FinishVerification(context, started);
+  context.console.EndProgress();
   if (!job.ok()) return job.status();
   const VerifyReport& report = job->report();
   BATON_RETURN_IF_ERROR(CheckIsAbout(clone.id(), report));
-  AnswerReport(session.console, *job);
+  AnswerReport(context.console, *job);
   if (report.extents_differing() > 0) {
     return Error(absl::StatusCode::kFailedPrecondition,
                  "clone {}: {} of {} extents differ from T0: written by a host since, or damaged",
                  report.id(), report.extents_differing(), report.extents_total());
   }
-  session.console.Confirm(fmt::format("clone {}: {} extents are as at T0, certificate {}",
+  context.console.Confirm(fmt::format("clone {}: {} extents are as at T0, certificate {}",
                                       report.id(), report.extents_checked(), report.certificate()));
   return ExitCode::kDone;
 }
@@ -100,8 +100,9 @@ void AddCloneVerify(CLI::App& clone, Command& chosen) {
   CLI::App* verify = clone.add_subcommand("verify", "compare the target with T0 (1: it differs)");
   auto id = std::make_shared<std::string>();
   AddCloneId(*verify, *id);
-  verify->callback(
-      [id, &chosen] { chosen = [id](Session& session) { return VerifyClone(session, *id); }; });
+  verify->callback([id, &chosen] {
+    chosen = [id](CommandContext& context) { return VerifyClone(context, *id); };
+  });
 }
 
 }  // namespace baton

@@ -13,12 +13,12 @@
 
 namespace baton {
 
-struct Session {
+struct CommandContext {
   Console& console;
   std::unique_ptr<control::ControlClient> client;
 };
 
 // A command with its arguments. A failure is printed and becomes the exit code by ExitCodeOf.
-using Command = std::function<absl::StatusOr<ExitCode>(Session&)>;
+using Command = std::function<absl::StatusOr<ExitCode>(CommandContext&)>;
 
 }  // namespace baton

@@ -27,12 +27,13 @@ std::string DescribeEvent(const Event& event) {
 }
 
 // Every event after `sequence`, which is moved on.
-absl::StatusOr<EventList> FetchEvents(Session& session, absl::Time since, uint64_t& sequence) {
+absl::StatusOr<EventList> FetchEvents(CommandContext& context, absl::Time since,
+                                      uint64_t& sequence) {
   EventList all;
   while (true) {
     Request request;
     request.mutable_events()->set_after_sequence(sequence);
-    BATON_ASSIGN_OR_RETURN(control::Response response, session.client->Call(request));
+    BATON_ASSIGN_OR_RETURN(control::Response response, context.client->Call(request));
     if (response.events().events().empty()) return all;
     for (Event& event : *response.mutable_events()->mutable_events()) {
       sequence = event.sequence();
@@ -53,33 +54,33 @@ void PrintEvents(Console& console, const EventList& list) {
 
 // A controller that is away for a while (a restart) is waited for: it comes back with the same
 // events and more.
-absl::StatusOr<ExitCode> FollowEvents(Session& session, absl::Time since) {
+absl::StatusOr<ExitCode> FollowEvents(CommandContext& context, absl::Time since) {
   uint64_t sequence = 0;
-  BATON_ASSIGN_OR_RETURN(EventList list, FetchEvents(session, since, sequence));
+  BATON_ASSIGN_OR_RETURN(EventList list, FetchEvents(context, since, sequence));
   CatchInterrupts();
-  while (!Interrupted() && session.console.written().ok()) {
-    PrintEvents(session.console, list);
+  while (!Interrupted() && context.console.written().ok()) {
+    PrintEvents(context.console, list);
     list.Clear();
     SleepUnlessInterrupted(kFollowInterval);
-    absl::StatusOr<EventList> next = FetchEvents(session, since, sequence);
+    absl::StatusOr<EventList> next = FetchEvents(context, since, sequence);
     if (next.ok()) list = *std::move(next);
     if (!next.ok() && ExitCodeOf(next.status()) == ExitCode::kRefused) return next.status();
   }
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> ShowEvents(Session& session, const EventsArguments& arguments) {
+absl::StatusOr<ExitCode> ShowEvents(CommandContext& context, const EventsArguments& arguments) {
   absl::Time since = absl::InfinitePast();
   if (arguments.since) {
     BATON_ASSIGN_OR_RETURN(since, ParseSince(*arguments.since, absl::Now()));
   }
-  if (arguments.follow) return FollowEvents(session, since);
+  if (arguments.follow) return FollowEvents(context, since);
   uint64_t sequence = 0;
-  BATON_ASSIGN_OR_RETURN(const EventList list, FetchEvents(session, since, sequence));
-  if (session.console.json()) {
-    session.console.AnswerJson(list);
+  BATON_ASSIGN_OR_RETURN(const EventList list, FetchEvents(context, since, sequence));
+  if (context.console.json()) {
+    context.console.AnswerJson(list);
   } else {
-    PrintEvents(session.console, list);
+    PrintEvents(context.console, list);
   }
   return ExitCode::kDone;
 }
@@ -93,7 +94,7 @@ void AddEventsCommand(CLI::App& app, Command& chosen) {
                      "only from this TIME on: 2024-05-01T12:00:00Z, \"2024-05-01 12:00:00\", 15m");
   events->add_flag("--follow", arguments->follow, "go on with new events; with --json one a line");
   events->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return ShowEvents(session, *arguments); };
+    chosen = [arguments](CommandContext& context) { return ShowEvents(context, *arguments); };
   });
 }
 

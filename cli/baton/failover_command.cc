@@ -29,7 +29,7 @@ std::string DescribeFailover(const FailoverDone& done) {
                      done.epoch(), done.waited_ms(), done.from().empty() ? "nobody" : done.from());
 }
 
-absl::StatusOr<ExitCode> RunFailover(Session& session, const FailoverArguments& arguments) {
+absl::StatusOr<ExitCode> RunFailover(CommandContext& context, const FailoverArguments& arguments) {
   Request request;
   if (arguments.to) {
     BATON_RETURN_IF_ERROR(CheckName(*arguments.to));
@@ -38,15 +38,15 @@ absl::StatusOr<ExitCode> RunFailover(Session& session, const FailoverArguments& 
   request.mutable_failover()->set_timeout_ms(
       static_cast<uint64_t>(arguments.timeout_seconds * 1000));
   request.mutable_failover()->set_owner_is_dead(arguments.owner_is_dead);
-  BATON_ASSIGN_OR_RETURN(const control::Response response, session.client->Call(request));
+  BATON_ASSIGN_OR_RETURN(const control::Response response, context.client->Call(request));
   const FailoverDone& done = response.failover();
   if (done.timed_out()) {
     return Error(absl::StatusCode::kDeadlineExceeded, "{}", DescribeFailover(done));
   }
-  if (session.console.json()) {
-    session.console.AnswerJson(done);
+  if (context.console.json()) {
+    context.console.AnswerJson(done);
   } else {
-    session.console.Answer(DescribeFailover(done));
+    context.console.Answer(DescribeFailover(done));
   }
   return ExitCode::kDone;
 }
@@ -66,7 +66,7 @@ void AddFailoverCommand(CLI::App& app, Command& chosen) {
   command->add_flag("--owner-is-dead", arguments->owner_is_dead,
                     "where nobody can prove it: you vouch that the owner's node is off");
   command->callback([&chosen, arguments] {
-    chosen = [arguments](Session& session) { return RunFailover(session, *arguments); };
+    chosen = [arguments](CommandContext& context) { return RunFailover(context, *arguments); };
   });
 }
 

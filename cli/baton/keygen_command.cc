@@ -42,16 +42,16 @@ absl::StatusOr<control::KeysMade> MakeKeys(const KeygenArguments& arguments) {
 }
 
 // No controller is asked, so no status of this may be taken for one of the connection.
-absl::StatusOr<ExitCode> Keygen(Session& session, const KeygenArguments& arguments) {
+absl::StatusOr<ExitCode> Keygen(CommandContext& context, const KeygenArguments& arguments) {
   const absl::StatusOr<control::KeysMade> made = MakeKeys(arguments);
   if (!made.ok()) {
     return Error(absl::StatusCode::kFailedPrecondition, "no keys are made: {}",
                  Message(made.status()));
   }
-  if (session.console.json()) {
-    session.console.AnswerJson(*made);
+  if (context.console.json()) {
+    context.console.AnswerJson(*made);
   } else {
-    session.console.Answer(made->allowed_line());
+    context.console.Answer(made->allowed_line());
   }
   return ExitCode::kDone;
 }
@@ -73,7 +73,7 @@ void AddKeygenCommand(CLI::App& app, Command& chosen) {
       ->type_name("NAME")
       ->capture_default_str();
   keygen->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return Keygen(session, *arguments); };
+    chosen = [arguments](CommandContext& context) { return Keygen(context, *arguments); };
   });
 }
 

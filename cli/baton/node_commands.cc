@@ -9,13 +9,13 @@
 namespace baton {
 namespace {
 
-absl::StatusOr<ExitCode> EvictNode(Session& session, const std::string& node) {
+absl::StatusOr<ExitCode> EvictNode(CommandContext& context, const std::string& node) {
   BATON_RETURN_IF_ERROR(CheckName(node));
   control::Request request;
   request.mutable_node_evict()->set_name(node);
-  BATON_ASSIGN_OR_RETURN(const control::Response response, session.client->Call(request));
-  if (session.console.json()) session.console.AnswerJson(response.evicted());
-  session.console.Confirm(
+  BATON_ASSIGN_OR_RETURN(const control::Response response, context.client->Call(request));
+  if (context.console.json()) context.console.AnswerJson(response.evicted());
+  context.console.Confirm(
       fmt::format("node {} is evicted: nothing that was asked in its mount before takes effect any "
                   "more",
                   node));
@@ -31,8 +31,9 @@ void AddNodeCommands(CLI::App& app, Command& chosen) {
       "evict", "end a node's mount and what waits in it, for good; also of a node that is down");
   auto name = std::make_shared<std::string>();
   evict->add_option("NODE", *name, "the node")->required();
-  evict->callback(
-      [name, &chosen] { chosen = [name](Session& session) { return EvictNode(session, *name); }; });
+  evict->callback([name, &chosen] {
+    chosen = [name](CommandContext& context) { return EvictNode(context, *name); };
+  });
 }
 
 }  // namespace baton

@@ -43,7 +43,7 @@ absl::StatusOr<PoolRecord> MakePool(const PoolInitArguments& arguments) {
 }
 
 // No controller is asked, so no status of this may be taken for one of the connection.
-absl::StatusOr<ExitCode> PoolInit(Session& session, const PoolInitArguments& arguments) {
+absl::StatusOr<ExitCode> PoolInit(CommandContext& context, const PoolInitArguments& arguments) {
   const absl::StatusOr<PoolRecord> pool = MakePool(arguments);
   if (!pool.ok()) {
     return Error(absl::StatusCode::kFailedPrecondition, "no pool is made in {}: {}",
@@ -53,8 +53,8 @@ absl::StatusOr<ExitCode> PoolInit(Session& session, const PoolInitArguments& arg
   made.set_path(arguments.directory);
   made.set_pool_id(pool->pool_id());
   made.set_durability(NameOf(pool->durability()));
-  if (session.console.json()) session.console.AnswerJson(made);
-  session.console.Confirm(fmt::format("pool {} made in {}, durability {}", made.pool_id(),
+  if (context.console.json()) context.console.AnswerJson(made);
+  context.console.Confirm(fmt::format("pool {} made in {}, durability {}", made.pool_id(),
                                       made.path(), made.durability()));
   return ExitCode::kDone;
 }
@@ -74,7 +74,7 @@ void AddPoolCommands(CLI::App& app, Command& chosen) {
       ->check(CLI::IsMember({"node", "sync", "none"}))
       ->capture_default_str();
   init->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return PoolInit(session, *arguments); };
+    chosen = [arguments](CommandContext& context) { return PoolInit(context, *arguments); };
   });
 }
 

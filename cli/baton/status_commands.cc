@@ -89,15 +89,15 @@ std::string DescribeController(const ControllerStatus& status) {
   return text;
 }
 
-absl::StatusOr<ExitCode> ShowStatus(Session& session) {
+absl::StatusOr<ExitCode> ShowStatus(CommandContext& context) {
   Request request;
   request.mutable_status();
-  BATON_ASSIGN_OR_RETURN(const control::Response response, session.client->Call(request));
+  BATON_ASSIGN_OR_RETURN(const control::Response response, context.client->Call(request));
   const ControllerStatus& status = response.status();
-  if (session.console.json()) {
-    session.console.AnswerJson(status);
+  if (context.console.json()) {
+    context.console.AnswerJson(status);
   } else {
-    session.console.Answer(DescribeController(status));
+    context.console.Answer(DescribeController(status));
   }
   return status.healthy() ? ExitCode::kDone : ExitCode::kDegraded;
 }

@@ -24,12 +24,12 @@ std::string DescribeUpgrade(const UpgradeStarted& upgrade) {
 
 // The status of the process that serves after the old one. It need not be the one that was started
 // for it: that one may have died, too.
-absl::StatusOr<ControllerStatus> AwaitSuccessor(Session& session, uint32_t old_pid) {
+absl::StatusOr<ControllerStatus> AwaitSuccessor(CommandContext& context, uint32_t old_pid) {
   Request request;
   request.mutable_status();
   const absl::Time deadline = absl::Now() + kHandoverLimit;
   while (absl::Now() < deadline) {
-    const absl::StatusOr<control::Response> response = session.client->Call(request);
+    const absl::StatusOr<control::Response> response = context.client->Call(request);
     if (response.ok() && response->status().pid() != old_pid) return response->status();
     absl::SleepFor(kAskInterval);
   }
@@ -37,22 +37,22 @@ absl::StatusOr<ControllerStatus> AwaitSuccessor(Session& session, uint32_t old_p
                absl::FormatDuration(kHandoverLimit));
 }
 
-absl::StatusOr<ExitCode> RunUpgrade(Session& session) {
+absl::StatusOr<ExitCode> RunUpgrade(CommandContext& context) {
   Request request;
   request.mutable_upgrade();
-  BATON_ASSIGN_OR_RETURN(const control::Response response, session.client->Call(request));
+  BATON_ASSIGN_OR_RETURN(const control::Response response, context.client->Call(request));
   UpgradeStarted upgrade = response.upgrade();
-  BATON_ASSIGN_OR_RETURN(const ControllerStatus status, AwaitSuccessor(session, upgrade.old_pid()));
+  BATON_ASSIGN_OR_RETURN(const ControllerStatus status, AwaitSuccessor(context, upgrade.old_pid()));
   if (status.pid() != upgrade.new_pid()) {
     return Error(absl::StatusCode::kAborted,
                  "process {} ended while it took over; process {} serves", upgrade.new_pid(),
                  status.pid());
   }
   upgrade.set_waited_ms(status.serving_after_ms());
-  if (session.console.json()) {
-    session.console.AnswerJson(upgrade);
+  if (context.console.json()) {
+    context.console.AnswerJson(upgrade);
   } else {
-    session.console.Answer(DescribeUpgrade(upgrade));
+    context.console.Answer(DescribeUpgrade(upgrade));
   }
   return ExitCode::kDone;
 }

@@ -42,7 +42,8 @@ void AnswerVolume(Console& console, const VolumeStatus& volume) {
   }));
 }
 
-absl::StatusOr<ExitCode> CreateVolume(Session& session, const CreateVolumeArguments& arguments) {
+absl::StatusOr<ExitCode> CreateVolume(CommandContext& context,
+                                      const CreateVolumeArguments& arguments) {
   Request request;
   auto& create = *request.mutable_volume_create();
   BATON_RETURN_IF_ERROR(CheckNewVolumeName(arguments.name));
@@ -50,42 +51,42 @@ absl::StatusOr<ExitCode> CreateVolume(Session& session, const CreateVolumeArgume
   create.set_name(arguments.name);
   create.set_size_bytes(size_bytes);
   create.set_thick(arguments.thick);
-  BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
+  BATON_ASSIGN_OR_RETURN(const Response response, context.client->Call(request));
   const VolumeStatus& volume = response.volume();
-  if (session.console.json()) session.console.AnswerJson(volume);
-  session.console.Confirm(fmt::format("volume {} created: {} at {}", volume.name(),
+  if (context.console.json()) context.console.AnswerJson(volume);
+  context.console.Confirm(fmt::format("volume {} created: {} at {}", volume.name(),
                                       FormatSize(volume.size_bytes()), volume.path()));
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> AdoptVolume(Session& session, const std::string& name) {
+absl::StatusOr<ExitCode> AdoptVolume(CommandContext& context, const std::string& name) {
   Request request;
   BATON_RETURN_IF_ERROR(CheckNewVolumeName(name));
   request.mutable_volume_adopt()->set_name(name);
-  BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
+  BATON_ASSIGN_OR_RETURN(const Response response, context.client->Call(request));
   const VolumeStatus& volume = response.volume();
-  if (session.console.json()) session.console.AnswerJson(volume);
-  session.console.Confirm(fmt::format("volume {} adopted: {} at {}", volume.name(),
+  if (context.console.json()) context.console.AnswerJson(volume);
+  context.console.Confirm(fmt::format("volume {} adopted: {} at {}", volume.name(),
                                       FormatSize(volume.size_bytes()), volume.path()));
   return ExitCode::kDone;
 }
 
-absl::StatusOr<VolumeList> FetchVolumes(Session& session) {
+absl::StatusOr<VolumeList> FetchVolumes(CommandContext& context) {
   VolumeList all;
   while (true) {
     Request request;
     auto& page = *request.mutable_volume_list();
     if (all.volumes_size() > 0) page.set_after(all.volumes(all.volumes_size() - 1).name());
-    BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
+    BATON_ASSIGN_OR_RETURN(const Response response, context.client->Call(request));
     if (response.volumes().volumes().empty()) return all;
     all.mutable_volumes()->MergeFrom(response.volumes().volumes());
   }
 }
 
-absl::StatusOr<ExitCode> ListVolumes(Session& session) {
-  BATON_ASSIGN_OR_RETURN(const VolumeList list, FetchVolumes(session));
-  if (session.console.json()) {
-    session.console.AnswerJson(list);
+absl::StatusOr<ExitCode> ListVolumes(CommandContext& context) {
+  BATON_ASSIGN_OR_RETURN(const VolumeList list, FetchVolumes(context));
+  if (context.console.json()) {
+    context.console.AnswerJson(list);
     return ExitCode::kDone;
   }
   std::vector<std::vector<std::string>> rows = {{"NAME", "SIZE", "ALLOCATED", "OPEN", "STATE"}};
@@ -94,27 +95,28 @@ absl::StatusOr<ExitCode> ListVolumes(Session& session) {
                     FormatSize(volume.allocated_bytes()), fmt::format("{}", volume.open_count()),
                     StateOf(volume)});
   }
-  session.console.Answer(FormatTable(rows));
+  context.console.Answer(FormatTable(rows));
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> ShowVolume(Session& session, const std::string& name) {
+absl::StatusOr<ExitCode> ShowVolume(CommandContext& context, const std::string& name) {
   Request request;
   BATON_RETURN_IF_ERROR(CheckName(name));
   request.mutable_volume_show()->set_name(name);
-  BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
-  AnswerVolume(session.console, response.volume());
+  BATON_ASSIGN_OR_RETURN(const Response response, context.client->Call(request));
+  AnswerVolume(context.console, response.volume());
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> DeleteVolume(Session& session, const std::string& name, bool degraded) {
+absl::StatusOr<ExitCode> DeleteVolume(CommandContext& context, const std::string& name,
+                                      bool degraded) {
   Request request;
   BATON_RETURN_IF_ERROR(CheckName(name));
   request.mutable_volume_delete()->set_name(name);
   request.mutable_volume_delete()->set_degraded(degraded);
-  BATON_RETURN_IF_ERROR(session.client->Call(request).status());
-  if (session.console.json()) session.console.AnswerJson(request.volume_delete());
-  session.console.Confirm(fmt::format("volume {} deleted", name));
+  BATON_RETURN_IF_ERROR(context.client->Call(request).status());
+  if (context.console.json()) context.console.AnswerJson(request.volume_delete());
+  context.console.Confirm(fmt::format("volume {} deleted", name));
   return ExitCode::kDone;
 }
 
@@ -125,11 +127,11 @@ void AddVolumeCreate(CLI::App& volume, Command& chosen) {
   create->add_option("--size", arguments->size, "a multiple of 4K, such as 10G")->required();
   create->add_flag("--thick", arguments->thick, "reserve all of its space now");
   create->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return CreateVolume(session, *arguments); };
+    chosen = [arguments](CommandContext& context) { return CreateVolume(context, *arguments); };
   });
 }
 
-using VolumeVerb = absl::StatusOr<ExitCode> (*)(Session&, const std::string&);
+using VolumeVerb = absl::StatusOr<ExitCode> (*)(CommandContext&, const std::string&);
 
 void AddVolumeVerb(CLI::App& volume, const std::string& verb, const std::string& description,
                    VolumeVerb command, Command& chosen) {
@@ -137,7 +139,7 @@ void AddVolumeVerb(CLI::App& volume, const std::string& verb, const std::string&
   auto name = std::make_shared<std::string>();
   app->add_option("NAME", *name, "the volume")->required();
   app->callback([name, command, &chosen] {
-    chosen = [name, command](Session& session) { return command(session, *name); };
+    chosen = [name, command](CommandContext& context) { return command(context, *name); };
   });
 }
 
@@ -148,7 +150,9 @@ void AddVolumeDelete(CLI::App& volume, Command& chosen) {
   app->add_option("NAME", *name, "the volume")->required();
   AddDegraded(*app, *degraded);
   app->callback([name, degraded, &chosen] {
-    chosen = [name, degraded](Session& session) { return DeleteVolume(session, *name, *degraded); };
+    chosen = [name, degraded](CommandContext& context) {
+      return DeleteVolume(context, *name, *degraded);
+    };
   });
 }
 

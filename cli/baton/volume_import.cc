@@ -31,18 +31,18 @@ absl::Status LocalFailure(const absl::Status& status) {
   return Error(absl::StatusCode::kFailedPrecondition, "{}", Message(status));
 }
 
-absl::StatusOr<VolumeStatus> CreatePartial(Session& session, const std::string& name,
+absl::StatusOr<VolumeStatus> CreatePartial(CommandContext& context, const std::string& name,
                                            uint64_t size_bytes) {
   Request request;
   auto& create = *request.mutable_volume_create();
   create.set_name(name);
   create.set_size_bytes(size_bytes);
   create.set_importing(true);
-  BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
+  BATON_ASSIGN_OR_RETURN(const Response response, context.client->Call(request));
   return response.volume();
 }
 
-absl::Status CopyWithProgress(Session& session, const ImportSource& source,
+absl::Status CopyWithProgress(CommandContext& context, const ImportSource& source,
                               const std::string& path) {
   ProgressMeter meter;
   absl::Time drawn = absl::InfinitePast();
@@ -50,36 +50,37 @@ absl::Status CopyWithProgress(Session& session, const ImportSource& source,
     const absl::Time now = absl::Now();
     if (now - drawn >= kRedrawInterval) {
       meter.Add(now, done_bytes, source.size_bytes);
-      session.console.ShowProgress(meter.Line(session.console.width()));
+      context.console.ShowProgress(meter.Line(context.console.width()));
       drawn = now;
     }
     return !Interrupted();
   });
-  session.console.EndProgress();
+  context.console.EndProgress();
   return LocalFailure(status);
 }
 
-absl::StatusOr<VolumeStatus> FinishImport(Session& session, const std::string& name) {
+absl::StatusOr<VolumeStatus> FinishImport(CommandContext& context, const std::string& name) {
   Request request;
   request.mutable_volume_finish_import()->set_name(name);
-  BATON_ASSIGN_OR_RETURN(const Response response, session.client->Call(request));
+  BATON_ASSIGN_OR_RETURN(const Response response, context.client->Call(request));
   return response.volume();
 }
 
-absl::Status DeletePartial(Session& session, const std::string& name) {
+absl::Status DeletePartial(CommandContext& context, const std::string& name) {
   Request request;
   request.mutable_volume_delete()->set_name(name);
   const absl::Time deadline = absl::Now() + kCloseGrace;
   while (true) {
-    const absl::Status status = session.client->Call(request).status();
+    const absl::Status status = context.client->Call(request).status();
     if (!absl::IsFailedPrecondition(status) || absl::Now() >= deadline) return status;
     absl::SleepFor(absl::Milliseconds(50));
   }
 }
 
 // `why`, and what became of the volume that is not complete.
-absl::Status GiveUpImport(Session& session, const std::string& name, const absl::Status& why) {
-  const absl::Status deleted = DeletePartial(session, name);
+absl::Status GiveUpImport(CommandContext& context, const std::string& name,
+                          const absl::Status& why) {
+  const absl::Status deleted = DeletePartial(context, name);
   if (deleted.ok()) {
     return Error(why.code(), "{}; the partial volume {} was deleted", Message(why), name);
   }
@@ -87,7 +88,7 @@ absl::Status GiveUpImport(Session& session, const std::string& name, const absl:
                Message(why), name, Message(deleted));
 }
 
-absl::StatusOr<ExitCode> ImportVolume(Session& session, const ImportArguments& arguments) {
+absl::StatusOr<ExitCode> ImportVolume(CommandContext& context, const ImportArguments& arguments) {
   BATON_RETURN_IF_ERROR(CheckNewVolumeName(arguments.name));
   absl::StatusOr<ImportSource> source = OpenImportSource(
       arguments.file, arguments.format == "raw" ? ImportAs::kRaw : ImportAs::kRecognised);
@@ -95,13 +96,13 @@ absl::StatusOr<ExitCode> ImportVolume(Session& session, const ImportArguments& a
   CatchInterrupts();
   const absl::Time begun = absl::Now();
   BATON_ASSIGN_OR_RETURN(VolumeStatus volume,
-                         CreatePartial(session, arguments.name, source->volume_bytes));
-  const absl::Status copied = CopyWithProgress(session, *source, volume.path());
-  if (!copied.ok()) return GiveUpImport(session, arguments.name, copied);
-  absl::StatusOr<VolumeStatus> finished = FinishImport(session, arguments.name);
-  if (!finished.ok()) return GiveUpImport(session, arguments.name, finished.status());
-  if (session.console.json()) session.console.AnswerJson(*finished);
-  session.console.Confirm(fmt::format("volume {} imported: {} at {}, in {}", arguments.name,
+                         CreatePartial(context, arguments.name, source->volume_bytes));
+  const absl::Status copied = CopyWithProgress(context, *source, volume.path());
+  if (!copied.ok()) return GiveUpImport(context, arguments.name, copied);
+  absl::StatusOr<VolumeStatus> finished = FinishImport(context, arguments.name);
+  if (!finished.ok()) return GiveUpImport(context, arguments.name, finished.status());
+  if (context.console.json()) context.console.AnswerJson(*finished);
+  context.console.Confirm(fmt::format("volume {} imported: {} at {}, in {}", arguments.name,
                                       FormatSize(finished->size_bytes()), finished->path(),
                                       FormatElapsed(absl::Now() - begun)));
   return ExitCode::kDone;
@@ -123,7 +124,7 @@ void AddVolumeImport(CLI::App& volume, Command& chosen) {
       ->check(CLI::IsMember({"auto", "raw"}))
       ->capture_default_str();
   command->callback([arguments, &chosen] {
-    chosen = [arguments](Session& session) { return ImportVolume(session, *arguments); };
+    chosen = [arguments](CommandContext& context) { return ImportVolume(context, *arguments); };
   });
 }
 

@@ -17,8 +17,9 @@
 
 namespace baton {
 absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const DaemonOptions& options,
-                                                              keeper::Link& link, EndWatch& end) {
-  std::unique_ptr<Controller> controller(new Controller(options, link, end));
+                                                              keeper::KeeperClient& keeper_client,
+                                                              ShutdownMonitor& end) {
+  std::unique_ptr<Controller> controller(new Controller(options, keeper_client, end));
   BATON_RETURN_IF_ERROR(controller->OpenPool());
   BATON_RETURN_IF_ERROR(controller->PrepareSession());
   BATON_RETURN_IF_ERROR(controller->AwaitTurn());
@@ -30,7 +31,7 @@ absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const DaemonOption
 }
 
 // No beat may look at what goes.
-Controller::~Controller() { link_.SetProof({}); }
+Controller::~Controller() { keeper_.SetLivenessCheck({}); }
 
 // One that has peers learns from its keeper what it must know: it serves its mount also while its
 // own way to the storage is broken.
@@ -38,7 +39,7 @@ absl::Status Controller::OpenPool() {
   if (!options_.pair.alone()) {
     // Of an upgrade: before the one that serves gives way.
     BATON_RETURN_IF_ERROR(CheckKeyFiles(options_.pair));
-    if (pool_.ParseFromString(link_.begin().facts().pool())) return absl::OkStatus();
+    if (pool_.ParseFromString(keeper_.begin().facts().pool())) return absl::OkStatus();
     return absl::InternalError("the keeper tells nothing of the pool");
   }
   BATON_ASSIGN_OR_RETURN(storage_, PosixStorage::Open(options_.pool));
@@ -50,32 +51,32 @@ absl::Status Controller::OpenPool() {
 
 // All memory for requests, and the agreement with the kernel: nothing of it touches the mount.
 absl::Status Controller::PrepareSession() {
-  mount_ = link_.AdoptMount();
-  listener_ = link_.AdoptListener();
+  mount_ = keeper_.AdoptMount();
+  listener_ = keeper_.AdoptListener();
   fs::SessionOptions session;
   session.fd = mount_->fd();
   session.init_request = mount_->init_request();
-  session.init_answer = link_.begin().facts().init_answer();
-  session.open_table = link_.open_table();
+  session.init_answer = keeper_.begin().facts().init_answer();
+  session.open_table = keeper_.open_table();
   session.adopt = !session.init_answer.empty();
   session.open_later = !options_.pair.alone();
   session.ownership = options_.ownership;
   node_service_ = std::make_unique<control::NodeService>(
-      control::NodeService::Options{.owner = service_seat_,
-                                    .pair = [this] { return pair_.get(); },
+      control::NodeService::Options{.owner = drainable_service_,
+                                    .pair = [this] { return ha_node_.get(); },
                                     .node = options_.node,
                                     .mount = mount_->path(),
                                     .describe = [this] { return Describe(); },
                                     .upgrade = [this] { return Upgrade(); },
                                     .audit = audit_});
-  session.on_disconnect = [this] { end_.Note(News::kUnmounted); };
+  session.on_disconnect = [this] { end_.Note(ProcessEvent::kUnmounted); };
   // What its programs do from there on they do without the locks that they count on.
   session.on_locks_lost = [this](const std::string& text) {
-    end_.NoteFault(MountEnds(Error(absl::StatusCode::kFailedPrecondition, "{}", text)));
+    end_.NoteFault(ha::MountEnds(Error(absl::StatusCode::kFailedPrecondition, "{}", text)));
   };
   session.on_first_answer = [this] {
     first_answer_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
-    end_.Note(News::kFirstAnswer);
+    end_.Note(ProcessEvent::kFirstAnswer);
   };
   BATON_ASSIGN_OR_RETURN(auto made, fs::Session::Make(router_, runtime_, std::move(session)));
   absl::MutexLock lock(&session_mutex_);
@@ -85,10 +86,10 @@ absl::Status Controller::PrepareSession() {
 
 // From here on no other controller of this mount is alive.
 absl::Status Controller::AwaitTurn() {
-  before_ = link_.begin().predecessor();
-  restarts_ = link_.begin().facts().restarts();
-  if (link_.begin().warm()) {
-    BATON_ASSIGN_OR_RETURN(const keeper::Go go, link_.AwaitGo(BATON_VERSION));
+  before_ = keeper_.begin().predecessor();
+  restarts_ = keeper_.begin().facts().restarts();
+  if (keeper_.begin().warm()) {
+    BATON_ASSIGN_OR_RETURN(const keeper::Go go, keeper_.AwaitGo(BATON_VERSION));
     before_ = go.predecessor();
     restarts_ = go.restarts();
   }
@@ -101,17 +102,18 @@ absl::Status Controller::AwaitTurn() {
 
 absl::Status Controller::ServeAlone() {
   BATON_RETURN_IF_ERROR(ClaimEpoch());
-  BATON_RETURN_IF_ERROR(tenure_->Open());
+  BATON_RETURN_IF_ERROR(owned_epoch_->Open());
   // Of a mount that was served before nobody has read yet what is open.
-  const bool may_have_files = !link_.begin().facts().init_answer().empty();
-  BATON_RETURN_IF_ERROR(SettleOwnEviction(tenure_->engine(), options_.node, may_have_files));
-  BATON_RETURN_IF_ERROR(tenure_->engine().DropLocksOfOthers({options_.node}));
-  Begin(*tenure_);
+  const bool may_have_files = !keeper_.begin().facts().init_answer().empty();
+  BATON_RETURN_IF_ERROR(
+      ha::SettleOwnEviction(owned_epoch_->engine(), options_.node, may_have_files));
+  BATON_RETURN_IF_ERROR(owned_epoch_->engine().DropLocksOfOthers({options_.node}));
+  Begin(*owned_epoch_);
   router_.Route(&volumes_);
   BATON_RETURN_IF_ERROR(session()->Serve());
   serving_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
-  tenure_->engine().StartCopiers();
-  BATON_RETURN_IF_ERROR(tenure_->RecordClaim());
+  owned_epoch_->engine().StartCopiers();
+  BATON_RETURN_IF_ERROR(owned_epoch_->RecordClaim());
   space_meter_ = std::make_unique<SpaceMeter>(*storage_, runtime_, space_);
   return StartCommands();
 }
@@ -125,56 +127,57 @@ absl::Status Controller::ClaimEpoch() {
                                          .times = options_.lease,
                                          .give_up = [this] { return end_.IsAsked(); }}));
   BATON_ASSIGN_OR_RETURN(
-      tenure_,
-      Tenure::Claim({.storage = *storage_,
-                     .runtime = runtime_,
-                     .identity = identity_,
-                     .lease_times = options_.lease,
-                     .durability = pool_.durability(),
-                     .on_fault = [this](const absl::Status& fault) { end_.NoteFault(fault); },
-                     .on_lock_freed = [this](uint64_t volume_id) { RetryLocks(volume_id); }},
-                    gone));
+      owned_epoch_, ha::OwnedEpoch::Claim(
+                        {.storage = *storage_,
+                         .runtime = runtime_,
+                         .identity = identity_,
+                         .lease_times = options_.lease,
+                         .durability = pool_.durability(),
+                         .on_fault = [this](const absl::Status& fault) { end_.NoteFault(fault); },
+                         .on_lock_freed = [this](uint64_t volume_id) { RetryLocks(volume_id); }},
+                        gone));
   return absl::OkStatus();
 }
 
 absl::Status Controller::ServeInPair() {
   BATON_ASSIGN_OR_RETURN(
-      Pair::Options options,
-      PairOptionsOf(options_,
-                    {.runtime = runtime_,
-                     .router = router_,
-                     .local = volumes_,
-                     .locks = volumes_,
-                     .pool = pool_,
-                     .identity = identity_,
-                     .certificate_counts = link_.begin().facts().writes_end_with_process()}));
+      ha::HaNode::Options options,
+      HaNodeOptionsOf(options_,
+                      {.runtime = runtime_,
+                       .router = router_,
+                       .local = volumes_,
+                       .locks = volumes_,
+                       .pool = pool_,
+                       .identity = identity_,
+                       .certificate_counts = keeper_.begin().facts().writes_end_with_process()}));
   BATON_RETURN_IF_ERROR(session()->Serve());
   serving_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
   BATON_ASSIGN_OR_RETURN(
-      pair_, Pair::Make(std::move(options),
-                        {.begin = [this](Tenure& tenure) { Begin(tenure); },
-                         .end = [this] { End(); },
-                         .control =
-                             [this](const std::string& peer, const std::string& request) {
-                               return node_service_->HandleAsOwner(peer, request);
-                             },
-                         .readmit = [this](const std::string& node,
-                                           uint64_t eviction) { return Readmit(node, eviction); },
-                         .content_changed = [this](uint64_t volume_id) { DropPages(volume_id); },
-                         .lock_freed = [this](uint64_t volume_id) { RetryLocks(volume_id); },
-                         .measured = [this](const SpaceReading& space) { space_.Note(space); },
-                         .fault = [this](const absl::Status& fault) { end_.NoteFault(fault); }}));
-  BATON_RETURN_IF_ERROR(pair_->Start());
+      ha_node_,
+      ha::HaNode::Make(std::move(options),
+                       {.begin = [this](ha::OwnedEpoch& owned) { Begin(owned); },
+                        .end = [this] { End(); },
+                        .control =
+                            [this](const std::string& peer, const std::string& request) {
+                              return node_service_->HandleAsOwner(peer, request);
+                            },
+                        .readmit = [this](const std::string& node,
+                                          uint64_t eviction) { return Readmit(node, eviction); },
+                        .content_changed = [this](uint64_t volume_id) { DropPages(volume_id); },
+                        .lock_freed = [this](uint64_t volume_id) { RetryLocks(volume_id); },
+                        .measured = [this](const SpaceReading& space) { space_.Note(space); },
+                        .fault = [this](const absl::Status& fault) { end_.NoteFault(fault); }}));
+  BATON_RETURN_IF_ERROR(ha_node_->Start());
   return StartCommands();
 }
 
 absl::Status Controller::StartCommands() {
   // The locks that a status takes.
-  link_.SetProof([this] {
-    if (const Seat<OwnedPool>::Use owned(seat_); owned) {
+  keeper_.SetLivenessCheck([this] {
+    if (const ha::Drainable<ha::OwnedPool>::Use owned(drainable_); owned) {
       owned->engine.TakeLocks();
     }
-    if (pair_ != nullptr) pair_->Describe();
+    if (ha_node_ != nullptr) ha_node_->Describe();
     static_cast<void>(end_.fault());
   });
   BATON_ASSIGN_OR_RETURN(
@@ -187,20 +190,20 @@ absl::Status Controller::StartCommands() {
                    [this](const std::string& bytes, const ha::RequestServer::Sender& sender) {
                      return node_service_->Handle(bytes, sender);
                    }));
-  link_.SayServing(session()->init_answer(), BATON_VERSION);
+  keeper_.SayServing(session()->init_answer(), BATON_VERSION);
   return absl::OkStatus();
 }
 
-void Controller::Begin(Tenure& tenure) {
-  owned_ = std::make_unique<OwnedPool>(OwnedPool{tenure.engine(), tenure.storage()});
+void Controller::Begin(ha::OwnedEpoch& owned) {
+  owned_ = std::make_unique<ha::OwnedPool>(ha::OwnedPool{owned.engine(), owned.storage()});
   std::function<absl::Status(const std::string&)> evict;
-  if (pair_ != nullptr) {
-    evict = [this, &tenure](const std::string& node) {
-      return pair_->EvictNode(tenure.engine(), node);
+  if (ha_node_ != nullptr) {
+    evict = [this, &owned](const std::string& node) {
+      return ha_node_->EvictNode(owned.engine(), node);
     };
   }
   service_ = std::make_unique<control::ControlService>(control::ControlService::Options{
-      .engine = tenure.engine(),
+      .engine = owned.engine(),
       .runtime = runtime_,
       .mount = mount_->path(),
       .describe = [this] { return Describe(); },
@@ -209,15 +212,15 @@ void Controller::Begin(Tenure& tenure) {
       .evict = std::move(evict),
       .upgrade = [this] { return Upgrade(); },
       .audit = audit_});
-  seat_.Take(*owned_);
-  service_seat_.Take(*service_);
+  drainable_.Set(*owned_);
+  drainable_service_.Set(*service_);
 }
 
 // The engine is sealed: whoever uses it ends soon.
 void Controller::End() {
-  service_seat_.Vacate();
+  drainable_service_.Drain();
   service_.reset();
-  seat_.Vacate();
+  drainable_.Drain();
 }
 
 control::CloneService::Peers Controller::Peers() {
@@ -225,13 +228,13 @@ control::CloneService::Peers Controller::Peers() {
   return {
       .prepare =
           [this](const std::string& source, const std::string& target, uint64_t size_bytes,
-                 bool degraded) { return pair_->Prepare(source, target, size_bytes, degraded); },
-      .await_opens = [this](bool degraded) { return pair_->AwaitOpens(degraded); },
-      .activated = [this](const std::vector<uint64_t>& ids) { pair_->TellActivated(ids); }};
+                 bool degraded) { return ha_node_->Prepare(source, target, size_bytes, degraded); },
+      .await_opens = [this](bool degraded) { return ha_node_->AwaitOpens(degraded); },
+      .activated = [this](const std::vector<uint64_t>& ids) { ha_node_->TellActivated(ids); }};
 }
 
 absl::Status Controller::Readmit(const std::string& node, uint64_t eviction) {
-  const Seat<OwnedPool>::Use owned(seat_);
+  const ha::Drainable<ha::OwnedPool>::Use owned(drainable_);
   if (!owned) return absl::AbortedError("this controller does not own the pool");
   // Its mount has nothing open, so it holds nothing; an eviction that took too long left that.
   BATON_RETURN_IF_ERROR(owned->engine.DropLocks(node));
@@ -239,14 +242,14 @@ absl::Status Controller::Readmit(const std::string& node, uint64_t eviction) {
 }
 
 absl::Status Controller::RecordEvent(const std::string& kind, const std::string& text) {
-  if (pair_ == nullptr) return tenure_->RecordEvent(kind, text);
-  pair_->Note(kind, text);
+  if (ha_node_ == nullptr) return owned_epoch_->RecordEvent(kind, text);
+  ha_node_->Note(kind, text);
   return absl::OkStatus();
 }
 
 // With peers what is noted for the events is in the log, too.
 void Controller::NoteCommand(const std::string& line, bool in_events) {
-  if (pair_ == nullptr || !in_events) spdlog::info("command: {}", line);
+  if (ha_node_ == nullptr || !in_events) spdlog::info("command: {}", line);
   if (!in_events) return;
   const absl::Status recorded = RecordEvent("command", line);
   if (!recorded.ok()) spdlog::warn("an event is missing: {}", Message(recorded));
@@ -267,15 +270,15 @@ void Controller::RetryLocks(uint64_t volume_id) {
 
 void Controller::ContentChanged(uint64_t volume_id) {
   DropPages(volume_id);
-  if (pair_ != nullptr) pair_->TellContentChanged(volume_id);
+  if (ha_node_ != nullptr) ha_node_->TellContentChanged(volume_id);
 }
 
 control::ControllerStatus Controller::Describe() const {
   control::ControllerStatus status;
   status.set_node(options_.node);
   if (!end_.fault().ok()) status.add_problems(Message(end_.fault()));
-  if (pair_ != nullptr) {
-    DescribePair(pair_->Describe(), status);
+  if (ha_node_ != nullptr) {
+    DescribeHa(ha_node_->Describe(), status);
   } else {
     DescribeOwner(status);
   }
@@ -289,8 +292,8 @@ control::ControllerStatus Controller::Describe() const {
   status.set_uptime_seconds(
       static_cast<uint64_t>(absl::ToInt64Seconds(runtime_.BootTime() - started_)));
   status.set_garbled_messages(garbled_messages_);
-  status.set_keeper_pid(link_.keeper_pid());
-  if (link_.keeper_pid() == 0) status.add_problems("there is no keeper: start batond again");
+  status.set_keeper_pid(keeper_.keeper_pid());
+  if (keeper_.keeper_pid() == 0) status.add_problems("there is no keeper: start batond again");
   status.set_restarts(restarts_);
   if (before_.cause() != keeper::CAUSE_NONE) {
     status.set_serving_after_ms(WaitedMs(serving_boot_ns_));
@@ -300,13 +303,13 @@ control::ControllerStatus Controller::Describe() const {
 }
 
 void Controller::DescribeOwner(control::ControllerStatus& status) const {
-  const absl::Status fault = end_.fault().ok() ? tenure_->Check() : end_.fault();
+  const absl::Status fault = end_.fault().ok() ? owned_epoch_->Check() : end_.fault();
   const std::string role = fault.ok() ? "owner" : "none";
   status.set_role(role);
   if (fault.ok()) status.set_owner(options_.node);
   if (!fault.ok() && end_.fault().ok()) status.add_problems(Message(fault));
-  status.set_epoch(tenure_->epoch());
-  status.set_proof(tenure_->proof());
+  status.set_epoch(owned_epoch_->epoch());
+  status.set_proof(owned_epoch_->proof());
   control::NodeStatus& node = *status.add_nodes();
   node.set_name(options_.node);
   node.set_role(role);
@@ -338,7 +341,7 @@ absl::Status Controller::Stop() {
 
 absl::Status Controller::Drain() {
   StopCommands();
-  link_.SayDraining();
+  keeper_.SayDraining();
   router_.Shutdown();
   EndSession();
   BATON_RETURN_IF_ERROR(RecordEvent("controller-stopped", "drained for another process"));
@@ -365,10 +368,10 @@ void Controller::StopCommands() {
 }
 
 absl::Status Controller::Seal() {
-  if (pair_ != nullptr) return pair_->Stop();
-  BATON_RETURN_IF_ERROR(tenure_->Seal().status());
+  if (ha_node_ != nullptr) return ha_node_->Stop();
+  BATON_RETURN_IF_ERROR(owned_epoch_->Seal().status());
   End();
-  return tenure_->Release();
+  return owned_epoch_->Release();
 }
 
 void Controller::Unmount() {
@@ -384,10 +387,10 @@ void Controller::GiveUpStart() {
   StopCommands();
   router_.Shutdown();
   EndSession();
-  link_.SetProof({});
-  if (pair_ != nullptr) pair_->Stop().IgnoreError();
+  keeper_.SetLivenessCheck({});
+  if (ha_node_ != nullptr) ha_node_->Stop().IgnoreError();
   End();
-  tenure_.reset();
+  owned_epoch_.reset();
 }
 
 void Controller::EndMount() {

@@ -11,26 +11,26 @@
 #include <memory>
 #include <string>
 
-#include "cli/service/control_service.h"
-#include "cli/config/daemon_options.h"
-#include "cli/batond/shutdown_monitor.h"
-#include "cli/keeper/keeper_client.h"
-#include "ha/node/ha_node.h"
-#include "ha/volumes/router.h"
-#include "ha/volumes/drainable.h"
-#include "ha/node/owned_epoch.h"
-#include "ha/volumes/volume_adapter.h"
-#include "cli/service/node_service.h"
 #include "cli/batond/ha_setup.h"
+#include "cli/batond/shutdown_monitor.h"
+#include "cli/config/daemon_options.h"
+#include "cli/keeper/keeper_client.h"
+#include "cli/service/control_service.h"
+#include "cli/service/node_service.h"
 #include "cli/service/space_watch.h"
 #include "engine/base/posix_storage.h"
 #include "engine/base/system_runtime.h"
-#include "engine/meta/node_identity.h"
 #include "engine/lease/node_lock.h"
+#include "engine/meta/node_identity.h"
 #include "fs/mount.h"
 #include "fs/session.h"
 #include "ha/io/request_server.h"
 #include "ha/io/unix_listener.h"
+#include "ha/node/ha_node.h"
+#include "ha/node/owned_epoch.h"
+#include "ha/volumes/drainable.h"
+#include "ha/volumes/router.h"
+#include "ha/volumes/volume_adapter.h"
 
 namespace baton {
 
@@ -38,11 +38,13 @@ namespace baton {
 class Controller {
  public:
   // Returns when the mount serves. A refusal names its reason; what can be found out without
-  // claiming an epoch is found out before, and a claimed one is given back. `link` and `end`
-  // outlive it. Unavailable: it was to take over from another process, and that is called off.
+  // claiming an epoch is found out before, and a claimed one is given back. `keeper_client` and
+  // `end` outlive it. Unavailable: it was to take over from another process, and that is called
+  // off.
   ~Controller();
   static absl::StatusOr<std::unique_ptr<Controller>> Start(const DaemonOptions& options,
-                                                           keeper::Link& link, EndWatch& end);
+                                                           keeper::KeeperClient& keeper_client,
+                                                           ShutdownMonitor& end);
   // The orderly end: finishes commands and I/O, unmounts, seals, releases the lease. After an
   // error the lease is left to run out.
   absl::Status Stop();
@@ -60,9 +62,10 @@ class Controller {
   void RecordFirstAnswer();
 
  private:
-  Controller(const DaemonOptions& options, keeper::Link& link, EndWatch& end)
+  Controller(const DaemonOptions& options, keeper::KeeperClient& keeper_client,
+             ShutdownMonitor& end)
       : options_(options),
-        link_(link),
+        keeper_(keeper_client),
         end_(end),
         router_(runtime_, options.pair.io_timeout, DoubtOf(options)) {}
 
@@ -77,7 +80,7 @@ class Controller {
   absl::Status StartCommands();
 
   // An epoch of ours begins and ends.
-  void Begin(Tenure& tenure);
+  void Begin(ha::OwnedEpoch& owned);
   void End();
   absl::Status Readmit(const std::string& node, uint64_t eviction);
   absl::Status RecordEvent(const std::string& kind, const std::string& text);
@@ -100,8 +103,8 @@ class Controller {
   absl::StatusOr<control::UpgradeStarted> Upgrade();
 
   const DaemonOptions options_;
-  keeper::Link& link_;
-  EndWatch& end_;
+  keeper::KeeperClient& keeper_;
+  ShutdownMonitor& end_;
   SystemRuntime runtime_;
   const absl::Duration started_ = runtime_.BootTime();
   std::atomic<uint64_t> garbled_messages_{0};
@@ -121,18 +124,19 @@ class Controller {
   std::unique_ptr<ha::UnixListener> listener_;
   std::unique_ptr<fs::Mount> mount_;
   std::unique_ptr<NodeLock> node_lock_;  // of one that is alone; else the pair's
-  Seat<OwnedPool> seat_;
-  Seat<control::ControlService> service_seat_;
-  VolumeAdapter volumes_{seat_, [this](const absl::Status& status) {
-                           Pair* const pair = pair_.get();
-                           return pair != nullptr && pair->StorageFailed(status);
-                         },
-                         options_.node};
-  Router router_;
-  std::unique_ptr<Tenure> tenure_;  // of one that is alone; else the pair's
-  std::unique_ptr<OwnedPool> owned_;
+  ha::Drainable<ha::OwnedPool> drainable_;
+  ha::Drainable<control::ControlService> drainable_service_;
+  ha::VolumeAdapter volumes_{drainable_,
+                             [this](const absl::Status& status) {
+                               ha::HaNode* const pair = ha_node_.get();
+                               return pair != nullptr && pair->StorageFailed(status);
+                             },
+                             options_.node};
+  ha::Router router_;
+  std::unique_ptr<ha::OwnedEpoch> owned_epoch_;  // of one that is alone; else the pair's
+  std::unique_ptr<ha::OwnedPool> owned_;
   std::unique_ptr<control::ControlService> service_;  // while this controller owns the pool
-  std::unique_ptr<Pair> pair_;
+  std::unique_ptr<ha::HaNode> ha_node_;
   mutable absl::Mutex session_mutex_;
   // Set by the main thread; others take a reference.
   std::shared_ptr<fs::Session> session_ ABSL_GUARDED_BY(session_mutex_);

@@ -28,18 +28,18 @@ keeper::Goodbye Goodbye(int exit_code, const std::string& reason) {
   return goodbye;
 }
 
-int RefuseToServe(keeper::Link* link, const absl::Status& status) {
+int RefuseToServe(keeper::KeeperClient* keeper_client, const absl::Status& status) {
   keeper::Goodbye goodbye = Goodbye(kFailed, Message(status));
-  goodbye.set_final(EvictionOf(status).has_value());
-  if (link != nullptr) link->SayGoodbye(std::move(goodbye));
+  goodbye.set_final(ha::EvictionOf(status).has_value());
+  if (keeper_client != nullptr) keeper_client->SayGoodbye(std::move(goodbye));
   SayError("batond: " + Message(status));
   return kFailed;
 }
 
 // Nothing is waited for: threads may hang in I/O that must not be acknowledged any more.
 [[noreturn]] void EndByFault(Controller& controller, const DaemonOptions& options,
-                             keeper::Link& link, const absl::Status& fault) {
-  const bool is_evicted = EvictionOf(fault).has_value();
+                             keeper::KeeperClient& keeper_client, const absl::Status& fault) {
+  const bool is_evicted = ha::EvictionOf(fault).has_value();
   const std::string reason =
       fmt::format("{}: {}", is_evicted ? "ending the mount" : "giving up epoch", Message(fault));
   spdlog::critical("{}", reason);
@@ -50,71 +50,74 @@ int RefuseToServe(keeper::Link* link, const absl::Status& status) {
   // was acknowledged has left it, and a peer's way to the storage is another one. Nor may anybody
   // go on with the mount of a node that was evicted.
   goodbye.set_final(is_evicted || (absl::IsDataLoss(fault) && options.pair.alone()));
-  link.SayGoodbye(std::move(goodbye));
-  if (link.keeper_pid() == 0) controller.Abandon();
+  keeper_client.SayGoodbye(std::move(goodbye));
+  if (keeper_client.keeper_pid() == 0) controller.Abandon();
   spdlog::shutdown();
   std::_Exit(kFailed);
 }
 
 // An end that was asked for.
-int EndInOrder(Controller& controller, keeper::Link& link, News news) {
-  const absl::Status ended = news == News::kDrain ? controller.Drain() : controller.Stop();
-  if (!ended.ok()) return RefuseToServe(&link, ended);
-  const int code = news == News::kUnmounted ? kFailed : kDone;
-  link.SayGoodbye(Goodbye(code, ""));
+int EndInOrder(Controller& controller, keeper::KeeperClient& keeper_client, ProcessEvent event) {
+  const absl::Status ended = event == ProcessEvent::kDrain ? controller.Drain() : controller.Stop();
+  if (!ended.ok()) return RefuseToServe(&keeper_client, ended);
+  const int code = event == ProcessEvent::kUnmounted ? kFailed : kDone;
+  keeper_client.SayGoodbye(Goodbye(code, ""));
   return code;
 }
 
-int ServeUntilEnd(Controller& controller, const DaemonOptions& options, keeper::Link& link,
-                  EndWatch& end) {
+int ServeUntilEnd(Controller& controller, const DaemonOptions& options,
+                  keeper::KeeperClient& keeper_client, ShutdownMonitor& end) {
   while (true) {
-    const News news = end.Await();
-    switch (news) {
-      case News::kFirstAnswer:
+    const ProcessEvent event = end.Await();
+    switch (event) {
+      case ProcessEvent::kFirstAnswer:
         controller.RecordFirstAnswer();
         continue;
-      case News::kFault:
-        EndByFault(controller, options, link, end.fault());
-      case News::kUnmounted:
+      case ProcessEvent::kFault:
+        EndByFault(controller, options, keeper_client, end.fault());
+      case ProcessEvent::kUnmounted:
         spdlog::error("{} was unmounted by someone else: stopping", options.mount);
         break;
-      case News::kStop:
+      case ProcessEvent::kStop:
         spdlog::info("stopping");
         break;
-      case News::kDrain:
+      case ProcessEvent::kDrain:
         spdlog::info("draining: another process takes over");
         break;
     }
-    return EndInOrder(controller, link, news);
+    return EndInOrder(controller, keeper_client, event);
   }
 }
 
-int StartAndServe(const DaemonOptions& options, keeper::Link& link, EndWatch& end) {
-  const auto controller = Controller::Start(options, link, end);
+int StartAndServe(const DaemonOptions& options, keeper::KeeperClient& keeper_client,
+                  ShutdownMonitor& end) {
+  const auto controller = Controller::Start(options, keeper_client, end);
   if (absl::IsCancelled(controller.status()) && end.IsAsked()) {
-    link.SayGoodbye(Goodbye(kDone, ""));
+    keeper_client.SayGoodbye(Goodbye(kDone, ""));
     return kDone;
   }
-  if (!controller.ok()) return RefuseToServe(&link, controller.status());
+  if (!controller.ok()) return RefuseToServe(&keeper_client, controller.status());
   (*controller)->RecordTakeover();
-  return ServeUntilEnd(**controller, options, link, end);
+  return ServeUntilEnd(**controller, options, keeper_client, end);
 }
 
 }  // namespace
 
 int RunController(const DaemonOptions& options) {
   ::signal(SIGHUP, SIG_IGN);  // for the keeper
-  const absl::StatusOr<std::unique_ptr<EndWatch>> end = EndWatch::Make();
+  const absl::StatusOr<std::unique_ptr<ShutdownMonitor>> end = ShutdownMonitor::Make();
   if (!end.ok()) return RefuseToServe(nullptr, end.status());
   LockMemory(Lock::kTouched);
-  const absl::StatusOr<std::unique_ptr<keeper::Link>> link = keeper::Link::Connect();
-  if (!link.ok()) return RefuseToServe(nullptr, link.status());
-  EndWatch& watch = **end;
-  (*link)->Start({.stop = [&watch] { watch.Note(News::kStop); },
-                  .drain = [&watch] { watch.Note(News::kDrain); },
-                  .orphaned = [&watch] { watch.ObeySignals(true); },
-                  .kept = [&watch] { watch.ObeySignals(false); }});
-  return StartAndServe(options, **link, watch);
+  const absl::StatusOr<std::unique_ptr<keeper::KeeperClient>> keeper_client =
+      keeper::KeeperClient::Connect();
+  if (!keeper_client.ok()) return RefuseToServe(nullptr, keeper_client.status());
+  ShutdownMonitor& watch = **end;
+  (*keeper_client)
+      ->Start({.stop = [&watch] { watch.Note(ProcessEvent::kStop); },
+               .drain = [&watch] { watch.Note(ProcessEvent::kDrain); },
+               .orphaned = [&watch] { watch.ObeySignals(true); },
+               .kept = [&watch] { watch.ObeySignals(false); }});
+  return StartAndServe(options, **keeper_client, watch);
 }
 
 }  // namespace baton

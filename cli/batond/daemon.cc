@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 
 #include "cli/batond/controller_process.h"
-#include "cli/config/daemon_options.h"
-#include "cli/keeper/keeper_client.h"
 #include "cli/batond/keeper_process.h"
 #include "cli/batond/process_limits.h"
+#include "cli/config/daemon_options.h"
+#include "cli/keeper/keeper_client.h"
 #include "engine/base/standard_streams.h"
 
 namespace baton {
@@ -41,7 +41,7 @@ int RunDaemon(int argc, char** argv) {
   const auto parsed = ParseDaemonOptions(argc, argv);
   if (const auto* usage = std::get_if<DaemonUsage>(&parsed)) return usage->exit_code;
   const auto& options = std::get<DaemonOptions>(parsed);
-  const bool is_controller = keeper::Link::IsControllerProcess();
+  const bool is_controller = keeper::KeeperClient::IsControllerProcess();
   PrepareLog(is_controller ? "batond" : "keeper", options.log_level);
   PrepareProcess();
   RaiseDescriptorLimit();

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "cli/batond/coordinator_options.h"
-#include "ha/node/owner_times.h"
 #include "engine/base/status.h"
+#include "ha/node/owner_times.h"
 
 namespace baton {
 namespace {
@@ -19,7 +19,7 @@ absl::StatusOr<ha::PeerSecurity> SecurityOf(const PairOptions& pair) {
 }
 
 absl::StatusOr<ha::PeerNetwork::Options> NetworkOptionsOf(const DaemonOptions& options,
-                                                          const PairParts& parts) {
+                                                          const HaParts& parts) {
   ha::PeerNetwork::Options network;
   network.node = options.node;
   network.pool_id = parts.pool.pool_id();
@@ -27,12 +27,12 @@ absl::StatusOr<ha::PeerNetwork::Options> NetworkOptionsOf(const DaemonOptions& o
   network.heartbeat_port = options.pair.heartbeat_port;
   network.data_port = options.pair.data_port;
   network.address_cache = options.control + ".addresses";
-  for (const PeerAddress& peer : options.pair.peers) network.peers[peer.node] = peer.address;
+  for (const PeerOptions& peer : options.pair.peers) network.peers[peer.node] = peer.address;
   BATON_ASSIGN_OR_RETURN(network.security, SecurityOf(options.pair));
   return network;
 }
 
-Watchdog::Options WatchdogOf(const PairOptions& pair) {
+ha::Watchdog::Options WatchdogOf(const PairOptions& pair) {
   return {.device = pair.watchdog_device, .time = pair.watchdog_time};
 }
 
@@ -41,7 +41,7 @@ Watchdog::Options WatchdogOf(const PairOptions& pair) {
 absl::Status CheckKeyFiles(const PairOptions& pair) {
   if (pair.insecure) return absl::OkStatus();
   BATON_ASSIGN_OR_RETURN(const ha::PeerSecurity security, SecurityOf(pair));
-  for (const PeerAddress& peer : pair.peers) {
+  for (const PeerOptions& peer : pair.peers) {
     if (security.allowed.KeysOf(peer.node).empty()) {
       return Error(absl::StatusCode::kInvalidArgument, "{} has no key of {}", pair.allowed_keys,
                    peer.node);
@@ -53,19 +53,19 @@ absl::Status CheckKeyFiles(const PairOptions& pair) {
 // One that is alone sends nothing, and its predecessor has ended.
 absl::Duration DoubtOf(const DaemonOptions& options) {
   if (options.pair.alone()) return absl::ZeroDuration();
-  return LongestDoubt(OwnerTimesOf(options.lease, WatchdogOf(options.pair).EffectiveTime()));
+  return ha::LongestDoubt(OwnerTimesOf(options.lease, WatchdogOf(options.pair).EffectiveTime()));
 }
 
-absl::StatusOr<Pair::Options> PairOptionsOf(const DaemonOptions& options, PairParts parts) {
+absl::StatusOr<ha::HaNode::Options> HaNodeOptionsOf(const DaemonOptions& options, HaParts parts) {
   if (parts.pool.durability() == DURABILITY_NONE) {
     return absl::FailedPreconditionError(
         "the pool has durability none: its writes stay in this node's memory, so that no other "
         "controller can take over; use it without peers, or make one with durability node");
   }
-  const Watchdog::Options watchdog = WatchdogOf(options.pair);
-  if (!watchdog.device.empty()) BATON_RETURN_IF_ERROR(Watchdog::CheckDevice(watchdog.device));
+  const ha::Watchdog::Options watchdog = WatchdogOf(options.pair);
+  if (!watchdog.device.empty()) BATON_RETURN_IF_ERROR(ha::Watchdog::CheckDevice(watchdog.device));
   BATON_ASSIGN_OR_RETURN(ha::PeerNetwork::Options network, NetworkOptionsOf(options, parts));
-  return Pair::Options{
+  return ha::HaNode::Options{
       .runtime = parts.runtime,
       .router = parts.router,
       .local = parts.local,
@@ -80,10 +80,10 @@ absl::StatusOr<Pair::Options> PairOptionsOf(const DaemonOptions& options, PairPa
       .heartbeat = options.pair.heartbeat,
       .watchdog = watchdog,
       .fence = [command = options.pair.fence](
-                   const std::string& node) { return RunFenceCommand(command, node).status(); },
+                   const std::string& node) { return ha::RunFenceCommand(command, node).status(); },
       .monitor_fence =
           [command = options.pair.fence](const std::string& node) {
-            return RunFenceCommand(command, node, FenceAction::kMonitor).status();
+            return ha::RunFenceCommand(command, node, ha::FenceAction::kMonitor).status();
           },
       .monitor_fence_every = options.pair.fence.program.empty() ? absl::InfiniteDuration()
                                                                 : options.pair.fence.monitor_every};

@@ -4,16 +4,16 @@
 #include <absl/status/statusor.h>
 
 #include "cli/config/daemon_options.h"
-#include "ha/node/ha_node.h"
 #include "engine/base/model.pb.h"
+#include "ha/node/ha_node.h"
 
 namespace baton {
 
-struct PairParts {
+struct HaParts {
   Runtime& runtime;
-  Router& router;
-  VolumeServer& local;
-  LockServer& locks;
+  ha::Router& router;
+  ha::VolumeServer& local;
+  ha::LockServer& locks;
   const PoolRecord& pool;
   const NodeIdentity& identity;
   bool certificate_counts = false;
@@ -26,6 +26,6 @@ absl::Status CheckKeyFiles(const PairOptions& pair);
 absl::Duration DoubtOf(const DaemonOptions& options);
 
 // Reads the key files. REQUIRES: options.pair is not alone.
-absl::StatusOr<Pair::Options> PairOptionsOf(const DaemonOptions& options, PairParts parts);
+absl::StatusOr<ha::HaNode::Options> HaNodeOptionsOf(const DaemonOptions& options, HaParts parts);
 
 }  // namespace baton

@@ -8,11 +8,11 @@
 #include <filesystem>
 #include <utility>
 
-#include "cli/keeper/fd_store.h"
-#include "cli/keeper/mount_state.h"
-#include "cli/keeper/keeper.h"
 #include "cli/batond/loop_answer.h"
 #include "cli/batond/process_limits.h"
+#include "cli/keeper/fd_store.h"
+#include "cli/keeper/keeper.h"
+#include "cli/keeper/mount_state.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/posix_storage.h"
 #include "engine/base/standard_streams.h"
@@ -52,7 +52,7 @@ absl::Status CheckDirectIo(const DaemonOptions& options, Storage& storage) {
 }
 
 // Only before there is a mount: a keeper does no I/O on the pool.
-absl::Status LearnPool(const DaemonOptions& options, keeper::Held& held) {
+absl::Status LearnPool(const DaemonOptions& options, keeper::MountState& held) {
   BATON_ASSIGN_OR_RETURN(const auto storage, PosixStorage::Open(options.pool));
   const absl::StatusOr<PoolRecord> pool = ReadPool(*storage);
   if (!pool.ok()) return Annotate(pool.status(), "pool " + options.pool);
@@ -63,13 +63,13 @@ absl::Status LearnPool(const DaemonOptions& options, keeper::Held& held) {
   return NodeLock::Take(storage->directory(), options.node).status();
 }
 
-absl::StatusOr<keeper::Held> MakeHeld(const DaemonOptions& options, keeper::Kept kept) {
-  keeper::Held known;
+absl::StatusOr<keeper::MountState> MakeHeld(const DaemonOptions& options, keeper::Kept kept) {
+  keeper::MountState known;
   BATON_RETURN_IF_ERROR(LearnPool(options, known));
   BATON_RETURN_IF_ERROR(MakeControlDirectory(options.control));
   BATON_ASSIGN_OR_RETURN(auto listener, ha::UnixListener::Bind(options.control, kControlMode));
-  absl::StatusOr<keeper::Held> held = keeper::HeldFrom(std::move(kept), options.mount);
-  if (absl::IsNotFound(held.status())) held = keeper::Held{};
+  absl::StatusOr<keeper::MountState> held = keeper::HeldFrom(std::move(kept), options.mount);
+  if (absl::IsNotFound(held.status())) held = keeper::MountState{};
   if (!held.ok()) return held.status();
   held->listener = std::move(listener);
   held->pool = std::move(known.pool);
@@ -81,9 +81,10 @@ absl::StatusOr<keeper::Held> MakeHeld(const DaemonOptions& options, keeper::Kept
 }
 
 // Of a controller that goes on without a keeper, of the service manager, or made anew.
-absl::StatusOr<keeper::Held> FindHeld(const DaemonOptions& options) {
+absl::StatusOr<keeper::MountState> FindHeld(const DaemonOptions& options) {
   keeper::Kept kept = keeper::TakeKept();
-  absl::StatusOr<keeper::Held> found = keeper::TakeFromController(options.control, options.mount);
+  absl::StatusOr<keeper::MountState> found =
+      keeper::TakeFromController(options.control, options.mount);
   return absl::IsNotFound(found.status()) ? MakeHeld(options, std::move(kept)) : std::move(found);
 }
 
@@ -97,7 +98,7 @@ absl::StatusOr<std::string> OwnProgram() {
 absl::StatusOr<std::unique_ptr<keeper::Keeper>> MakeKeeper(const DaemonOptions& options,
                                                            std::vector<std::string> arguments) {
   BATON_ASSIGN_OR_RETURN(std::string program, OwnProgram());
-  BATON_ASSIGN_OR_RETURN(keeper::Held held, FindHeld(options));
+  BATON_ASSIGN_OR_RETURN(keeper::MountState held, FindHeld(options));
   return keeper::Keeper::Make(
       {.program = std::move(program),
        .arguments = std::move(arguments),

@@ -25,39 +25,40 @@ sigset_t EndSignals() {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<EndWatch>> EndWatch::Make() {
+absl::StatusOr<std::unique_ptr<ShutdownMonitor>> ShutdownMonitor::Make() {
   const sigset_t signals = EndSignals();
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   UniqueFd signal_fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signal_fd.valid()) return ErrnoStatus(errno, "make a signalfd for", "SIGTERM");
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return ErrnoStatus(errno, "make an eventfd for", "faults");
-  return std::unique_ptr<EndWatch>(new EndWatch(std::move(signal_fd), std::move(wake)));
+  return std::unique_ptr<ShutdownMonitor>(
+      new ShutdownMonitor(std::move(signal_fd), std::move(wake)));
 }
 
-void EndWatch::NoteFault(const absl::Status& fault) {
+void ShutdownMonitor::NoteFault(const absl::Status& fault) {
   {
     absl::MutexLock guard(&mutex_);
     // A failed sync counts most, whenever it comes: nobody of this node may go on after it.
     if (fault_.ok() || (absl::IsDataLoss(fault) && !absl::IsDataLoss(fault_))) fault_ = fault;
   }
-  Note(News::kFault);
+  Note(ProcessEvent::kFault);
 }
 
-void EndWatch::Note(News news) {
+void ShutdownMonitor::Note(ProcessEvent event) {
   {
     absl::MutexLock guard(&mutex_);
-    news_.insert(news);
+    events_.insert(event);
   }
   ::eventfd_write(wake_.get(), 1);
 }
 
-News EndWatch::Await() {
+ProcessEvent ShutdownMonitor::Await() {
   while (true) {
-    if (SignalIsOrder()) Note(News::kStop);
+    if (SignalIsOrder()) Note(ProcessEvent::kStop);
     {
       absl::MutexLock guard(&mutex_);
-      if (!news_.empty()) return news_.extract(std::prev(news_.end())).value();
+      if (!events_.empty()) return events_.extract(std::prev(events_.end())).value();
     }
     std::array<pollfd, 2> watched{pollfd{signals_.get(), POLLIN, 0},
                                   pollfd{wake_.get(), POLLIN, 0}};
@@ -67,7 +68,7 @@ News EndWatch::Await() {
   }
 }
 
-bool EndWatch::SignalIsOrder() {
+bool ShutdownMonitor::SignalIsOrder() {
   bool any = false;
   signalfd_siginfo taken;
   while (::read(signals_.get(), &taken, sizeof(taken)) > 0) any = true;
@@ -77,12 +78,12 @@ bool EndWatch::SignalIsOrder() {
   return true;
 }
 
-bool EndWatch::IsAsked() const {
+bool ShutdownMonitor::IsAsked() const {
   absl::MutexLock guard(&mutex_);
-  return news_.contains(News::kStop) || news_.contains(News::kDrain);
+  return events_.contains(ProcessEvent::kStop) || events_.contains(ProcessEvent::kDrain);
 }
 
-absl::Status EndWatch::fault() const {
+absl::Status ShutdownMonitor::fault() const {
   absl::MutexLock guard(&mutex_);
   return fault_;
 }

@@ -14,7 +14,7 @@
 
 namespace baton {
 
-enum class News {
+enum class ProcessEvent {
   kFirstAnswer,  // the first request was answered; no end
   kStop,         // an orderly stop was asked for
   kDrain,        // likewise, and the mount stays: a successor goes on with it
@@ -23,21 +23,21 @@ enum class News {
 };
 
 // Note…() may be called from any thread, any number of times, and never wait.
-class EndWatch {
+class ShutdownMonitor {
  public:
   // Blocks SIGTERM and SIGINT in the calling thread: call it in the main thread before any other
   // thread is started, so that all inherit it.
-  static absl::StatusOr<std::unique_ptr<EndWatch>> Make();
+  static absl::StatusOr<std::unique_ptr<ShutdownMonitor>> Make();
 
   void NoteFault(const absl::Status& fault);
-  void Note(News news);
+  void Note(ProcessEvent event);
   // SIGTERM and SIGINT are for the keeper, which then gives an order. Where there is none they are
   // orders themselves.
   void ObeySignals(bool obey) { obey_signals_ = obey; }
 
-  // Waits for the next news, or, of several, the worst. After a signal that is an order the next
+  // Waits for the next event, or, of several, the worst. After a signal that is an order the next
   // one has its usual effect: it ends the process at once.
-  News Await();
+  ProcessEvent Await();
   // OK while there is none.
   absl::Status fault() const;
   // An orderly end was asked for, and Await() has not told yet: whoever waits for something else
@@ -45,7 +45,7 @@ class EndWatch {
   bool IsAsked() const;
 
  private:
-  EndWatch(UniqueFd signals, UniqueFd wake)
+  ShutdownMonitor(UniqueFd signals, UniqueFd wake)
       : signals_(std::move(signals)), wake_(std::move(wake)) {}
   bool SignalIsOrder();
 
@@ -53,7 +53,7 @@ class EndWatch {
   const UniqueFd wake_;
   mutable absl::Mutex mutex_;
   absl::Status fault_ ABSL_GUARDED_BY(mutex_);
-  std::set<News> news_ ABSL_GUARDED_BY(mutex_);
+  std::set<ProcessEvent> events_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> obey_signals_ = false;
 };
 

@@ -60,7 +60,7 @@ void Controller::RecordFirstAnswer() {
 }
 
 absl::StatusOr<control::UpgradeStarted> Controller::Upgrade() {
-  BATON_ASSIGN_OR_RETURN(const keeper::UpgradeAnswer answer, link_.AskForUpgrade());
+  BATON_ASSIGN_OR_RETURN(const keeper::UpgradeAnswer answer, keeper_.AskForUpgrade());
   if (!answer.refused().empty()) {
     return Error(absl::StatusCode::kFailedPrecondition, "no upgrade: {}; process {} goes on",
                  answer.refused(), ::getpid());

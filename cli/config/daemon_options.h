@@ -7,16 +7,16 @@
 #include <variant>
 #include <vector>
 
-#include "ha/node/fence_command.h"
 #include "cli/keeper/keeper_settings.h"
 #include "cli/service/space_watch.h"
 #include "engine/lease/lease_times.h"
 #include "fs/attributes.h"
 #include "ha/core/events.h"
+#include "ha/node/fence_command.h"
 
 namespace baton {
 
-struct PeerAddress {
+struct PeerOptions {
   std::string node;
   std::string address;  // tcp://ADDRESS:PORT
 };
@@ -25,12 +25,12 @@ struct PairOptions {
   std::string listen;           // tcp://ADDRESS:PORT; empty: no other controller is listened to
   uint16_t heartbeat_port = 0;  // of the same address; 0: any that is free
   uint16_t data_port = 0;
-  std::vector<PeerAddress> peers;  // empty: this controller is alone
+  std::vector<PeerOptions> peers;  // empty: this controller is alone
   bool insecure = false;           // no keys; then all addresses are loopback ones
   std::string key;                 // the file with this node's secret key
   std::string allowed_keys;        // the file with the public keys of the peers
   ha::Takeover takeover = ha::Takeover::kAuto;
-  FenceCommand fence;
+  ha::FenceCommand fence;
   absl::Duration heartbeat = absl::Milliseconds(100);
   absl::Duration suspect_after = absl::Milliseconds(500);
   std::string watchdog_device;  // fed after each renewal of the lease; empty: none

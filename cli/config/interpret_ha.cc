@@ -54,10 +54,10 @@ absl::Status AddPeer(const Config& config, const std::string& text, PairOptions&
   if (equals == std::string::npos) {
     return RefuseSetting(config, "pair.peers", "\"" + text + "\" is no NAME=tcp://ADDRESS:PORT");
   }
-  const PeerAddress peer = {.node = text.substr(0, equals), .address = text.substr(equals + 1)};
+  const PeerOptions peer = {.node = text.substr(0, equals), .address = text.substr(equals + 1)};
   const absl::Status name = CheckName(peer.node);
   if (!name.ok()) return RefuseSetting(config, "pair.peers", Message(name));
-  for (const PeerAddress& other : pair.peers) {
+  for (const PeerOptions& other : pair.peers) {
     if (other.node == peer.node) {
       return RefuseSetting(config, "pair.peers", "two peers have the name " + peer.node);
     }

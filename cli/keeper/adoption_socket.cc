@@ -34,7 +34,7 @@ absl::StatusOr<UniqueFd> DoorSocket(const std::string& path) {
 }
 
 // Whoever is on the other side must be of our user.
-absl::StatusOr<Door::Visitor> CheckPeer(UniqueFd socket, const std::string& path) {
+absl::StatusOr<AdoptionSocket::Connection> CheckPeer(UniqueFd socket, const std::string& path) {
   ucred peer = {};
   socklen_t length = sizeof(peer);
   if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) {
@@ -44,12 +44,13 @@ absl::StatusOr<Door::Visitor> CheckPeer(UniqueFd socket, const std::string& path
     return Error(absl::StatusCode::kPermissionDenied, "process {} at {} is another user's",
                  peer.pid, path);
   }
-  return Door::Visitor{.socket = std::move(socket), .pid = peer.pid};
+  return AdoptionSocket::Connection{.socket = std::move(socket), .pid = peer.pid};
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Door>> Door::Open(const std::string& control_path) {
+absl::StatusOr<std::unique_ptr<AdoptionSocket>> AdoptionSocket::Open(
+    const std::string& control_path) {
   const std::string path = DoorPath(control_path);
   BATON_ASSIGN_OR_RETURN(const sockaddr_un address, DoorAddress(path));
   BATON_ASSIGN_OR_RETURN(UniqueFd socket, DoorSocket(path));
@@ -57,21 +58,22 @@ absl::StatusOr<std::unique_ptr<Door>> Door::Open(const std::string& control_path
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return ErrnoStatus(errno, "bind", path);
   }
-  std::unique_ptr<Door> door(new Door(path, std::move(socket)));
+  std::unique_ptr<AdoptionSocket> adoption(new AdoptionSocket(path, std::move(socket)));
   if (::chmod(path.c_str(), kDoorMode) != 0) return ErrnoStatus(errno, "set the mode of", path);
-  if (::listen(door->fd(), 1) != 0) return ErrnoStatus(errno, "listen on", path);
-  return door;
+  if (::listen(adoption->fd(), 1) != 0) return ErrnoStatus(errno, "listen on", path);
+  return adoption;
 }
 
-Door::~Door() { ::unlink(path_.c_str()); }
+AdoptionSocket::~AdoptionSocket() { ::unlink(path_.c_str()); }
 
-absl::StatusOr<Door::Visitor> Door::Admit() const {
+absl::StatusOr<AdoptionSocket::Connection> AdoptionSocket::Accept() const {
   UniqueFd socket(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!socket.valid()) return ErrnoStatus(errno, "accept at", path_);
   return CheckPeer(std::move(socket), path_);
 }
 
-absl::StatusOr<Door::Visitor> Door::Knock(const std::string& control_path) {
+absl::StatusOr<AdoptionSocket::Connection> AdoptionSocket::Connect(
+    const std::string& control_path) {
   const std::string path = DoorPath(control_path);
   BATON_ASSIGN_OR_RETURN(const sockaddr_un address, DoorAddress(path));
   BATON_ASSIGN_OR_RETURN(UniqueFd socket, DoorSocket(path));

@@ -14,28 +14,29 @@
 namespace baton::keeper {
 
 // For the user of the controller only: by the file's mode (0600), and the peer is asked for.
-class Door {
+class AdoptionSocket {
  public:
-  struct Visitor {
+  struct Connection {
     UniqueFd socket;
     pid_t pid = 0;
   };
 
   // The controller's side. A file that is there is replaced: whoever serves `control_path` is
   // alone there.
-  static absl::StatusOr<std::unique_ptr<Door>> Open(const std::string& control_path);
-  ~Door();  // removes the file
-  Door(const Door&) = delete;
-  Door& operator=(const Door&) = delete;
+  static absl::StatusOr<std::unique_ptr<AdoptionSocket>> Open(const std::string& control_path);
+  ~AdoptionSocket();  // removes the file
+  AdoptionSocket(const AdoptionSocket&) = delete;
+  AdoptionSocket& operator=(const AdoptionSocket&) = delete;
   int fd() const { return socket_.get(); }
   // When fd() is readable.
-  absl::StatusOr<Visitor> Admit() const;
+  absl::StatusOr<Connection> Accept() const;
 
   // The keeper's side. NotFound: no controller waits there.
-  static absl::StatusOr<Visitor> Knock(const std::string& control_path);
+  static absl::StatusOr<Connection> Connect(const std::string& control_path);
 
  private:
-  Door(std::string path, UniqueFd socket) : path_(std::move(path)), socket_(std::move(socket)) {}
+  AdoptionSocket(std::string path, UniqueFd socket)
+      : path_(std::move(path)), socket_(std::move(socket)) {}
 
   const std::string path_;
   const UniqueFd socket_;

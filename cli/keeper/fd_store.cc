@@ -48,7 +48,7 @@ bool ReadFacts(const UniqueFd& file, Facts& facts) {
 
 }  // namespace
 
-void StoreMount(const Held& held) {
+void StoreMount(const MountState& held) {
   if (std::getenv("NOTIFY_SOCKET") == nullptr) return;
   Facts facts;
   facts.set_mount_path(held.mount->path());
@@ -80,13 +80,13 @@ Kept TakeKept() {
   return kept;
 }
 
-absl::StatusOr<Held> HeldFrom(Kept kept, const std::string& mount) {
+absl::StatusOr<MountState> HeldFrom(Kept kept, const std::string& mount) {
   Facts facts;
   if (!kept.contains(kFuseName) || !kept.contains(kFactsName) || !kept.contains(kOpensName) ||
       !ReadFacts(kept.at(kFactsName), facts)) {
     return Error(absl::StatusCode::kNotFound, "the service manager has kept nothing");
   }
-  Held held;
+  MountState held;
   held.mount =
       fs::Mount::Adopt(facts.mount_path(), facts.mount_device(), std::move(kept.at(kFuseName)),
                        facts.init_request(), fs::AtEnd::kUnmount);

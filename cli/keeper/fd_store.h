@@ -13,7 +13,7 @@
 namespace baton::keeper {
 
 // Without a service manager nothing happens. `held.init_answer` is known.
-void StoreMount(const Held& held);
+void StoreMount(const MountState& held);
 void ForgetStoredMount();
 
 // What the service manager has kept, by name. Call it first in any case: no other process must
@@ -22,6 +22,6 @@ using Kept = std::map<std::string, UniqueFd>;
 Kept TakeKept();
 // held.listener and held.child are null. NotFound: nothing was kept, or a mount that has ended.
 // FailedPrecondition: another mount point than `mount`.
-absl::StatusOr<Held> HeldFrom(Kept kept, const std::string& mount);
+absl::StatusOr<MountState> HeldFrom(Kept kept, const std::string& mount);
 
 }  // namespace baton::keeper

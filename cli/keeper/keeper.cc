@@ -48,13 +48,13 @@ Predecessor Describe(const Child& child, const Ending& ending) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Keeper>> Keeper::Make(KeeperOptions options, Held held) {
+absl::StatusOr<std::unique_ptr<Keeper>> Keeper::Make(KeeperOptions options, MountState held) {
   BATON_ASSIGN_OR_RETURN(UniqueFd signals, TakeKeeperSignals());
   return std::unique_ptr<Keeper>(
       new Keeper(std::move(options), std::move(held), std::move(signals)));
 }
 
-Keeper::Keeper(KeeperOptions options, Held held, UniqueFd signals)
+Keeper::Keeper(KeeperOptions options, MountState held, UniqueFd signals)
     : options_(std::move(options)),
       held_(std::move(held)),
       signals_(std::move(signals)),

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "cli/keeper/child.h"
+#include "cli/keeper/keeper_settings.h"
 #include "cli/keeper/mount_state.h"
 #include "cli/keeper/restart_policy.h"
-#include "cli/keeper/keeper_settings.h"
 #include "cli/keeper/spare_policy.h"
 #include "engine/base/unique_fd.h"
 #include "fs/mount.h"
@@ -44,12 +44,12 @@ struct KeeperOptions {
 class Keeper {
  public:
   // Takes the signals above, in this thread and those it starts.
-  static absl::StatusOr<std::unique_ptr<Keeper>> Make(KeeperOptions options, Held held);
+  static absl::StatusOr<std::unique_ptr<Keeper>> Make(KeeperOptions options, MountState held);
   // Until the end; the exit code of the process. The mount is gone then.
   int Run();
 
  private:
-  Keeper(KeeperOptions options, Held held, UniqueFd signals);
+  Keeper(KeeperOptions options, MountState held, UniqueFd signals);
 
   // Starting.
   void StartNext();
@@ -93,7 +93,7 @@ class Keeper {
   std::string Problem() const;
 
   const KeeperOptions options_;
-  Held held_;
+  MountState held_;
   const UniqueFd signals_;
 
   std::unique_ptr<Child> controller_;              // null: between two of them

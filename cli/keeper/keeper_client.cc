@@ -82,9 +82,9 @@ void AwaitReadable(std::span<pollfd> watched, absl::Duration timeout) {
 
 }  // namespace
 
-bool Link::IsControllerProcess() { return std::getenv(kChannelVariable) != nullptr; }
+bool KeeperClient::IsControllerProcess() { return std::getenv(kChannelVariable) != nullptr; }
 
-absl::StatusOr<std::unique_ptr<Link>> Link::Connect() {
+absl::StatusOr<std::unique_ptr<KeeperClient>> KeeperClient::Connect() {
   UniqueFd socket = ChannelFromEnvironment();
   if (!socket.valid()) return NoKeeper();
   const Channel channel(UniqueFd(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0)));
@@ -97,12 +97,13 @@ absl::StatusOr<std::unique_ptr<Link>> Link::Connect() {
   }
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return ErrnoStatus(errno, "make an eventfd for", "the keeper's link");
-  return std::unique_ptr<Link>(new Link(std::move(socket), std::move(wake),
-                                        std::move(*received->message.mutable_begin()),
-                                        std::move(received->descriptors)));
+  return std::unique_ptr<KeeperClient>(new KeeperClient(
+      std::move(socket), std::move(wake), std::move(*received->message.mutable_begin()),
+      std::move(received->descriptors)));
 }
 
-Link::Link(UniqueFd socket, UniqueFd wake, Begin begin, std::vector<UniqueFd> descriptors)
+KeeperClient::KeeperClient(UniqueFd socket, UniqueFd wake, Begin begin,
+                           std::vector<UniqueFd> descriptors)
     : begin_(std::move(begin)),
       fuse_(std::move(descriptors[0])),
       listener_(std::move(descriptors[1])),
@@ -114,24 +115,24 @@ Link::Link(UniqueFd socket, UniqueFd wake, Begin begin, std::vector<UniqueFd> de
       init_answer_(begin_.facts().init_answer()),
       restarts_(begin_.facts().restarts()) {}
 
-Link::~Link() {
+KeeperClient::~KeeperClient() {
   ending_ = true;
   ::eventfd_write(wake_.get(), 1);
   if (thread_.joinable()) thread_.join();
 }
 
-std::unique_ptr<fs::Mount> Link::AdoptMount() const {
+std::unique_ptr<fs::Mount> KeeperClient::AdoptMount() const {
   const Facts& facts = begin_.facts();
   return fs::Mount::Adopt(facts.mount_path(), facts.mount_device(), Duplicate(fuse_),
                           facts.init_request(), fs::AtEnd::kLeave);
 }
 
-std::unique_ptr<ha::UnixListener> Link::AdoptListener() const {
+std::unique_ptr<ha::UnixListener> KeeperClient::AdoptListener() const {
   return ha::UnixListener::Adopt(begin_.facts().control_path(), Duplicate(listener_lock_),
                                  Duplicate(listener_), ha::UnixListener::AtEnd::kLeave);
 }
 
-void Link::Start(Handlers handlers) {
+void KeeperClient::Start(Handlers handlers) {
   handlers_ = std::move(handlers);
   const SignalsBlocked blocked;  // the thread inherits that
   thread_ = std::thread([this] { Run(); });
@@ -139,7 +140,7 @@ void Link::Start(Handlers handlers) {
 
 // ---- the thread ----
 
-void Link::Run() {
+void KeeperClient::Run() {
   pthread_setname_np(pthread_self(), "keeper");
   while (!ending_) {
     const std::shared_ptr<const Channel> channel = CurrentChannel();
@@ -155,17 +156,17 @@ void Link::Run() {
   }
 }
 
-void Link::Beat() {
+void KeeperClient::Beat() {
   {
-    absl::MutexLock lock(&proof_mutex_);
-    if (proof_) proof_();
+    absl::MutexLock lock(&liveness_mutex_);
+    if (liveness_check_) liveness_check_();
   }
   Packet message;
   message.mutable_beat();
   Send(message);
 }
 
-void Link::TakeMessages(const Channel& channel) {
+void KeeperClient::TakeMessages(const Channel& channel) {
   while (true) {
     const absl::StatusOr<std::optional<Received>> received = channel.Receive();
     if (absl::IsUnavailable(received.status())) return NoteKeeperGone();
@@ -174,7 +175,7 @@ void Link::TakeMessages(const Channel& channel) {
   }
 }
 
-void Link::TakeMessage(const Packet& message) {
+void KeeperClient::TakeMessage(const Packet& message) {
   if (message.has_stop()) handlers_.stop();
   if (message.has_drain()) handlers_.drain();
   absl::MutexLock lock(&mutex_);
@@ -186,13 +187,13 @@ void Link::TakeMessage(const Packet& message) {
   changed_.SignalAll();
 }
 
-void Link::NoteKeeperGone() {
+void KeeperClient::NoteKeeperGone() {
   const uint32_t pid = keeper_pid_.exchange(0);
   {
     absl::MutexLock lock(&mutex_);
     channel_ = nullptr;
     changed_.SignalAll();
-    // Another one serves, and waits at the door.
+    // Another one serves, and waits at the adoption socket.
     if (begin_.warm() && !go_) ending_ = true;
   }
   if (ending_) return;
@@ -200,24 +201,25 @@ void Link::NoteKeeperGone() {
   handlers_.orphaned();
 }
 
-// At the door for another keeper.
-void Link::AwaitKeeper() {
-  if (door_ == nullptr) {
-    absl::StatusOr<std::unique_ptr<Door>> door = Door::Open(begin_.facts().control_path());
-    if (!door.ok()) spdlog::error("{}", Message(door.status()));
-    if (door.ok()) door_ = *std::move(door);
+// At the adoption socket, for another keeper.
+void KeeperClient::AwaitKeeper() {
+  if (adoption_ == nullptr) {
+    absl::StatusOr<std::unique_ptr<AdoptionSocket>> socket =
+        AdoptionSocket::Open(begin_.facts().control_path());
+    if (!socket.ok()) spdlog::error("{}", Message(socket.status()));
+    if (socket.ok()) adoption_ = *std::move(socket);
   }
   std::array<pollfd, 2> watched{pollfd{wake_.get(), POLLIN, 0},
-                                pollfd{door_ == nullptr ? -1 : door_->fd(), POLLIN, 0}};
+                                pollfd{adoption_ == nullptr ? -1 : adoption_->fd(), POLLIN, 0}};
   AwaitReadable(watched, kDefaultWatchdog);
-  if (door_ == nullptr || watched[1].revents == 0) return;
-  absl::StatusOr<Door::Visitor> visitor = door_->Admit();
-  if (!visitor.ok()) return spdlog::warn("{}", Message(visitor.status()));
-  GiveFacts(*std::move(visitor));
+  if (adoption_ == nullptr || watched[1].revents == 0) return;
+  absl::StatusOr<AdoptionSocket::Connection> connection = adoption_->Accept();
+  if (!connection.ok()) return spdlog::warn("{}", Message(connection.status()));
+  GiveFacts(*std::move(connection));
 }
 
-void Link::GiveFacts(Door::Visitor visitor) {
-  auto channel = std::make_shared<const Channel>(std::move(visitor.socket));
+void KeeperClient::GiveFacts(AdoptionSocket::Connection connection) {
+  auto channel = std::make_shared<const Channel>(std::move(connection.socket));
   Packet message;
   {
     absl::MutexLock lock(&mutex_);
@@ -229,9 +231,9 @@ void Link::GiveFacts(Door::Visitor visitor) {
   const absl::Status sent = channel->Send(
       message, {fuse_.get(), listener_.get(), listener_lock_.get(), open_table_.get()});
   if (!sent.ok()) return;
-  spdlog::info("process {} is the keeper now", visitor.pid);
-  door_.reset();
-  keeper_pid_ = static_cast<uint32_t>(visitor.pid);
+  spdlog::info("process {} is the keeper now", connection.pid);
+  adoption_.reset();
+  keeper_pid_ = static_cast<uint32_t>(connection.pid);
   handlers_.kept();
   absl::MutexLock lock(&mutex_);
   channel_ = std::move(channel);
@@ -239,22 +241,22 @@ void Link::GiveFacts(Door::Visitor visitor) {
 
 // ---- for the controller ----
 
-void Link::SetProof(std::function<void()> proof) {
-  absl::MutexLock lock(&proof_mutex_);
-  proof_ = std::move(proof);
+void KeeperClient::SetLivenessCheck(std::function<void()> proof) {
+  absl::MutexLock lock(&liveness_mutex_);
+  liveness_check_ = std::move(proof);
 }
 
-std::shared_ptr<const Channel> Link::CurrentChannel() {
+std::shared_ptr<const Channel> KeeperClient::CurrentChannel() {
   absl::MutexLock lock(&mutex_);
   return channel_;
 }
 
 // Where the keeper is gone nobody needs to know.
-void Link::Send(const Packet& message) {
+void KeeperClient::Send(const Packet& message) {
   if (const auto channel = CurrentChannel()) channel->Send(message).IgnoreError();
 }
 
-absl::StatusOr<Go> Link::AwaitGo(const std::string& version) {
+absl::StatusOr<Go> KeeperClient::AwaitGo(const std::string& version) {
   QueueForAMutexOnce();
   const OtherName waiting(kWarmName);
   Packet message;
@@ -266,7 +268,7 @@ absl::StatusOr<Go> Link::AwaitGo(const std::string& version) {
   return Error(absl::StatusCode::kUnavailable, "the keeper is gone before it said go");
 }
 
-void Link::SayServing(const std::string& init_answer, const std::string& version) {
+void KeeperClient::SayServing(const std::string& init_answer, const std::string& version) {
   Packet message;
   message.mutable_serving()->set_init_answer(init_answer);
   message.mutable_serving()->set_version(version);
@@ -277,19 +279,19 @@ void Link::SayServing(const std::string& init_answer, const std::string& version
   Send(message);
 }
 
-void Link::SayDraining() {
+void KeeperClient::SayDraining() {
   Packet message;
   message.mutable_draining();
   Send(message);
 }
 
-void Link::SayGoodbye(Goodbye goodbye) {
+void KeeperClient::SayGoodbye(Goodbye goodbye) {
   Packet message;
   *message.mutable_goodbye() = std::move(goodbye);
   Send(message);
 }
 
-absl::StatusOr<UpgradeAnswer> Link::AskForUpgrade() {
+absl::StatusOr<UpgradeAnswer> KeeperClient::AskForUpgrade() {
   {
     absl::MutexLock lock(&mutex_);
     if (std::exchange(upgrading_, true)) {

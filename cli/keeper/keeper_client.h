@@ -13,8 +13,8 @@
 #include <thread>
 #include <vector>
 
-#include "cli/keeper/channel.h"
 #include "cli/keeper/adoption_socket.h"
+#include "cli/keeper/channel.h"
 #include "engine/base/unique_fd.h"
 #include "fs/mount.h"
 #include "ha/io/unix_listener.h"
@@ -27,7 +27,7 @@ inline constexpr char kWarmName[] = "batond-warm";
 // A thread of its own beats, and tells of what the keeper wants. When the keeper dies the
 // controller goes on: it then waits at CONTROL.keeper for another one, and gives it all that the
 // first one held.
-class Link {
+class KeeperClient {
  public:
   // Called by the link's thread; they take note and return.
   struct Handlers {
@@ -40,10 +40,10 @@ class Link {
   // Was this process started by a keeper?
   static bool IsControllerProcess();
   // Takes what the keeper says first. FailedPrecondition: nobody says anything.
-  static absl::StatusOr<std::unique_ptr<Link>> Connect();
-  ~Link();
-  Link(const Link&) = delete;
-  Link& operator=(const Link&) = delete;
+  static absl::StatusOr<std::unique_ptr<KeeperClient>> Connect();
+  ~KeeperClient();
+  KeeperClient(const KeeperClient&) = delete;
+  KeeperClient& operator=(const KeeperClient&) = delete;
 
   const Begin& begin() const { return begin_; }
   // The keeper's, with descriptors of this process's own: call each once at most.
@@ -54,7 +54,7 @@ class Link {
   void Start(Handlers handlers);
   // What a beat proves: called before each one, it returns only if the controller can still take
   // its locks. Empty: the process alone is alive. Waits for a call that is under way.
-  void SetProof(std::function<void()> proof);
+  void SetLivenessCheck(std::function<void()> proof);
 
   // Says that all is prepared, and waits for the order to go on, as kWarmName. The main thread's.
   // Unavailable: it will not come.
@@ -70,7 +70,7 @@ class Link {
   uint32_t keeper_pid() const { return keeper_pid_; }
 
  private:
-  Link(UniqueFd socket, UniqueFd wake, Begin begin, std::vector<UniqueFd> descriptors);
+  KeeperClient(UniqueFd socket, UniqueFd wake, Begin begin, std::vector<UniqueFd> descriptors);
 
   void Run();
   void Beat();
@@ -78,7 +78,7 @@ class Link {
   void TakeMessage(const Packet& message);
   void NoteKeeperGone();
   void AwaitKeeper();
-  void GiveFacts(Door::Visitor visitor);
+  void GiveFacts(AdoptionSocket::Connection connection);
   void Send(const Packet& message);
   std::shared_ptr<const Channel> CurrentChannel();
 
@@ -91,8 +91,8 @@ class Link {
   Handlers handlers_;
   std::atomic<uint32_t> keeper_pid_;
 
-  absl::Mutex proof_mutex_;
-  std::function<void()> proof_ ABSL_GUARDED_BY(proof_mutex_);
+  absl::Mutex liveness_mutex_;
+  std::function<void()> liveness_check_ ABSL_GUARDED_BY(liveness_mutex_);
 
   absl::Mutex mutex_;
   absl::CondVar changed_;
@@ -104,7 +104,7 @@ class Link {
   uint64_t restarts_ ABSL_GUARDED_BY(mutex_) = 0;
 
   std::atomic<bool> ending_ = false;
-  std::unique_ptr<Door> door_;  // of the thread
+  std::unique_ptr<AdoptionSocket> adoption_;  // of the thread
   std::thread thread_;
 };
 

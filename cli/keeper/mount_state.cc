@@ -27,9 +27,9 @@ absl::StatusOr<Received> AwaitFacts(const Child& child) {
                "process {} serves without a keeper, but does not answer: kill it", child.pid());
 }
 
-Held HeldFrom(Received received, std::unique_ptr<Child> child) {
+MountState HeldFrom(Received received, std::unique_ptr<Child> child) {
   const Facts& facts = received.message.facts();
-  Held held;
+  MountState held;
   held.mount =
       fs::Mount::Adopt(facts.mount_path(), facts.mount_device(), std::move(received.descriptors[0]),
                        facts.init_request(), fs::AtEnd::kUnmount);
@@ -57,8 +57,9 @@ bool IsMountPoint(const std::string& served, const std::string& wanted) {
   return served == path || (!error && served == above / path.filename());
 }
 
-absl::StatusOr<Held> TakeFromController(const std::string& control, const std::string& mount) {
-  BATON_ASSIGN_OR_RETURN(Door::Visitor host, Door::Knock(control));
+absl::StatusOr<MountState> TakeFromController(const std::string& control,
+                                              const std::string& mount) {
+  BATON_ASSIGN_OR_RETURN(AdoptionSocket::Connection host, AdoptionSocket::Connect(control));
   BATON_ASSIGN_OR_RETURN(auto child, Child::Attach(host.pid, std::move(host.socket)));
   BATON_ASSIGN_OR_RETURN(Received received, AwaitFacts(*child));
   const std::string& served = received.message.facts().mount_path();

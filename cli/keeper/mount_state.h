@@ -15,7 +15,7 @@ namespace baton::keeper {
 
 // Requests for the mount wait in the kernel and commands in the listener's queue as long as
 // somebody holds these.
-struct Held {
+struct MountState {
   std::unique_ptr<fs::Mount> mount;
   std::unique_ptr<ha::UnixListener> listener;
   UniqueFd open_table = UniqueFd();  // fs::OpenTable
@@ -28,7 +28,7 @@ struct Held {
 
 // From a controller that goes on without a keeper. NotFound: there is none. FailedPrecondition: it
 // serves another mount point than `mount`.
-absl::StatusOr<Held> TakeFromController(const std::string& control, const std::string& mount);
+absl::StatusOr<MountState> TakeFromController(const std::string& control, const std::string& mount);
 
 // Does `wanted`, of a command line, name the mount point `served`? Never asks the mount.
 bool IsMountPoint(const std::string& served, const std::string& wanted);

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "cli/control/control.pb.h"
 #include "cli/service/audit.h"
 #include "cli/service/clone_service.h"
-#include "cli/control/control.pb.h"
 #include "cli/service/verify_jobs.h"
 #include "cli/service/volume_service.h"
 #include "engine/base/runtime.h"
@@ -44,7 +44,7 @@ class ControlService {
     std::function<void(uint64_t volume_id)> content_changed;
     // The other controllers' part in the commands on clones; empty: there are none.
     CloneService::Peers peers;
-    // Ends what waits in the mount of another node (Pair::EvictNode); empty: there is none.
+    // Ends what waits in the mount of another node (HaNode::EvictNode); empty: there is none.
     std::function<absl::Status(const std::string& node)> evict;
     // Hands over to another process of the program as it is installed now.
     std::function<absl::StatusOr<UpgradeStarted>()> upgrade;

@@ -24,7 +24,7 @@ std::string CoverageOf(const std::string& proof) {
   return "";
 }
 
-void DescribePeer(const PeerStatus& peer, control::ControllerStatus& status) {
+void DescribePeer(const ha::PeerStatus& peer, control::ControllerStatus& status) {
   control::NodeStatus& node = *status.add_nodes();
   const bool is_heard = peer.heard < kHeard;
   node.set_name(peer.name);
@@ -49,7 +49,7 @@ void DescribePeer(const PeerStatus& peer, control::ControllerStatus& status) {
   }
 }
 
-void DescribeView(const PairStatus& pair, control::ControllerStatus& status) {
+void DescribeView(const ha::HaStatus& pair, control::ControllerStatus& status) {
   if (!pair.lag) return;
   status.set_view_sequence(pair.lag->sequence);
   status.set_view_behind(pair.lag->sequences);
@@ -75,7 +75,7 @@ void DescribeRefused(const ha::PeerCounters& counters, control::RefusedMessages&
 
 }  // namespace
 
-void DescribePair(const PairStatus& pair, control::ControllerStatus& status) {
+void DescribeHa(const ha::HaStatus& pair, control::ControllerStatus& status) {
   status.set_role(pair.is_owner ? "owner" : pair.storage.ok() ? "standby" : "none");
   status.set_owner(pair.serves ? pair.owner : "");
   status.set_epoch(pair.epoch);
@@ -94,7 +94,7 @@ void DescribePair(const PairStatus& pair, control::ControllerStatus& status) {
   if (!pair.shortage.ok()) status.add_problems("descriptors: " + Message(pair.shortage));
   if (!pair.serves) status.add_problems("no controller owns the pool at the moment: I/O waits");
   for (const std::string& alarm : pair.alarms) status.add_problems("alarm: " + alarm);
-  for (const PeerStatus& peer : pair.peers) DescribePeer(peer, status);
+  for (const ha::PeerStatus& peer : pair.peers) DescribePeer(peer, status);
   DescribeView(pair, status);
   DescribeRefused(pair.counters, *status.mutable_refused());
 }

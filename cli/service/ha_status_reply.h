@@ -7,6 +7,6 @@
 namespace baton {
 
 // Role, owner, nodes and problems of `status`, whose node is set.
-void DescribePair(const PairStatus& pair, control::ControllerStatus& status);
+void DescribeHa(const ha::HaStatus& pair, control::ControllerStatus& status);
 
 }  // namespace baton

@@ -45,7 +45,7 @@ absl::Duration TimeoutOf(const FailoverRequest& request) {
                                          request.timeout_ms(), 24 * 3600 * 1000ull)));
 }
 
-FailoverDone DoneOf(const std::string& from, const PairStatus& status, absl::Duration waited) {
+FailoverDone DoneOf(const std::string& from, const ha::HaStatus& status, absl::Duration waited) {
   FailoverDone done;
   done.set_from(from);
   done.set_owner(status.owner);
@@ -54,7 +54,7 @@ FailoverDone DoneOf(const std::string& from, const PairStatus& status, absl::Dur
   return done;
 }
 
-FailoverDone TimedOut(const PairStatus& status, absl::Duration waited) {
+FailoverDone TimedOut(const ha::HaStatus& status, absl::Duration waited) {
   FailoverDone done = DoneOf(status.owner, status, waited);
   done.set_timed_out(true);
   return done;
@@ -94,7 +94,7 @@ std::optional<std::string> NodeService::Handle(const std::string& bytes,
   const std::string stamped = Encode(request);
   const bool is_local = request.has_failover() && request.version() == kControlVersion;
   if (!is_local) {
-    const Seat<ControlService>::Use owner(options_.owner);
+    const ha::Drainable<ControlService>::Use owner(options_.owner);
     if (owner) return owner->Handle(stamped);
     if (const std::optional<Response> refused = RefusedVersion(request)) return Encode(*refused);
   }
@@ -124,7 +124,7 @@ absl::StatusOr<std::string> NodeService::HandleAsOwner(const std::string& peer,
   if (!place && !request.has_events() && !request.has_status()) {
     return absl::AbortedError("the owner is busy with other commands: try again");
   }
-  const Seat<ControlService>::Use owner(options_.owner);
+  const ha::Drainable<ControlService>::Use owner(options_.owner);
   if (!owner) return absl::AbortedError("this controller does not own the pool");
   std::optional<std::string> response = owner->Handle(stamped);
   if (!response) return absl::InvalidArgumentError("a garbled request");
@@ -151,7 +151,7 @@ absl::Status NodeService::Execute(const Request& request, const std::string& byt
 
 absl::Status NodeService::AskOwner(const Request& request, const std::string& bytes,
                                    Response& response) {
-  Pair* const pair = options_.pair();
+  ha::HaNode* const pair = options_.pair();
   if (pair == nullptr) return absl::AbortedError("this controller is starting or ending");
   if (pair->unserved() && AnswerVolumes(pair->view(), request, response).ok()) {
     return absl::OkStatus();
@@ -167,7 +167,8 @@ absl::Status NodeService::AskOwner(const Request& request, const std::string& by
   return absl::OkStatus();
 }
 
-absl::Status NodeService::AskView(Pair& pair, const Request& request, Response& response) const {
+absl::Status NodeService::AskView(ha::HaNode& pair, const Request& request,
+                                  Response& response) const {
   const std::shared_ptr<StandbyView> view = pair.view();
   if (AnswerVolumes(view, request, response).ok()) return absl::OkStatus();
   const auto known = std::make_shared<Response>(response);
@@ -236,15 +237,15 @@ VolumeList NodeService::ListFromView(const StandbyView& view, const std::string&
 
 absl::StatusOr<FailoverDone> NodeService::Failover(const FailoverRequest& request,
                                                    const std::string& bytes, bool is_ours) {
-  Pair* const pair = options_.pair();
+  ha::HaNode* const pair = options_.pair();
   if (pair == nullptr) {
     return absl::FailedPreconditionError(
         "this controller has no peers (--peer): there is nobody to hand over to");
   }
-  const PairStatus before = pair->Describe();
+  const ha::HaStatus before = pair->Describe();
   const absl::Duration timeout = TimeoutOf(request);
   const absl::Time began = absl::Now();
-  const auto done = [&](const absl::StatusOr<PairStatus>& after) -> absl::StatusOr<FailoverDone> {
+  const auto done = [&](const absl::StatusOr<ha::HaStatus>& after) -> absl::StatusOr<FailoverDone> {
     if (absl::IsDeadlineExceeded(after.status())) return TimedOut(before, absl::Now() - began);
     BATON_RETURN_IF_ERROR(after.status());
     return DoneOf(before.owner, *after, absl::Now() - began);
@@ -269,7 +270,7 @@ absl::StatusOr<FailoverDone> NodeService::Failover(const FailoverRequest& reques
 
 ControllerStatus NodeService::StandbyStatus() const {
   ControllerStatus status = options_.describe();
-  Pair* const pair = options_.pair();
+  ha::HaNode* const pair = options_.pair();
   const std::shared_ptr<StandbyView> view = pair == nullptr ? nullptr : pair->view();
   if (view != nullptr) AddClones(view->ListClones(), status);
   status.set_healthy(status.problems().empty());

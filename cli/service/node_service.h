@@ -11,12 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "cli/service/audit.h"
 #include "cli/control/control.pb.h"
+#include "cli/service/audit.h"
 #include "cli/service/control_service.h"
+#include "ha/io/request_server.h"
 #include "ha/node/ha_node.h"
 #include "ha/volumes/drainable.h"
-#include "ha/io/request_server.h"
 
 namespace baton::control {
 
@@ -24,8 +24,8 @@ namespace baton::control {
 class NodeService {
  public:
   struct Options {
-    Seat<ControlService>& owner;  // somebody is there while this controller owns the pool
-    std::function<Pair*()> pair;  // null: this controller is alone
+    ha::Drainable<ControlService>& owner;  // somebody is there while this controller owns the pool
+    std::function<ha::HaNode*()> pair;     // null: this controller is alone
     std::string node;
     std::string mount;
     std::function<ControllerStatus()> describe;
@@ -52,7 +52,7 @@ class NodeService {
   absl::Status Execute(const Request& request, const std::string& bytes, Response& response);
   absl::Status AskOwner(const Request& request, const std::string& bytes, Response& response);
   // What this node knows while nobody owns the pool.
-  absl::Status AskView(Pair& pair, const Request& request, Response& response) const;
+  absl::Status AskView(ha::HaNode& pair, const Request& request, Response& response) const;
   absl::Status AnswerVolumes(const std::shared_ptr<StandbyView>& view, const Request& request,
                              Response& response) const;
   static absl::Status AnswerFromView(const std::shared_ptr<StandbyView>& view,

@@ -21,12 +21,12 @@ class BufferPool {
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
-  class Lease {
+  class Handle {
    public:
-    Lease(BufferPool& pool, std::byte* data) : pool_(pool), data_(data) {}
-    ~Lease() { pool_.Release(data_); }
-    Lease(const Lease&) = delete;
-    Lease& operator=(const Lease&) = delete;
+    Handle(BufferPool& pool, std::byte* data) : pool_(pool), data_(data) {}
+    ~Handle() { pool_.Release(data_); }
+    Handle(const Handle&) = delete;
+    Handle& operator=(const Handle&) = delete;
     MutableBytes bytes() const { return {data_, pool_.buffer_bytes_}; }
 
    private:
@@ -34,7 +34,7 @@ class BufferPool {
     std::byte* const data_;
   };
 
-  Lease Acquire() { return Lease(*this, Take()); }
+  Handle Acquire() { return Handle(*this, Take()); }
   size_t buffer_bytes() const { return buffer_bytes_; }
 
  private:

@@ -53,12 +53,12 @@ constexpr uint64_t kMaxDigestsAtOnce = 4096;
 // Buffers of kMaxCopyBytes that host writes to fresh extents share.
 constexpr int kCopyBuffers = 16;
 
-// The intent ring: entries of a slot (one block) and room for preserved data.
-constexpr uint64_t kRingEntries = 128;
-constexpr uint64_t kRingDataBytes = 64 * kKiB;
-// Preserved data is brought from the ring to its target in batches: whichever comes first.
-constexpr uint64_t kCarryingBatch = 32;
-constexpr int kCarryingDelayMs = 50;
+// The intent log: entries of a slot (one block) and room for preserved data.
+constexpr uint64_t kLogEntries = 128;
+constexpr uint64_t kLogDataBytes = 64 * kKiB;
+// Preserved data is brought from the intent log to its target in batches: whichever comes first.
+constexpr uint64_t kWritebackBatch = 32;
+constexpr int kWritebackDelayMs = 50;
 // Bits are landed in batches: whichever comes first.
 constexpr uint64_t kLandingBatch = 64;
 constexpr int kLandingDelayMs = 100;
@@ -89,12 +89,12 @@ constexpr size_t kMaxMessageBytes = kMaxRequestBytes + 64 * kKiB;
 
 static_assert(kMinExtentBytes >= kBlockBytes);
 static_assert(kMaxCopyBytes >= kMinExtentBytes);
-static_assert(kMaxCopyBytes >= kRingDataBytes);
-static_assert(kRingDataBytes >= kDefaultExtentBytes && kRingDataBytes % kBlockBytes == 0);
+static_assert(kMaxCopyBytes >= kLogDataBytes);
+static_assert(kLogDataBytes >= kDefaultExtentBytes && kLogDataBytes % kBlockBytes == 0);
 static_assert(kCopyWorkers * kMaxExtentsPerCopy + kExtentsForHostWrites <= kMaxExtentsInFlight,
               "the background copier never keeps a host write waiting for room");
 static_assert(kExtentsForHostWrites >= kMaxExtentsPerCopy);
-static_assert(kLandingBatch + kCarryingBatch < kRingEntries,
+static_assert(kLandingBatch + kWritebackBatch < kLogEntries,
               "writers must find entries while batches are under way");
 
 }  // namespace baton::limits

@@ -11,10 +11,11 @@ enum class Mutant {
   kSourceWriteBeforePreserve,  // O1: the source is overwritten before its T0 data is safe
   kSlotWithoutTargetData,      // O1: the slot is waited for, the target's data is only cached
   kTargetDataWithoutSlot,      // O1: no evidence is written
-  kEntryNotDurable,            // O1: slot and data are in the ring, but only cached
-  kEntryWithoutData,           // O1: the slot is in the ring, its data in memory only
+  kEntryNotDurable,            // O1: slot and data are in the intent log, but only cached
+  kEntryWithoutData,           // O1: the slot is in the intent log, its data in memory only
   kCopierSkipsTargetSync,      // O2: the bit is recorded before the copied data is durable
-  kCarrierSkipsTargetSync,     // O2: the bit is recorded before the carried data is durable
+  kWritebackSkipsTargetSync,   // O2: the bit is recorded before the data that was written back is
+                               // durable
   kRecoverySkipsTargetSync,    // O2: recovery records a bit for data that is only cached
   kSlotFreedBeforeBit,         // O3: a slot is used again while its bit is not yet durable
   kEntryFreedBeforeFailure,    // O3: likewise, of a clone whose failure is not yet durable
@@ -28,10 +29,10 @@ enum class Mutant {
   kRecoveryStopsAtEmptySlot,   // recovery does not look at all slots
   kRecoverySkipsHash,          // recovery believes a slot without looking at the data
   kRecoveryIgnoresRing,        // recovery looks for the data in the target alone
-  kTargetReadIgnoresRing,      // a read of the target does not wait for what the ring still has
-  kTargetReadNoSecondLook,     // a read of the target from the source does not look again
-  kCopyIgnoresClaims,          // the copier copies what a host write is preserving
-  kActivateKeepsOldContent,    // holes are recorded over the target's old content
+  kTargetReadIgnoresLog,     // a read of the target does not wait for what the intent log still has
+  kTargetReadNoSecondLook,   // a read of the target from the source does not look again
+  kCopyIgnoresClaims,        // the copier copies what a host write is preserving
+  kActivateKeepsOldContent,  // holes are recorded over the target's old content
 };
 
 // Set by the test before an engine is opened.

@@ -8,16 +8,16 @@
 
 namespace baton {
 
-Lander::Lander(Runtime& runtime, Catalog& catalog, IntentLog& log, Fault& fault)
+BitmapCommitter::BitmapCommitter(Runtime& runtime, Catalog& catalog, IntentLog& log, Fault& fault)
     : runtime_(runtime),
       catalog_(catalog),
       log_(log),
       fault_(fault),
       by_entry_(log.shape().entries) {
-  thread_ = runtime_.StartThread("lander", [this] { Work(); });
+  thread_ = runtime_.StartThread("committer", [this] { Work(); });
 }
 
-Lander::~Lander() {
+BitmapCommitter::~BitmapCommitter() {
   {
     absl::MutexLock guard(&mutex_);
     stopping_ = true;
@@ -26,26 +26,26 @@ Lander::~Lander() {
   thread_.reset();
 }
 
-absl::StatusOr<uint32_t> Lander::AcquireEntry() {
+absl::StatusOr<uint32_t> BitmapCommitter::AcquireEntry() {
   absl::MutexLock guard(&mutex_);
   while (failed_.ok()) {
     if (std::optional<uint32_t> entry = log_.TryAcquire()) return *entry;
-    ++hurry_;
+    ++flush_waiters_;
     work_.Signal();
     runtime_.Wait(landed_, mutex_);
-    --hurry_;
+    --flush_waiters_;
   }
   return failed_;
 }
 
-void Lander::Abandon(uint32_t entry) {
+void BitmapCommitter::Abandon(uint32_t entry) {
   absl::MutexLock guard(&mutex_);
   log_.Release(entry);
   landed_.SignalAll();
 }
 
-void Lander::Enqueue(Progress& progress, ExtentSpan span, std::span<const Digest> digests,
-                     uint32_t entry) {
+void BitmapCommitter::Enqueue(Progress& progress, ExtentSpan span, std::span<const Digest> digests,
+                              uint32_t entry) {
   Landing& landing = by_entry_[entry];
   landing.progress = &progress;
   landing.span = span;
@@ -56,21 +56,22 @@ void Lander::Enqueue(Progress& progress, ExtentSpan span, std::span<const Digest
   if (failed_.ok()) Append(landing);
 }
 
-void Lander::GiveUp(const absl::Status& aborted) {
+void BitmapCommitter::GiveUp(const absl::Status& aborted) {
   absl::MutexLock guard(&mutex_);
   Drop(aborted);
 }
 
 // The Landings of those who wait in Land are on their stacks: who sees failed_ goes away, so they
 // are taken out of the queue; those of a commit under way stay until it is over.
-void Lander::Drop(const absl::Status& aborted) {
+void BitmapCommitter::Drop(const absl::Status& aborted) {
   failed_.Update(aborted);
   queue_ = queue_tail_ = nullptr;
   queued_ = 0;
   landed_.SignalAll();
 }
 
-absl::Status Lander::Land(Progress& progress, ExtentSpan span, std::span<const Digest> digests) {
+absl::Status BitmapCommitter::Land(Progress& progress, ExtentSpan span,
+                                   std::span<const Digest> digests) {
   Landing landing;
   landing.progress = &progress;
   landing.span = span;
@@ -79,24 +80,24 @@ absl::Status Lander::Land(Progress& progress, ExtentSpan span, std::span<const D
   absl::MutexLock guard(&mutex_);
   if (!failed_.ok()) return failed_;
   Append(landing);
-  ++hurry_;
+  ++flush_waiters_;
   work_.Signal();
   while (!landing.done && (failed_.ok() || landing.committing)) runtime_.Wait(landed_, mutex_);
-  --hurry_;
+  --flush_waiters_;
   return landing.done ? absl::OkStatus() : failed_;
 }
 
-absl::Status Lander::WaitLanded(const Progress& progress, ExtentSpan span) {
+absl::Status BitmapCommitter::WaitLanded(const Progress& progress, ExtentSpan span) {
   if (progress.landing == 0) return absl::OkStatus();
   absl::MutexLock guard(&mutex_);
-  ++hurry_;
+  ++flush_waiters_;
   work_.Signal();
   while (failed_.ok() && IsLanding(progress, span)) runtime_.Wait(landed_, mutex_);
-  --hurry_;
+  --flush_waiters_;
   return failed_;
 }
 
-std::vector<ExtentSpan> Lander::Snapshot(const Progress& progress) const {
+std::vector<ExtentSpan> BitmapCommitter::Snapshot(const Progress& progress) const {
   absl::MutexLock guard(&mutex_);
   std::vector<ExtentSpan> spans;
   ForEach([&](const Landing& landing) {
@@ -107,7 +108,7 @@ std::vector<ExtentSpan> Lander::Snapshot(const Progress& progress) const {
   return spans;
 }
 
-void Lander::Work() {
+void BitmapCommitter::Work() {
   while (true) {
     Landing* batch = nullptr;
     {
@@ -132,7 +133,7 @@ void Lander::Work() {
   }
 }
 
-Lander::Landing* Lander::TakeQueue() {
+BitmapCommitter::Landing* BitmapCommitter::TakeQueue() {
   committing_ = std::exchange(queue_, nullptr);
   queue_tail_ = nullptr;
   queued_ = 0;
@@ -142,7 +143,7 @@ Lander::Landing* Lander::TakeQueue() {
   return committing_;
 }
 
-void Lander::Append(Landing& landing) {
+void BitmapCommitter::Append(Landing& landing) {
   landing.done = landing.committing = false;
   landing.next = nullptr;
   if (queue_ == nullptr) oldest_ = runtime_.BootTime();
@@ -152,11 +153,12 @@ void Lander::Append(Landing& landing) {
   if (queued_ == 1 || queued_ == limits::kLandingBatch) work_.Signal();
 }
 
-bool Lander::IsDue() const {
-  return stopping_ || (queue_ != nullptr && (hurry_ > 0 || queued_ >= limits::kLandingBatch));
+bool BitmapCommitter::IsDue() const {
+  return stopping_ ||
+         (queue_ != nullptr && (flush_waiters_ > 0 || queued_ >= limits::kLandingBatch));
 }
 
-void Lander::WaitUntilDue() {
+void BitmapCommitter::WaitUntilDue() {
   while (!IsDue()) {
     if (queue_ == nullptr) {
       runtime_.Wait(work_, mutex_);
@@ -168,7 +170,7 @@ void Lander::WaitUntilDue() {
   }
 }
 
-absl::Status Lander::Commit(const Landing* batch) {
+absl::Status BitmapCommitter::Commit(const Landing* batch) {
   MetaBatch meta;
   std::set<const Progress*> runs;
   for (const Landing* landing = batch; landing != nullptr; landing = landing->next) {
@@ -186,7 +188,7 @@ absl::Status Lander::Commit(const Landing* batch) {
   return catalog_.Commit(std::move(meta), durable);
 }
 
-void Lander::Finish(Landing* batch) {
+void BitmapCommitter::Finish(Landing* batch) {
   absl::MutexLock guard(&mutex_);
   for (Landing *landing = batch, *next; landing != nullptr; landing = next) {
     next = landing->next;  // a waiter's Landing is gone once it is done
@@ -203,7 +205,7 @@ void Lander::Finish(Landing* batch) {
 }
 
 template <typename Visit>
-void Lander::ForEach(Visit visit) const {
+void BitmapCommitter::ForEach(Visit visit) const {
   for (const Landing* landing = committing_; landing != nullptr; landing = landing->next) {
     visit(*landing);
   }
@@ -212,7 +214,7 @@ void Lander::ForEach(Visit visit) const {
   }
 }
 
-bool Lander::IsLanding(const Progress& progress, ExtentSpan span) const {
+bool BitmapCommitter::IsLanding(const Progress& progress, ExtentSpan span) const {
   bool found = false;
   ForEach([&](const Landing& landing) {
     found = found || (landing.progress == &progress && landing.span.first < span.end() &&

@@ -12,9 +12,9 @@
 #include "engine/base/checksum.h"
 #include "engine/base/fault.h"
 #include "engine/base/runtime.h"
+#include "engine/clone/copy_progress.h"
 #include "engine/clone/extents.h"
 #include "engine/clone/intent_log.h"
-#include "engine/clone/copy_progress.h"
 #include "engine/meta/catalog.h"
 
 namespace baton {
@@ -23,14 +23,14 @@ namespace baton {
 // waited limits::kLandingDelayMs, or at once when somebody waits for it or entries run short.
 // After a metadata error everything here returns Aborted; entries that had not landed are kept.
 // Thread-safe; a foreground copy allocates nothing.
-class Lander {
+class BitmapCommitter {
  public:
-  Lander(Runtime& runtime, Catalog& catalog, IntentLog& log, Fault& fault);
-  ~Lander();  // what is queued is landed first
-  Lander(const Lander&) = delete;
-  Lander& operator=(const Lander&) = delete;
+  BitmapCommitter(Runtime& runtime, Catalog& catalog, IntentLog& log, Fault& fault);
+  ~BitmapCommitter();  // what is queued is landed first
+  BitmapCommitter(const BitmapCommitter&) = delete;
+  BitmapCommitter& operator=(const BitmapCommitter&) = delete;
 
-  // An entry of the ring for a foreground copy, waiting while all are in use; it goes back by
+  // An entry of the intent log for a foreground copy, waiting while all are in use; it goes back by
   // Enqueue (once landed) or by Abandon (nothing needs what was written there).
   absl::StatusOr<uint32_t> AcquireEntry();
   void Abandon(uint32_t entry);
@@ -94,7 +94,7 @@ class Lander {
   Landing* committing_ ABSL_GUARDED_BY(mutex_) = nullptr;
   size_t queued_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Duration oldest_ ABSL_GUARDED_BY(mutex_);
-  int hurry_ ABSL_GUARDED_BY(mutex_) = 0;  // how many wait for the queue to land
+  int flush_waiters_ ABSL_GUARDED_BY(mutex_) = 0;  // how many wait for the queue to land
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status failed_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Thread> thread_;

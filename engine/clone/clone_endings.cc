@@ -31,9 +31,10 @@ absl::Status Clones::OnPreserveFailed(uint64_t id, const absl::Status& why) {
   return Fail(**relation, why);
 }
 
-// What was preserved is in the ring and does not get to the target: the writes that needed it were
-// answered long ago, so it is the clone that fails. Runs that fail writes do not use the ring.
-absl::Status Clones::OnCarryingFailed(uint64_t run_id, const absl::Status& why) {
+// What was preserved is in the intent log and does not get to the target: the writes that needed it
+// were answered long ago, so it is the clone that fails. Runs that fail writes do not use the
+// intent log.
+absl::Status Clones::OnWritebackFailed(uint64_t run_id, const absl::Status& why) {
   RelationPtr relation;
   {
     absl::ReaderMutexLock guard(&mutex_);

@@ -16,17 +16,17 @@ CloneRun::CloneRun(const CopyServices& services, const Options& options,
       source_(std::move(source)),
       target_(std::move(target)),
       copied_(geometry_.extents()),
-      claims_(services.runtime, copied_, limits::kMaxExtentsInFlight,
-              limits::kExtentsForHostWrites) {
+      locks_(services.runtime, copied_, limits::kMaxExtentsInFlight,
+             limits::kExtentsForHostWrites) {
   progress_.run_id = options.run_id;
   progress_.keeps_digests = options.keeps_digests;
 }
 
 absl::Status CloneRun::Preserve(ExtentSpan wanted) {
-  return PreserveBy(fails_writes_ ? Way::kTarget : Way::kRing, wanted);
+  return PreserveBy(fails_writes_ ? Way::kTarget : Way::kLog, wanted);
 }
 
-// Who waits for the bits anyway gets there faster without the ring.
+// Who waits for the bits anyway gets there faster without the intent log.
 absl::Status CloneRun::PreserveAndLand(ExtentSpan wanted) {
   BATON_RETURN_IF_ERROR(PreserveBy(Way::kTarget, wanted));
   if (BATON_MUTANT(kTargetWriteBeforeBit)) return absl::OkStatus();
@@ -34,8 +34,8 @@ absl::Status CloneRun::PreserveAndLand(ExtentSpan wanted) {
 }
 
 absl::Status CloneRun::WaitLanded(ExtentSpan span) {
-  BATON_RETURN_IF_ERROR(services_.carrier.WaitCarried(progress_, span));
-  return services_.lander.WaitLanded(progress_, span);
+  BATON_RETURN_IF_ERROR(services_.writeback.WaitWrittenBack(progress_, span));
+  return services_.committer.WaitLanded(progress_, span);
 }
 
 absl::Status CloneRun::ReadTarget(VolumeIo& target, uint64_t offset, MutableBytes out) {
@@ -57,12 +57,13 @@ absl::Status CloneRun::ReadTarget(VolumeIo& target, uint64_t offset, MutableByte
   return absl::OkStatus();
 }
 
-// Data that is still in the ring is waited for. It may go away because its run has ended, whose
-// phase says so before that; and the target of a run that has ended may be emptied during the read.
+// Data that is still in the intent log is waited for. It may go away because its run has ended,
+// whose phase says so before that; and the target of a run that has ended may be emptied during the
+// read.
 absl::Status CloneRun::ReadCopied(VolumeIo& target, uint64_t offset, MutableBytes out) {
-  if (!BATON_MUTANT(kTargetReadIgnoresRing)) {
+  if (!BATON_MUTANT(kTargetReadIgnoresLog)) {
     const ExtentSpan span = geometry_.Touching(offset, out.size());
-    BATON_RETURN_IF_ERROR(services_.carrier.WaitCarried(progress_, span));
+    BATON_RETURN_IF_ERROR(services_.writeback.WaitWrittenBack(progress_, span));
     BATON_RETURN_IF_ERROR(CheckReadable());
   }
   BATON_RETURN_IF_ERROR(target.Read(offset, out));
@@ -94,7 +95,7 @@ absl::Status CloneRun::CheckReadable() const {
 }
 
 absl::Status CloneRun::Drain() {
-  claims_.WaitNone();
+  locks_.WaitNone();
   return WaitLanded({0, geometry_.extents()});
 }
 

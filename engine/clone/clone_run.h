@@ -13,12 +13,12 @@
 #include "engine/base/runtime.h"
 #include "engine/base/storage.h"
 #include "engine/clone/bitmap.h"
-#include "engine/clone/log_writeback.h"
-#include "engine/clone/extent_locks.h"
-#include "engine/clone/digester.h"
-#include "engine/clone/extents.h"
 #include "engine/clone/bitmap_committer.h"
 #include "engine/clone/copy_progress.h"
+#include "engine/clone/digester.h"
+#include "engine/clone/extent_locks.h"
+#include "engine/clone/extents.h"
+#include "engine/clone/log_writeback.h"
 #include "engine/volume/volume.h"
 
 namespace baton {
@@ -31,14 +31,14 @@ struct CopyServices {
   Fault& fault;
   Catalog& catalog;
   IntentLog& log;
-  Lander& lander;
-  Carrier& carrier;
-  BufferPool& buffers;  // one is held for one copy that does not go into the ring
+  BitmapCommitter& committer;
+  LogWriteback& writeback;
+  BufferPool& buffers;  // one is held for one copy that does not go into the intent log
 };
 
-// The state of an extent: pending -> copying (claimed) -> landing (only an intent slot stands for
+// The state of an extent: pending -> copying (locked) -> landing (only an intent slot stands for
 // it) -> copied (its bit is durable). The bit in memory is set from landing on: from then on the
-// source may be overwritten, and the ring or the target holds the extent.
+// source may be overwritten, and the intent log or the target holds the extent.
 //
 // Thread-safe. The data path (Preserve) allocates nothing and holds no lock over I/O.
 class CloneRun {
@@ -53,7 +53,7 @@ class CloneRun {
     uint64_t run_id = 0;
     bool keeps_digests = true;
     // A copy that cannot be made fails the write that needs it, not the clone: nothing may be left
-    // to be found out after the write's answer, so nothing goes through the ring.
+    // to be found out after the write's answer, so nothing goes through the intent log.
     bool fails_writes = false;
     Geometry geometry;
   };
@@ -66,7 +66,7 @@ class CloneRun {
 
   // ---- host I/O ----
 
-  // Copy-before-write: on OK the T0 content of `wanted` is safe in the ring or in the target,
+  // Copy-before-write: on OK the T0 content of `wanted` is safe in the intent log or in the target,
   // evidence included (O1), or the run is no longer active. Aborted: the controller cannot go on.
   // Other errors: the copy failed, the extents are still pending and must not be overwritten.
   absl::Status Preserve(ExtentSpan wanted);
@@ -86,7 +86,7 @@ class CloneRun {
     uint64_t bytes = 0;
   };
   // Copies, or records as holes, the next run of pending extents: at most `max_bytes`, one extent
-  // at least. kBusy: all that is left is claimed by others or the limit is reached; kDone:
+  // at least. kBusy: all that is left is locked by others or the limit is reached; kDone:
   // nothing is pending. What does not fit `buffer` is copied in pieces.
   absl::StatusOr<Step> CopyNext(uint64_t max_bytes, MutableBytes buffer, Attempt& attempt);
 
@@ -96,7 +96,7 @@ class CloneRun {
 
   const Geometry& geometry() const { return geometry_; }
   const Bitmap& copied() const { return copied_; }
-  const Claims& claims() const { return claims_; }
+  const ExtentLocks& locks() const { return locks_; }
   const Progress& progress() const { return progress_; }
   const std::shared_ptr<Volume>& source() const { return source_; }
   const std::shared_ptr<Volume>& target() const { return target_; }
@@ -110,14 +110,14 @@ class CloneRun {
   using WritePiece = absl::FunctionRef<absl::Status(uint64_t offset, Bytes piece, bool is_last)>;
 
   // The copy primitive: reads the T0 content of `span` once, in pieces that fit `buffer`, digests
-  // it and hands each piece to `write`. REQUIRES: `span` is claimed.
+  // it and hands each piece to `write`. REQUIRES: `span` is locked.
   absl::Status CopyPieces(ExtentSpan span, MutableBytes buffer, Digester& digester,
                           WritePiece write);
-  enum class Way { kRing, kTarget };  // of a copy for a host; the ring takes only what fits
+  enum class Way { kLog, kTarget };  // of a copy for a host; the intent log takes only what fits
   absl::Status PreserveBy(Way way, ExtentSpan wanted);
   absl::Status RecordLongHoles(ExtentSpan wanted, uint64_t least);
   absl::Status CopyDurably(Way way, ExtentSpan span);
-  enum class Place { kRing, kTarget };  // where the T0 content is
+  enum class Place { kLog, kTarget };  // where the T0 content is
   absl::StatusOr<Place> CopyToRing(ExtentSpan span, uint32_t entry, Digester& digester);
   absl::StatusOr<Place> CopyToTarget(ExtentSpan span, uint32_t entry, Digester& digester);
   absl::Status WriteSlot(uint32_t entry, IntentSlot& slot);
@@ -145,7 +145,7 @@ class CloneRun {
   std::atomic<Phase> phase_{Phase::kWaiting};
   Bitmap copied_;
   std::atomic<uint64_t> first_pending_{0};  // a hint: everything before it is copied
-  Claims claims_;
+  ExtentLocks locks_;
   Progress progress_;
 };
 

@@ -37,13 +37,13 @@ Clones::Clones(const Options& options, std::unique_ptr<IntentLog> log)
       volumes_(options.volumes),
       log_(std::move(log)),
       buffers_(runtime_, options.copy_buffers, options.copy_bytes),
-      lander_(std::make_unique<Lander>(runtime_, catalog_, *log_, fault_)),
-      carrier_(std::make_unique<Carrier>(runtime_, *log_, *lander_, fault_,
-                                         [this](uint64_t run_id, const absl::Status& why) {
-                                           return OnCarryingFailed(run_id, why);
-                                         })),
-      services_{runtime_, storage_, options.fence, fault_,  catalog_,
-                *log_,    *lander_, *carrier_,     buffers_},
+      committer_(std::make_unique<BitmapCommitter>(runtime_, catalog_, *log_, fault_)),
+      writeback_(std::make_unique<LogWriteback>(runtime_, *log_, *committer_, fault_,
+                                                [this](uint64_t run_id, const absl::Status& why) {
+                                                  return OnWritebackFailed(run_id, why);
+                                                })),
+      services_{runtime_, storage_,    options.fence, fault_,  catalog_,
+                *log_,    *committer_, *writeback_,   buffers_},
       commands_(runtime_),
       changes_(runtime_) {
   copier_ =
@@ -68,7 +68,7 @@ void Clones::StartCopiers() {
 void Clones::TakeLocks() const {
   absl::ReaderMutexLock guard(&mutex_);
   for (const auto& [id, relation] : relations_) {
-    if (relation->run != nullptr) (void)relation->run->claims().copying();
+    if (relation->run != nullptr) (void)relation->run->locks().copying();
   }
 }
 
@@ -85,8 +85,8 @@ void Clones::StopCopying() {
 
 std::vector<Residual> Clones::Finish() {
   SleepLock::Guard guard(commands_);
-  carrier_.reset();  // carries what is in the ring
-  lander_.reset();   // lands what is queued
+  writeback_.reset();  // carries what is in the intent log
+  committer_.reset();  // lands what is queued
   const std::vector<IntentSlot> slots = ReadSlotsAtEnd();
   std::vector<Residual> residuals;
   MetaBatch batch;

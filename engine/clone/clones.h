@@ -12,11 +12,11 @@
 
 #include "engine/base/fault.h"
 #include "engine/base/sleep_lock.h"
-#include "engine/clone/log_writeback.h"
+#include "engine/clone/bitmap_committer.h"
 #include "engine/clone/clone_run.h"
 #include "engine/clone/copier.h"
 #include "engine/clone/intent_log.h"
-#include "engine/clone/bitmap_committer.h"
+#include "engine/clone/log_writeback.h"
 #include "engine/clone/relation.h"
 #include "engine/clone/state.h"
 #include "engine/meta/catalog.h"
@@ -51,7 +51,7 @@ class Clones {
     uint64_t copy_bytes = limits::kMaxCopyBytes;  // not less than ring.data_bytes
     size_t copy_buffers = limits::kCopyBuffers;
     bool hold_copiers = false;  // until StartCopiers
-    RingShape ring = {};
+    LogShape ring = {};
   };
 
   // Recovers, see recovery.cc; copiers run when it returns, unless they are held.
@@ -127,7 +127,7 @@ class Clones {
   // clone_endings.cc: what ends a copy without a command
   void OnJobFinished(const std::shared_ptr<CopyJob>& job, const absl::Status& result);
   absl::Status OnPreserveFailed(uint64_t id, const absl::Status& why);
-  absl::Status OnCarryingFailed(uint64_t run_id, const absl::Status& why);
+  absl::Status OnWritebackFailed(uint64_t run_id, const absl::Status& why);
   absl::Status Fail(Relation& relation, const absl::Status& why);
   void PauseOnError(Relation& relation, const absl::Status& why);
   absl::Status Certify(CloneRun& run, std::string& certificate);
@@ -161,8 +161,8 @@ class Clones {
   VolumeTable& volumes_;
   const std::unique_ptr<IntentLog> log_;
   BufferPool buffers_;
-  std::unique_ptr<Lander> lander_;
-  std::unique_ptr<Carrier> carrier_;  // goes first: it hands over to the lander
+  std::unique_ptr<BitmapCommitter> committer_;
+  std::unique_ptr<LogWriteback> writeback_;  // goes first: it hands over to the committer
   const CopyServices services_;
 
   SleepLock commands_;

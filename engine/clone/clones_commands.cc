@@ -183,7 +183,7 @@ absl::Status Clones::Start(const std::vector<uint64_t>& ids) {
   return absl::OkStatus();
 }
 
-// Freeze, flush, commit: T0 is one instant for all sources, and what the record will claim to be
+// Freeze, flush, commit: T0 is one instant for all sources, and what the record will hold to be
 // the T0 content is durable before the record is.
 absl::Status Clones::CommitStart(const std::vector<RelationPtr>& relations) {
   std::map<uint64_t, std::shared_ptr<Volume>> sources;  // in one order for everybody

@@ -41,18 +41,18 @@ Residual Clones::ResidualOf(const Relation& relation, bool with_extents) const {
   if (const CloneRun* run = relation.run.get()) {
     left -= run->progress().recorded;
     const uint64_t landing = std::min<uint64_t>(left, run->progress().landing);
-    const uint64_t copying = std::min(left - landing, run->claims().copying());
+    const uint64_t copying = std::min(left - landing, run->locks().copying());
     residual.set_extents_landing(landing);
     residual.set_extents_copying(copying);
     residual.set_extents_pending(left - landing - copying);
     if (with_extents) {
-      const std::vector<ExtentSpan> claims = run->claims().Snapshot();
-      AddPendingRuns(run->copied(), claims, *residual.mutable_pending());
-      for (const ExtentSpan& span : claims) AddRun(span, *residual.mutable_copying());
-      if (carrier_ == nullptr) return residual;
+      const std::vector<ExtentSpan> locks = run->locks().Snapshot();
+      AddPendingRuns(run->copied(), locks, *residual.mutable_pending());
+      for (const ExtentSpan& span : locks) AddRun(span, *residual.mutable_copying());
+      if (writeback_ == nullptr) return residual;
       // In this order: what is handed over meanwhile is found twice, and not missed.
-      std::vector<ExtentSpan> landing = carrier_->Snapshot(run->progress());
-      const std::vector<ExtentSpan> carried = lander_->Snapshot(run->progress());
+      std::vector<ExtentSpan> landing = writeback_->Snapshot(run->progress());
+      const std::vector<ExtentSpan> carried = committer_->Snapshot(run->progress());
       landing.insert(landing.end(), carried.begin(), carried.end());
       std::sort(landing.begin(), landing.end(),
                 [](ExtentSpan a, ExtentSpan b) { return a.first < b.first; });

@@ -8,7 +8,7 @@
 namespace baton {
 namespace {
 
-// What a worker waits when all that is left of a job is claimed by others.
+// What a worker waits when all that is left of a job is locked by others.
 constexpr absl::Duration kBusyPause = absl::Milliseconds(1);
 
 bool HostIsActive(CopyJob& job) {
@@ -81,7 +81,7 @@ void Copier::StartSteps() {
 }
 
 void Copier::Work() {
-  const BufferPool::Lease buffer = buffers_.Acquire();
+  const BufferPool::Handle buffer = buffers_.Acquire();
   while (const std::shared_ptr<CopyJob> job = Take()) DoStep(job, buffer.bytes());
 }
 

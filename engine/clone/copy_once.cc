@@ -1,9 +1,9 @@
 // How extents are copied: one primitive (CopyPieces), used by host writes and in the background.
 //
 // What is durable before what (A => B: A is durable before B is issued):
-//   O1  T0 data of e in the ring or the target, and its evidence => the source write to e
-//   O2  target data of e => the copied bit of e                      (also carrier.cc)
-//   O3  the bit => reuse of its entry of the ring                    (lander.cc)
+//   O1  T0 data of e in the intent log or the target, and its evidence => the source write to e
+//   O2  target data of e => the copied bit of e                      (also log_writeback.cc)
+//   O3  the bit => reuse of its entry of the intent log                    (bitmap_committer.cc)
 //   O4  the bit => the first host write to the target at e           (PreserveAndLand)
 #include <algorithm>
 #include <array>
@@ -37,17 +37,17 @@ absl::Status CloneRun::PreserveBy(Way way, ExtentSpan wanted) {
         Repeated(services_.runtime, [&] { return RecordLongHoles(wanted, max); }));
   }
   while (!copied_.AllSet(wanted)) {
-    Claims::Claim claim(claims_);
-    claims_.AcquirePending(claim, wanted, max);
-    if (!claim.holds_any() || phase() != Phase::kActive) break;
+    ExtentLocks::Hold hold(locks_);
+    locks_.AcquirePending(hold, wanted, max);
+    if (!hold.holds_any() || phase() != Phase::kActive) break;
     BATON_RETURN_IF_ERROR(
-        Repeated(services_.runtime, [&] { return CopyDurably(way, claim.span()); }));
+        Repeated(services_.runtime, [&] { return CopyDurably(way, hold.span()); }));
   }
   return absl::OkStatus();
 }
 
 // Of a long discard, mostly. Runs of more than `least` extents are recorded without a slot and a
-// read: what they hold is known. What somebody else has claimed is left for later.
+// read: what they hold is known. What somebody else has locked is left for later.
 absl::Status CloneRun::RecordLongHoles(ExtentSpan wanted, uint64_t least) {
   for (uint64_t next = wanted.first;
        (next = copied_.NextClear(next, wanted.end())) < wanted.end();) {
@@ -55,30 +55,30 @@ absl::Status CloneRun::RecordLongHoles(ExtentSpan wanted, uint64_t least) {
     const ExtentSpan span = {next, std::min(found.span.end(), wanted.end()) - next};
     next = span.end();
     if (!found.is_hole || span.count <= least) continue;
-    Claims::Claim claim(claims_);
-    if (!claims_.TryAcquire(claim, span, false) || phase() != Phase::kActive) continue;
-    BATON_RETURN_IF_ERROR(RecordHoles(claim.span()));
+    ExtentLocks::Hold hold(locks_);
+    if (!locks_.TryAcquire(hold, span, false) || phase() != Phase::kActive) continue;
+    BATON_RETURN_IF_ERROR(RecordHoles(hold.span()));
   }
   return absl::OkStatus();
 }
 
 absl::Status CloneRun::CopyDurably(Way way, ExtentSpan span) {
-  BATON_ASSIGN_OR_RETURN(const uint32_t entry, services_.lander.AcquireEntry());
+  BATON_ASSIGN_OR_RETURN(const uint32_t entry, services_.committer.AcquireEntry());
   Digester digester(geometry_, span);
   const uint64_t bytes = geometry_.BytesOf(span);
-  const bool by_ring = way == Way::kRing && bytes <= services_.log.shape().data_bytes;
+  const bool by_ring = way == Way::kLog && bytes <= services_.log.shape().data_bytes;
   const absl::StatusOr<Place> place =
       by_ring ? CopyToRing(span, entry, digester) : CopyToTarget(span, entry, digester);
   if (!place.ok()) {
-    services_.lander.Abandon(entry);
+    services_.committer.Abandon(entry);
     return place.status();
   }
   progress_.landing += span.count;
-  if (*place == Place::kRing) {
-    services_.carrier.Enqueue(entry, progress_, *target_->file, geometry_.OffsetOf(span.first),
-                              bytes, span, digester.digests());
+  if (*place == Place::kLog) {
+    services_.writeback.Enqueue(entry, progress_, *target_->file, geometry_.OffsetOf(span.first),
+                                bytes, span, digester.digests());
   } else {
-    services_.lander.Enqueue(progress_, span, digester.digests(), entry);
+    services_.committer.Enqueue(progress_, span, digester.digests(), entry);
   }
   copied_.Set(span);
   return absl::OkStatus();
@@ -97,11 +97,11 @@ IntentSlot CloneRun::SlotOf(ExtentSpan span, const Digester& digester) const {
 // data is evidence enough.
 absl::StatusOr<CloneRun::Place> CloneRun::CopyToRing(ExtentSpan span, uint32_t entry,
                                                      Digester& digester) {
-  Place place = Place::kRing;
+  Place place = Place::kLog;
   const auto write = [&](uint64_t, Bytes data, bool) -> absl::Status {
     IntentSlot slot = SlotOf(span, digester);
     if (IsZeros(data)) place = Place::kTarget;
-    slot.data_bytes = place == Place::kRing ? data.size() : 0;
+    slot.data_bytes = place == Place::kLog ? data.size() : 0;
     return WriteSlot(entry, slot);
   };
   BATON_RETURN_IF_ERROR(CopyPieces(span, services_.log.Data(entry), digester, write));
@@ -118,7 +118,7 @@ absl::Status CloneRun::WriteSlot(uint32_t entry, IntentSlot& slot) {
 // where the target has the content that it names, so neither needs to wait for the other.
 absl::StatusOr<CloneRun::Place> CloneRun::CopyToTarget(ExtentSpan span, uint32_t entry,
                                                        Digester& digester) {
-  const BufferPool::Lease buffer = services_.buffers.Acquire();
+  const BufferPool::Handle buffer = services_.buffers.Acquire();
   const auto write = [&](uint64_t offset, Bytes piece, bool is_last) -> absl::Status {
     const bool is_zeros = IsZeros(piece);
     if (!is_last) {
@@ -167,22 +167,22 @@ absl::Status CloneRun::CopyPieces(ExtentSpan span, MutableBytes buffer, Digester
 absl::StatusOr<CloneRun::Step> CloneRun::CopyNext(uint64_t max_bytes, MutableBytes buffer,
                                                   Attempt& attempt) {
   attempt = {};
-  const uint64_t first = claims_.NextFree(FirstPending(), geometry_.extents());
+  const uint64_t first = locks_.NextFree(FirstPending(), geometry_.extents());
   if (first == geometry_.extents()) {
     return copied_.count() == geometry_.extents() ? Step::kDone : Step::kBusy;
   }
   attempt.span = {first, 1};
   BATON_ASSIGN_OR_RETURN(const Candidate candidate, Classify(first, max_bytes));
-  Claims::Claim claim(claims_);
-  if (!claims_.TryAcquire(claim, candidate.span, !candidate.is_hole)) return Step::kBusy;
+  ExtentLocks::Hold hold(locks_);
+  if (!locks_.TryAcquire(hold, candidate.span, !candidate.is_hole)) return Step::kBusy;
   if (phase() != Phase::kActive) return Step::kBusy;
-  attempt.span = claim.span();
+  attempt.span = hold.span();
   if (candidate.is_hole) {
-    BATON_RETURN_IF_ERROR(RecordHoles(claim.span()));
+    BATON_RETURN_IF_ERROR(RecordHoles(hold.span()));
     return Step::kCopied;
   }
-  BATON_RETURN_IF_ERROR(CopyInBackground(claim.span(), buffer));
-  attempt.bytes = geometry_.BytesOf(claim.span());
+  BATON_RETURN_IF_ERROR(CopyInBackground(hold.span(), buffer));
+  attempt.bytes = geometry_.BytesOf(hold.span());
   return Step::kCopied;
 }
 
@@ -215,14 +215,14 @@ absl::Status CloneRun::CopyInBackground(ExtentSpan span, MutableBytes buffer) {
   if (has_data && !BATON_MUTANT(kCopierSkipsTargetSync)) {
     BATON_RETURN_IF_ERROR(target_->file->Flush());
   }
-  BATON_RETURN_IF_ERROR(services_.lander.Land(progress_, span, digester.digests()));
+  BATON_RETURN_IF_ERROR(services_.committer.Land(progress_, span, digester.digests()));
   copied_.Set(span);
   return absl::OkStatus();
 }
 
 // The target was emptied, durably, when the clone was activated: nothing is to be copied.
 absl::Status CloneRun::RecordHoles(ExtentSpan span) {
-  BATON_RETURN_IF_ERROR(services_.lander.Land(progress_, span, {}));
+  BATON_RETURN_IF_ERROR(services_.committer.Land(progress_, span, {}));
   copied_.Set(span);
   return absl::OkStatus();
 }

@@ -14,24 +14,24 @@ namespace {
 // Slots lie far apart, and one read after the other would take most of the time of a start.
 constexpr uint64_t kScanThreads = 8;
 
-struct OpenRing {
+struct OpenLog {
   std::unique_ptr<File> file;
   bool is_old = false;
 };
 
-absl::StatusOr<OpenRing> OpenRingFile(Storage& storage, const RingShape& shape, bool read_only) {
+absl::StatusOr<OpenLog> OpenLogFile(Storage& storage, const LogShape& shape, bool read_only) {
   BATON_ASSIGN_OR_RETURN(std::unique_ptr<File> file,
                          storage.Open(kIntentsPath, {.direct = true, .read_only = read_only}));
   BATON_ASSIGN_OR_RETURN(const uint64_t size_bytes, file->SizeBytes());
-  const bool is_old = size_bytes == kOldRing.file_bytes();
-  if (is_old || size_bytes == shape.file_bytes()) return OpenRing{std::move(file), is_old};
+  const bool is_old = size_bytes == kOldLog.file_bytes();
+  if (is_old || size_bytes == shape.file_bytes()) return OpenLog{std::move(file), is_old};
   return Error(absl::StatusCode::kDataLoss,
                "{}: it has {} bytes where a pool has {}: the file is garbled", kIntentsPath,
                size_bytes, shape.file_bytes());
 }
 
 // The blocks of all slots, into `blocks`; what became of each.
-std::vector<absl::Status> ReadBlocks(const File& file, Runtime& runtime, const RingShape& shape,
+std::vector<absl::Status> ReadBlocks(const File& file, Runtime& runtime, const LogShape& shape,
                                      std::byte* blocks) {
   std::vector<absl::Status> results(shape.entries);
   std::vector<std::unique_ptr<Thread>> threads;
@@ -52,7 +52,8 @@ std::vector<absl::Status> ReadBlocks(const File& file, Runtime& runtime, const R
   return results;
 }
 
-// A sector can be unreadable; a ring of which nothing can be read is a storage that is not there.
+// A sector can be unreadable; an intent log of which nothing can be read is a storage that is not
+// there.
 absl::Status CheckAnyIsRead(const std::vector<absl::Status>& results) {
   const auto is_good = [](const absl::Status& result) { return result.ok(); };
   const auto is_end = [](const absl::Status& result) { return absl::IsAborted(result); };
@@ -62,7 +63,7 @@ absl::Status CheckAnyIsRead(const std::vector<absl::Status>& results) {
   return std::any_of(results.begin(), results.end(), is_good) ? absl::OkStatus() : results.front();
 }
 
-absl::Status VisitSlots(const File& file, Runtime& runtime, const RingShape& shape,
+absl::Status VisitSlots(const File& file, Runtime& runtime, const LogShape& shape,
                         SlotVisitor visit, UnreadableVisitor unreadable) {
   const ResidentMemory blocks(shape.entries * limits::kBlockBytes);
   const std::vector<absl::Status> results = ReadBlocks(file, runtime, shape, blocks.data());
@@ -85,14 +86,14 @@ absl::Status VisitSlots(const File& file, Runtime& runtime, const RingShape& sha
 }  // namespace
 
 absl::Status ForEachIntentSlot(Storage& storage, Runtime& runtime, SlotVisitor visit,
-                               const RingShape& shape, UnreadableVisitor unreadable) {
-  BATON_ASSIGN_OR_RETURN(const OpenRing ring, OpenRingFile(storage, shape, true));
-  return VisitSlots(*ring.file, runtime, ring.is_old ? kOldRing : shape, visit, unreadable);
+                               const LogShape& shape, UnreadableVisitor unreadable) {
+  BATON_ASSIGN_OR_RETURN(const OpenLog ring, OpenLogFile(storage, shape, true));
+  return VisitSlots(*ring.file, runtime, ring.is_old ? kOldLog : shape, visit, unreadable);
 }
 
 absl::StatusOr<std::unique_ptr<IntentLog>> IntentLog::Open(Storage& storage, Runtime& runtime,
-                                                           uint64_t epoch, const RingShape& shape) {
-  BATON_ASSIGN_OR_RETURN(OpenRing ring, OpenRingFile(storage, shape, false));
+                                                           uint64_t epoch, const LogShape& shape) {
+  BATON_ASSIGN_OR_RETURN(OpenLog ring, OpenLogFile(storage, shape, false));
   return std::unique_ptr<IntentLog>(
       new IntentLog(storage, runtime, epoch, shape, std::move(ring.file), ring.is_old));
 }
@@ -108,7 +109,7 @@ absl::StatusOr<uint64_t> IntentLog::NewestMetaSequence(Storage& storage, Runtime
   return newest;
 }
 
-IntentLog::IntentLog(Storage& storage, Runtime& runtime, uint64_t epoch, const RingShape& shape,
+IntentLog::IntentLog(Storage& storage, Runtime& runtime, uint64_t epoch, const LogShape& shape,
                      std::unique_ptr<File> file, bool is_old)
     : storage_(storage),
       runtime_(runtime),
@@ -131,7 +132,7 @@ absl::Status IntentLog::ForEach(SlotVisitor visit, UnreadableVisitor unreadable)
     sequence_ = std::max(sequence_.load(), slot.sequence);
     return visit(entry, slot);
   };
-  return VisitSlots(*file_, runtime_, is_old_ ? kOldRing : shape_, note, unreadable);
+  return VisitSlots(*file_, runtime_, is_old_ ? kOldLog : shape_, note, unreadable);
 }
 
 absl::Status IntentLog::ReadData(uint64_t entry, uint64_t offset, MutableBytes out) const {
@@ -140,7 +141,7 @@ absl::Status IntentLog::ReadData(uint64_t entry, uint64_t offset, MutableBytes o
 
 absl::Status IntentLog::Renew() {
   BATON_RETURN_IF_ERROR(RenewIntents(storage_));
-  BATON_ASSIGN_OR_RETURN(OpenRing ring, OpenRingFile(storage_, shape_, false));
+  BATON_ASSIGN_OR_RETURN(OpenLog ring, OpenLogFile(storage_, shape_, false));
   Use(std::move(ring.file));
   is_old_ = ring.is_old;
   return absl::OkStatus();

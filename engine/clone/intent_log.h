@@ -1,5 +1,5 @@
-// The ring of a pool (POOL/intents): intent slots with the data that they preserve, the hot end of
-// the residual log.
+// The intent log of a pool (POOL/intents): intent slots with the data that they preserve, the hot
+// end of the residual log.
 #pragma once
 
 #include <absl/functional/function_ref.h>
@@ -18,10 +18,10 @@
 
 namespace baton {
 
-// Entries of the ring: a block with a slot, and room for data right behind it.
-struct RingShape {
-  uint64_t entries = limits::kRingEntries;
-  uint64_t data_bytes = limits::kRingDataBytes;  // whole blocks
+// Entries of the intent log: a block with a slot, and room for data right behind it.
+struct LogShape {
+  uint64_t entries = limits::kLogEntries;
+  uint64_t data_bytes = limits::kLogDataBytes;  // whole blocks
 
   uint64_t entry_bytes() const { return limits::kBlockBytes + data_bytes; }
   uint64_t file_bytes() const { return entries * entry_bytes(); }
@@ -29,7 +29,7 @@ struct RingShape {
 };
 
 // What a pool of format 1 has: slots alone.
-inline constexpr RingShape kOldRing = {.entries = 256, .data_bytes = 0};
+inline constexpr LogShape kOldLog = {.entries = 256, .data_bytes = 0};
 
 using SlotVisitor = absl::FunctionRef<absl::Status(uint64_t entry, const IntentSlot& slot)>;
 // Told of a slot that storage does not give, also after limits::kCopyAttempts attempts.
@@ -38,24 +38,24 @@ using UnreadableVisitor = absl::FunctionRef<absl::Status(uint64_t entry, const a
 // Without slots that cannot be read nothing goes on.
 inline absl::Status RefuseUnreadable(uint64_t, const absl::Status& why) { return why; }
 
-// Reads all slots of the pool's ring, and only reads: visits every one that was ever used, in the
-// order of their places, which says nothing about when they were written. DataLoss names the slot
-// that is garbled, or says that the ring is of neither its own nor the old size.
+// Reads all slots of the pool's intent log, and only reads: visits every one that was ever used, in
+// the order of their places, which says nothing about when they were written. DataLoss names the
+// slot that is garbled, or says that the intent log is of neither its own nor the old size.
 absl::Status ForEachIntentSlot(Storage& storage, Runtime& runtime, SlotVisitor visit,
-                               const RingShape& shape = {},
+                               const LogShape& shape = {},
                                UnreadableVisitor unreadable = RefuseUnreadable);
 
 // Hands out entries to copies and takes them back once the bits that they stand for are durable
 // (O3). Shared by all clones of the pool. Thread-safe; no allocation after construction.
 class IntentLog {
  public:
-  // Opens the pool's ring, which PoolFile made; DataLoss as ForEachIntentSlot.
+  // Opens the pool's intent log, which PoolFile made; DataLoss as ForEachIntentSlot.
   static absl::StatusOr<std::unique_ptr<IntentLog>> Open(Storage& storage, Runtime& runtime,
                                                          uint64_t epoch,
-                                                         const RingShape& shape = {});
+                                                         const LogShape& shape = {});
 
-  // The newest durable metadata write that any readable slot of the pool's ring knows of; 0: none.
-  // DataLoss as ForEachIntentSlot.
+  // The newest durable metadata write that any readable slot of the pool's intent log knows of; 0:
+  // none. DataLoss as ForEachIntentSlot.
   static absl::StatusOr<uint64_t> NewestMetaSequence(Storage& storage, Runtime& runtime);
 
   // As ForEachIntentSlot, and what is written from now on is newer than all that was found. To be
@@ -64,8 +64,8 @@ class IntentLog {
   // Data of an entry as it is in the file, from byte `offset` of it on.
   absl::Status ReadData(uint64_t entry, uint64_t offset, MutableBytes out) const;
 
-  // The ring is one of a pool of format 1, or not. Renew makes it a new and empty one; to be called
-  // when nothing of it is needed any more, and before the first TryAcquire.
+  // The intent log is one of a pool of format 1, or not. Renew makes it a new and empty one; to be
+  // called when nothing of it is needed any more, and before the first TryAcquire.
   bool is_old() const { return is_old_; }
   absl::Status Renew();
 
@@ -74,7 +74,7 @@ class IntentLog {
   void Release(uint32_t entry);
   size_t free_entries() const;
   bool is_direct() const { return IsDirect(*file_); }
-  const RingShape& shape() const { return shape_; }
+  const LogShape& shape() const { return shape_; }
 
   // Where the holder of an entry puts its data: resident, the holder's until it is released.
   MutableBytes Data(uint32_t entry) const;
@@ -86,7 +86,7 @@ class IntentLog {
   SideWrite Prepare(uint32_t entry, IntentSlot& slot);
 
  private:
-  IntentLog(Storage& storage, Runtime& runtime, uint64_t epoch, const RingShape& shape,
+  IntentLog(Storage& storage, Runtime& runtime, uint64_t epoch, const LogShape& shape,
             std::unique_ptr<File> file, bool is_old);
 
   void Use(std::unique_ptr<File> file);
@@ -95,7 +95,7 @@ class IntentLog {
   Storage& storage_;
   Runtime& runtime_;
   const uint64_t epoch_;
-  const RingShape shape_;
+  const LogShape shape_;
   std::unique_ptr<File> file_;
   std::unique_ptr<GroupSync> sync_;  // of file_
   bool is_old_;

@@ -39,7 +39,7 @@ bool IsValid(const Layout& layout) {
   return std::memcmp(layout.magic, kMagic, sizeof(kMagic)) == 0 &&
          layout.checksum == ChecksumOf(layout) && layout.format >= 1 && layout.format <= kFormat &&
          layout.count >= 1 && layout.count <= limits::kMaxExtentsPerCopy &&
-         layout.data_bytes <= (layout.format == 1 ? 0 : limits::kRingDataBytes);
+         layout.data_bytes <= (layout.format == 1 ? 0 : limits::kLogDataBytes);
 }
 
 }  // namespace

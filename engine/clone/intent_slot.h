@@ -1,7 +1,7 @@
 // An intent slot: the evidence for T0 content of extents whose bits are not in the metadata yet.
-// The content stands right behind the slot in the ring, or in the target already. 512 bytes at the
-// start of a 4 KiB block, so that no loss of power can tear it (a sector is written whole or not at
-// all); the rest of the block is zero.
+// The content stands right behind the slot in the intent log, or in the target already. 512 bytes
+// at the start of a 4 KiB block, so that no loss of power can tear it (a sector is written whole or
+// not at all); the rest of the block is zero.
 #pragma once
 
 #include <absl/status/statusor.h>

@@ -29,20 +29,21 @@ size_t CountNeighbours(const Loads& loads, uint64_t most_bytes) {
 
 }  // namespace
 
-Carrier::Carrier(Runtime& runtime, IntentLog& log, Lander& lander, Fault& fault, OnFailed on_failed)
+LogWriteback::LogWriteback(Runtime& runtime, IntentLog& log, BitmapCommitter& committer,
+                           Fault& fault, OnFailed on_failed)
     : runtime_(runtime),
       log_(log),
-      lander_(lander),
+      committer_(committer),
       fault_(fault),
       on_failed_(std::move(on_failed)),
       joined_(limits::kMaxCopyBytes),
       by_entry_(log.shape().entries) {
   queue_.reserve(by_entry_.size());
-  carrying_.reserve(by_entry_.size());
-  thread_ = runtime_.StartThread("carrier", [this] { Work(); });
+  writing_.reserve(by_entry_.size());
+  thread_ = runtime_.StartThread("writeback", [this] { Work(); });
 }
 
-Carrier::~Carrier() {
+LogWriteback::~LogWriteback() {
   {
     absl::MutexLock guard(&mutex_);
     stopping_ = true;
@@ -51,8 +52,8 @@ Carrier::~Carrier() {
   thread_.reset();
 }
 
-void Carrier::Enqueue(uint32_t entry, Progress& progress, VolumeFile& target, uint64_t offset,
-                      uint64_t bytes, ExtentSpan span, std::span<const Digest> digests) {
+void LogWriteback::Enqueue(uint32_t entry, Progress& progress, VolumeFile& target, uint64_t offset,
+                           uint64_t bytes, ExtentSpan span, std::span<const Digest> digests) {
   absl::MutexLock guard(&mutex_);
   Load& load = by_entry_[entry];
   load.entry = entry;
@@ -66,24 +67,24 @@ void Carrier::Enqueue(uint32_t entry, Progress& progress, VolumeFile& target, ui
   progress.in_ring += span.count;
   if (queue_.empty()) oldest_ = runtime_.BootTime();
   queue_.push_back(&load);
-  if (queue_.size() == 1 || queue_.size() == limits::kCarryingBatch) work_.Signal();
+  if (queue_.size() == 1 || queue_.size() == limits::kWritebackBatch) work_.Signal();
 }
 
-absl::Status Carrier::WaitCarried(const Progress& progress, ExtentSpan span) {
+absl::Status LogWriteback::WaitWrittenBack(const Progress& progress, ExtentSpan span) {
   if (progress.in_ring == 0) return absl::OkStatus();
   absl::MutexLock guard(&mutex_);
   if (!IsWaiting(progress, span)) return absl::OkStatus();
-  ++hurry_;
+  ++flush_waiters_;
   work_.Signal();
-  while (failed_.ok() && IsWaiting(progress, span)) runtime_.Wait(carried_, mutex_);
-  --hurry_;
+  while (failed_.ok() && IsWaiting(progress, span)) runtime_.Wait(written_back_, mutex_);
+  --flush_waiters_;
   return failed_;
 }
 
-std::vector<ExtentSpan> Carrier::Snapshot(const Progress& progress) const {
+std::vector<ExtentSpan> LogWriteback::Snapshot(const Progress& progress) const {
   absl::MutexLock guard(&mutex_);
   std::vector<ExtentSpan> spans;
-  for (const Batch* batch : {&queue_, &carrying_}) {
+  for (const Batch* batch : {&queue_, &writing_}) {
     for (const Load* load : *batch) {
       if (load->progress == &progress) spans.push_back(load->span);
     }
@@ -93,44 +94,45 @@ std::vector<ExtentSpan> Carrier::Snapshot(const Progress& progress) const {
   return spans;
 }
 
-void Carrier::Work() {
+void LogWriteback::Work() {
   while (true) {
     Batch batch;
     {
       absl::MutexLock guard(&mutex_);
       WaitUntilDue();
       if (queue_.empty()) return;
-      std::swap(carrying_, queue_);
-      batch = carrying_;
+      std::swap(writing_, queue_);
+      batch = writing_;
     }
-    const absl::Status status = Carry(std::move(batch));
+    const absl::Status status = WriteBack(std::move(batch));
     if (status.ok()) continue;
     const absl::Status aborted = fault_.Report(status);
-    lander_.GiveUp(aborted);
+    committer_.GiveUp(aborted);
     absl::MutexLock guard(&mutex_);
     failed_ = aborted;
-    carried_.SignalAll();
+    written_back_.SignalAll();
     return;
   }
 }
 
-bool Carrier::IsDue() const {
-  return stopping_ || (!queue_.empty() && (hurry_ > 0 || queue_.size() >= limits::kCarryingBatch));
+bool LogWriteback::IsDue() const {
+  return stopping_ ||
+         (!queue_.empty() && (flush_waiters_ > 0 || queue_.size() >= limits::kWritebackBatch));
 }
 
-void Carrier::WaitUntilDue() {
+void LogWriteback::WaitUntilDue() {
   while (!IsDue()) {
     if (queue_.empty()) {
       runtime_.Wait(work_, mutex_);
       continue;
     }
-    const absl::Duration deadline = oldest_ + absl::Milliseconds(limits::kCarryingDelayMs);
+    const absl::Duration deadline = oldest_ + absl::Milliseconds(limits::kWritebackDelayMs);
     if (runtime_.BootTime() >= deadline) return;
     runtime_.WaitUntil(work_, mutex_, deadline);
   }
 }
 
-absl::Status Carrier::Carry(Batch batch) {
+absl::Status LogWriteback::WriteBack(Batch batch) {
   std::sort(batch.begin(), batch.end(), [](const Load* a, const Load* b) {
     return std::pair(a->target, a->offset) < std::pair(b->target, b->offset);
   });
@@ -145,7 +147,7 @@ absl::Status Carrier::Carry(Batch batch) {
   return absl::OkStatus();
 }
 
-absl::Status Carrier::WriteAll(std::span<const Load* const> batch, Failures& failures) {
+absl::Status LogWriteback::WriteAll(std::span<const Load* const> batch, Failures& failures) {
   while (!batch.empty()) {
     BATON_RETURN_IF_ERROR(fault_.Check());
     const Load& first = *batch.front();
@@ -163,7 +165,7 @@ absl::Status Carrier::WriteAll(std::span<const Load* const> batch, Failures& fai
 }
 
 // A copy in memory costs less than a write of its own.
-Bytes Carrier::Joined(std::span<const Load* const> loads) {
+Bytes LogWriteback::Joined(std::span<const Load* const> loads) {
   if (loads.size() == 1) return log_.Data(loads.front()->entry).first(loads.front()->bytes);
   size_t length = 0;
   for (const Load* load : loads) {
@@ -174,40 +176,40 @@ Bytes Carrier::Joined(std::span<const Load* const> loads) {
   return {joined_.data(), length};
 }
 
-absl::Status Carrier::SyncTargets(const Batch& batch, const Failures& failures) {
+absl::Status LogWriteback::SyncTargets(const Batch& batch, const Failures& failures) {
   std::set<VolumeFile*> targets;
   for (const Load* load : batch) {
     if (!failures.contains(load->progress->run_id)) targets.insert(load->target);
   }
-  if (BATON_MUTANT(kCarrierSkipsTargetSync)) return absl::OkStatus();
+  if (BATON_MUTANT(kWritebackSkipsTargetSync)) return absl::OkStatus();
   for (VolumeFile* target : targets) BATON_RETURN_IF_ERROR(target->Flush());
   return absl::OkStatus();
 }
 
-// To the lander first: whoever does not find a copy here any more finds it there.
-void Carrier::HandOver(const Batch& batch, const Failures& failures) {
+// To the committer first: whoever does not find a copy here any more finds it there.
+void LogWriteback::HandOver(const Batch& batch, const Failures& failures) {
   absl::MutexLock guard(&mutex_);
   for (const Load* load : batch) {
     if (failures.contains(load->progress->run_id)) {
       load->progress->landing -= load->span.count;
-      lander_.Abandon(load->entry);
+      committer_.Abandon(load->entry);
     } else {
-      lander_.Enqueue(*load->progress, load->span,
-                      std::span(load->digests).first(load->digest_count), load->entry);
+      committer_.Enqueue(*load->progress, load->span,
+                         std::span(load->digests).first(load->digest_count), load->entry);
     }
     load->progress->in_ring -= load->span.count;
   }
-  carrying_.clear();
-  carried_.SignalAll();
+  writing_.clear();
+  written_back_.SignalAll();
 }
 
-bool Carrier::IsWaiting(const Progress& progress, ExtentSpan span) const {
+bool LogWriteback::IsWaiting(const Progress& progress, ExtentSpan span) const {
   const auto overlaps = [&](const Load* load) {
     return load->progress == &progress && load->span.first < span.end() &&
            span.first < load->span.end();
   };
   return std::any_of(queue_.begin(), queue_.end(), overlaps) ||
-         std::any_of(carrying_.begin(), carrying_.end(), overlaps);
+         std::any_of(writing_.begin(), writing_.end(), overlaps);
 }
 
 }  // namespace baton

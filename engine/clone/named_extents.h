@@ -1,4 +1,4 @@
-// What the slots of the ring say of one run.
+// What the slots of the intent log say of one run.
 #pragma once
 
 #include <span>

@@ -56,7 +56,7 @@ absl::Status Clones::LoadRelation(const RelationRecord& record) {
 }
 
 absl::Status Clones::RecoverSlots() {
-  const BufferPool::Lease buffer = buffers_.Acquire();
+  const BufferPool::Handle buffer = buffers_.Acquire();
   SlotRecovery recovery(runtime_, *log_, catalog_, buffer.bytes());
   {
     absl::ReaderMutexLock guard(&mutex_);

@@ -1,4 +1,4 @@
-// What the ring of a pool proves when the pool is opened.
+// What the intent log of a pool proves when the pool is opened.
 #pragma once
 
 #include <map>
@@ -12,8 +12,8 @@
 namespace baton {
 
 // For each extent that a slot names, whose run goes on and whose bit is clear: where its T0 content
-// is in the ring or in the target, whole, the target gets it and the bit is set. Where it is not,
-// the source was never overwritten: slot and data had to be durable first.
+// is in the intent log or in the target, whole, the target gets it and the bit is set. Where it is
+// not, the source was never overwritten: slot and data had to be durable first.
 //
 // Running it again after a crash finds and does the same: entries are not touched.
 class SlotRecovery {
@@ -23,9 +23,9 @@ class SlotRecovery {
 
   void AddRun(std::shared_ptr<CloneRun> run);
 
-  // Reads all slots, brings data from the ring to the targets, flushes the targets, sets the bits
-  // in memory and adds them to `batch`, which the caller makes durable before anything else goes
-  // on. DataLoss: a slot is garbled, or newer than the metadata.
+  // Reads all slots, brings data from the intent log to the targets, flushes the targets, sets the
+  // bits in memory and adds them to `batch`, which the caller makes durable before anything else
+  // goes on. DataLoss: a slot is garbled, or newer than the metadata.
   absl::Status Run(MetaBatch& batch);
 
   // Runs of which something cannot be told any more, because storage does not give an entry or an

@@ -57,7 +57,7 @@ class TargetDigests {
   const Geometry geometry_;
   const ZeroDigests zeros_;
   BufferPool pool_;
-  const BufferPool::Lease buffer_;
+  const BufferPool::Handle buffer_;
   DataRange data_;  // the next one from the last extent on; a hole lies before it
 };
 

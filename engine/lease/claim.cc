@@ -9,10 +9,10 @@
 #include <utility>
 
 #include "engine/base/status.h"
-#include "engine/meta/epoch_directory.h"
 #include "engine/lease/lease_file.h"
 #include "engine/lease/lease_watch.h"
 #include "engine/lease/reserve.h"
+#include "engine/meta/epoch_directory.h"
 #include "engine/meta/rocks_store.h"
 
 namespace baton {
@@ -152,7 +152,7 @@ absl::StatusOr<std::unique_ptr<MetaStore>> OpenClaimedStore(Storage& storage,
       OpenRocksStore({.directory = pool_directory + "/" + EpochDirectory(claimed.epoch),
                       .fence = lease,
                       .create = claimed.create,
-                      .unproven = true,
+                      .uncommitted = true,
                       .on_synced = [&lease, proven](uint64_t sequence) {
                         if (*proven) lease.NoteSynced(sequence);
                       }}));

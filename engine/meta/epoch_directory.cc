@@ -24,7 +24,7 @@ constexpr char kCurrent[] = "CURRENT";
 constexpr char kLog[] = ".log";
 constexpr char kTable[] = ".sst";
 constexpr char kManifest[] = "MANIFEST-";
-constexpr char kUnproven[] = "/UNPROVEN";
+constexpr char kUncommitted[] = "/UNPROVEN";
 
 std::string InMeta(const std::string& name) { return std::string(kMeta) + "/" + name; }
 
@@ -68,10 +68,10 @@ absl::Status RemoveDirectory(Storage& storage, const std::string& directory) {
 }
 
 // Renamed first: a crash in the middle must not leave a directory that looks proven.
-absl::Status RemoveUnproven(Storage& storage, uint64_t epoch) {
+absl::Status RemoveUncommitted(Storage& storage, uint64_t epoch) {
   const std::string directory = EpochDirectory(epoch);
-  BATON_ASSIGN_OR_RETURN(const bool unproven, storage.Exists(directory + kUnproven));
-  if (!unproven) return absl::OkStatus();
+  BATON_ASSIGN_OR_RETURN(const bool uncommitted, storage.Exists(directory + kUncommitted));
+  if (!uncommitted) return absl::OkStatus();
   BATON_RETURN_IF_ERROR(storage.Rename(directory, directory + kTemporary));
   BATON_RETURN_IF_ERROR(storage.SyncDirectory(kMeta));
   return RemoveDirectory(storage, directory + kTemporary);
@@ -87,7 +87,7 @@ absl::Status RemoveLeftovers(Storage& storage) {
   }
   for (const std::string& name : names) {
     const std::optional<uint64_t> epoch = ParseEpochName(name, "");
-    if (epoch) BATON_RETURN_IF_ERROR(RemoveUnproven(storage, *epoch));
+    if (epoch) BATON_RETURN_IF_ERROR(RemoveUncommitted(storage, *epoch));
   }
   return absl::OkStatus();
 }
@@ -102,7 +102,7 @@ absl::Status Seal(Storage& storage, uint64_t epoch) {
 absl::Status MakeEmptyDirectory(Storage& storage, const std::string& directory) {
   BATON_RETURN_IF_ERROR(storage.MakeDirectory(directory));
   BATON_RETURN_IF_ERROR(
-      storage.Open(directory + kUnproven, {.create = true, .exclusive = true}).status());
+      storage.Open(directory + kUncommitted, {.create = true, .exclusive = true}).status());
   return storage.SyncDirectory(directory);
 }
 
@@ -242,8 +242,9 @@ absl::StatusOr<uint64_t> LatestEpoch(const Storage& storage) {
     latest = std::max(latest, ParseEpochName(name, kSealed).value_or(0));
     const uint64_t open = ParseEpochName(name, "").value_or(0);
     if (open <= latest) continue;
-    BATON_ASSIGN_OR_RETURN(const bool unproven, storage.Exists(EpochDirectory(open) + kUnproven));
-    if (!unproven) latest = open;
+    BATON_ASSIGN_OR_RETURN(const bool uncommitted,
+                           storage.Exists(EpochDirectory(open) + kUncommitted));
+    if (!uncommitted) latest = open;
   }
   return latest;
 }
@@ -279,7 +280,7 @@ absl::Status ProveEpoch(Storage& storage, uint64_t epoch) {
     BATON_RETURN_IF_ERROR(SyncFile(storage, directory + "/" + name));
   }
   BATON_RETURN_IF_ERROR(storage.SyncDirectory(directory));
-  BATON_RETURN_IF_ERROR(storage.Remove(directory + kUnproven));
+  BATON_RETURN_IF_ERROR(storage.Remove(directory + kUncommitted));
   BATON_RETURN_IF_ERROR(storage.SyncDirectory(directory));
   return storage.SyncDirectory(kMeta);
 }

@@ -51,7 +51,7 @@ struct LatestMetadata {
 absl::StatusOr<std::optional<LatestMetadata>> FindLatestMetadata(const Storage& storage);
 
 // Steps 1 to 3, before which leftovers and all but the two newest directories of earlier epochs are
-// removed: makes the unproven directory of `to_epoch` from that of `from_epoch`, which is
+// removed: makes the uncommitted directory of `to_epoch` from that of `from_epoch`, which is
 // LatestEpoch(); with `from_epoch` 0 an empty one. REQUIRES: the caller has claimed `to_epoch`,
 // greater than every epoch claimed before, and knows that the owners of the earlier ones are gone.
 // DataLoss: `from_epoch` has no store, or a garbled one.

@@ -18,8 +18,7 @@ constexpr char kTemporaryPath[] = "pool.pb.tmp";
 constexpr char kNewIntentsPath[] = "intents.tmp";
 constexpr std::array<const char*, 3> kDirectories = {kVolumesPath, "meta", "lease"};
 constexpr uint64_t kMaxPoolFileBytes = 64 * limits::kKiB;
-constexpr uint64_t kRingBytes =
-    limits::kRingEntries * (limits::kBlockBytes + limits::kRingDataBytes);
+constexpr uint64_t kRingBytes = limits::kLogEntries * (limits::kBlockBytes + limits::kLogDataBytes);
 
 bool IsIgnored(const std::string& name) { return name == "lost+found"; }
 

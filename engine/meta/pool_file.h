@@ -16,7 +16,8 @@ namespace baton {
 inline constexpr char kPoolPath[] = "pool.pb";
 inline constexpr char kVolumesPath[] = "volumes";
 inline constexpr char kIntentsPath[] = "intents";
-// 1: `intents` has 256 slots and no room for data. 2: it is a ring of entries of a slot and data.
+// 1: `intents` has 256 slots and no room for data. 2: it is an intent log of entries of a slot and
+// data.
 inline constexpr uint32_t kPoolFormatVersion = 2;
 
 // 32 hex digits from the kernel's random numbers.
@@ -29,7 +30,7 @@ absl::Status InitPool(Storage& storage, Durability durability, Runtime& runtime,
                       const std::string& pool_id = RandomPoolId());
 
 // Makes a pool of format 1 one of format 2, whose ring is empty: nothing may be needed any more of
-// what the old slots say. After a crash in the middle of it the old slots, or the new ring, are
+// what the old slots say. After a crash in the middle of it the old slots, or the new log, are
 // there as a whole, and it may be repeated. A program that knows format 1 only refuses the pool.
 absl::Status RenewIntents(Storage& storage);
 

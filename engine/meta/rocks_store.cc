@@ -252,7 +252,7 @@ class RocksStore final : public MetaStore {
 };
 
 absl::Status RocksStore::Open() {
-  if (options_.unproven) database_.files().PutOffSyncs();
+  if (options_.uncommitted) database_.files().PutOffSyncs();
   const absl::Status opened = database_.Open(options_.create);
   BATON_RETURN_IF_ERROR(options_.fence.Check());
   BATON_RETURN_IF_ERROR(opened);

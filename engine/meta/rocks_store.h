@@ -24,7 +24,7 @@ struct RocksOptions {
   // Nobody believes what the directory holds before the caller has proven it (epoch_directory.h).
   // Opening then syncs its tables at its end, and leaves the rest of what it writes to ProveEpoch;
   // SyncedSequence() is what it says once that is done.
-  bool unproven = false;
+  bool uncommitted = false;
   // Told the new SyncedSequence() after each durable write, from the writer's thread. May be empty.
   std::function<void(uint64_t sequence)> on_synced;
 };

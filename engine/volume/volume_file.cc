@@ -102,7 +102,7 @@ uint64_t VolumeFile::PieceBytes(uint64_t offset, uint64_t length_bytes) const {
 
 absl::Status VolumeFile::ReadBounced(uint64_t offset, MutableBytes out) const {
   if (out.empty()) return absl::OkStatus();
-  BufferPool::Lease lease = bounce_.Acquire();
+  BufferPool::Handle lease = bounce_.Acquire();
   while (!out.empty()) {
     const uint64_t piece = PieceBytes(offset, out.size());
     const ByteRange blocks = BlocksAround(offset, piece);
@@ -143,7 +143,7 @@ absl::Status VolumeFile::WriteBounced(WriteMode mode, uint64_t offset, Bytes dat
   RangeLock::Hold hold(
       lock_, blocks,
       IsWhole(offset, data.size()) ? RangeLock::Mode::kShared : RangeLock::Mode::kExclusive);
-  BufferPool::Lease lease = bounce_.Acquire();
+  BufferPool::Handle lease = bounce_.Acquire();
   const MutableBytes buffer = lease.bytes().first(blocks.end - blocks.begin);
   BATON_RETURN_IF_ERROR(ReadEdges(offset, data.size(), blocks, buffer));
   std::memcpy(buffer.data() + (offset - blocks.begin), data.data(), data.size());

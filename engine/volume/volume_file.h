@@ -23,7 +23,7 @@ namespace baton {
 // succeeds.
 //
 // A request whose offset, length and address satisfy the file's alignment goes straight through.
-// Any other one is carried through a buffer of the pool in pieces: what a write covers only in
+// Any other one is written back through a buffer of the pool in pieces: what a write covers only in
 // part is read, changed and written back under an exclusive lock of those blocks, and every other
 // write holds a shared lock of its blocks, so that writing back never undoes a write beside it.
 // Of two requests that overlap in bytes at one time either may win, block by block, as on a disk.

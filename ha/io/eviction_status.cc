@@ -8,7 +8,7 @@
 
 #include "engine/base/status.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 constexpr char kEvictionPayload[] = "baton/eviction";
@@ -35,4 +35,4 @@ std::optional<uint64_t> EvictionOf(const absl::Status& status) {
   return eviction;
 }
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-namespace baton {
+namespace baton::ha {
 
 // FailedPrecondition that carries the id of the eviction, also through Annotate and between nodes.
 absl::Status EvictedError(const std::string& node, uint64_t eviction);
@@ -18,4 +18,4 @@ inline absl::Status MountEnds(absl::Status status) { return WithEviction(std::mo
 // Nullopt: the answer has another reason.
 std::optional<uint64_t> EvictionOf(const absl::Status& status);
 
-}  // namespace baton
+}  // namespace baton::ha

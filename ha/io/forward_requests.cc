@@ -74,7 +74,7 @@ absl::Status ForwardCaller::Discard(const ForwardScope& scope, uint64_t offset,
 ForwardService::ForwardService(Runtime& runtime, ForwardTarget& target)
     : target_(target), buffers_(runtime, kForwardWorkers, limits::kMaxRequestBytes) {}
 
-bool ForwardService::MakesSense(const WireHeader& request, size_t body_bytes) const {
+bool ForwardService::IsValid(const WireHeader& request, size_t body_bytes) const {
   if (request.offset > limits::kMaxVolumeBytes || request.length_bytes > limits::kMaxVolumeBytes) {
     return false;
   }
@@ -96,7 +96,7 @@ PeerService::Reply ForwardService::Serve(const std::string& peer, const WireHead
 
 PeerService::Reply ForwardService::Read(const std::string& peer, const ForwardScope& scope,
                                         const WireHeader& request) {
-  const BufferPool::Lease buffer = buffers_.Acquire();
+  const BufferPool::Handle buffer = buffers_.Acquire();
   const MutableBytes out = buffer.bytes().first(request.length_bytes);
   const absl::Status status = target_.Read(peer, scope, request.offset, out);
   if (!status.ok()) return ReplyOf(status);
@@ -105,7 +105,7 @@ PeerService::Reply ForwardService::Read(const std::string& peer, const ForwardSc
 
 absl::Status ForwardService::Write(const std::string& peer, const ForwardScope& scope,
                                    const WireHeader& request, Bytes body) {
-  const BufferPool::Lease buffer = buffers_.Acquire();
+  const BufferPool::Handle buffer = buffers_.Acquire();
   const MutableBytes data = buffer.bytes().first(body.size());
   if (!body.empty()) std::memcpy(data.data(), body.data(), body.size());
   return target_.Write(peer, scope, request.offset, data);

@@ -38,7 +38,7 @@ class ForwardService final : public PeerService {
   // `target` outlives it.
   ForwardService(Runtime& runtime, ForwardTarget& target);
 
-  bool MakesSense(const WireHeader& request, size_t body_bytes) const override;
+  bool IsValid(const WireHeader& request, size_t body_bytes) const override;
   Reply Serve(const std::string& peer, const WireHeader& request, Bytes body) override;
 
  private:

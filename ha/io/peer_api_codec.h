@@ -10,18 +10,18 @@
 #include "ha/io/eviction_status.h"
 #include "ha/io/peer_api.pb.h"
 
-namespace baton {
+namespace baton::ha {
 
-inline pair::Answer RefusalOf(const absl::Status& status) {
-  pair::Answer answer;
+inline peer_api::Answer RefusalOf(const absl::Status& status) {
+  peer_api::Answer answer;
   answer.set_code(static_cast<uint32_t>(status.code()));
   answer.set_message(Message(status));
   answer.set_eviction(EvictionOf(status).value_or(0));
   return answer;
 }
 
-inline absl::StatusOr<pair::Answer> ParseAnswer(const std::string& bytes) {
-  pair::Answer answer;
+inline absl::StatusOr<peer_api::Answer> ParseAnswer(const std::string& bytes) {
+  peer_api::Answer answer;
   if (!answer.ParseFromString(bytes))
     return absl::InternalError("a garbled answer of a controller");
   if (answer.code() == 0) return answer;
@@ -29,4 +29,4 @@ inline absl::StatusOr<pair::Answer> ParseAnswer(const std::string& bytes) {
   return answer.eviction() == 0 ? status : WithEviction(status, answer.eviction());
 }
 
-}  // namespace baton
+}  // namespace baton::ha

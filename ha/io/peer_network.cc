@@ -14,9 +14,9 @@
 #include "ha/io/peer_connection.h"
 #include "ha/io/peer_refusals.h"
 #include "ha/io/peer_server.h"
+#include "ha/io/peer_settings.h"
 #include "ha/io/peer_socket.h"
 #include "ha/io/resolver.h"
-#include "ha/io/peer_settings.h"
 
 namespace baton::ha {
 namespace {
@@ -27,7 +27,7 @@ class CallService final : public PeerService {
   using Handler = std::function<std::string(const std::string&, const std::string&)>;
   explicit CallService(Handler handler) : handler_(std::move(handler)) {}
 
-  bool MakesSense(const WireHeader& request, size_t body_bytes) const override {
+  bool IsValid(const WireHeader& request, size_t body_bytes) const override {
     return request.kind == FrameKind::kCall && request.length_bytes == body_bytes &&
            body_bytes <= limits::kMaxRequestBytes;
   }

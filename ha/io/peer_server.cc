@@ -199,7 +199,7 @@ ZmqMessage ServerOfPeers::MakeWelcome() const {
 }
 
 void ServerOfPeers::HandleRequest(const WireHeader& header, Message message) {
-  if (!service_.MakesSense(header, message[2].bytes().size())) {
+  if (!service_.IsValid(header, message[2].bytes().size())) {
     return Refuse(std::move(message[0]), "a request that makes no sense");
   }
   PeerSessions::Ticket ticket;

@@ -26,7 +26,7 @@ class PeerService {
   };
   virtual ~PeerService() = default;
   // The header and the length of the second frame make a request that Serve can take. Quick.
-  virtual bool MakesSense(const WireHeader& request, size_t body_bytes) const = 0;
+  virtual bool IsValid(const WireHeader& request, size_t body_bytes) const = 0;
   // On any worker, several at once.
   virtual Reply Serve(const std::string& peer, const WireHeader& request, Bytes body) = 0;
 };

@@ -19,7 +19,7 @@
 #include "engine/base/status.h"
 #include "engine/base/unique_fd.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 using FenceClock = std::chrono::steady_clock;
@@ -184,4 +184,4 @@ absl::StatusOr<std::string> RunFenceCommand(const FenceCommand& command, const s
                WEXITSTATUS(status), agent->last_line());
 }
 
-}  // namespace baton
+}  // namespace baton::ha

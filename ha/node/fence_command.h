@@ -9,7 +9,7 @@
 #include <map>
 #include <string>
 
-namespace baton {
+namespace baton::ha {
 
 struct FenceCommand {
   std::string program;  // an absolute path; no shell is involved. Empty: there is none
@@ -33,4 +33,4 @@ enum class FenceAction {
 absl::StatusOr<std::string> RunFenceCommand(const FenceCommand& command, const std::string& node,
                                             FenceAction action = FenceAction::kOff);
 
-}  // namespace baton
+}  // namespace baton::ha

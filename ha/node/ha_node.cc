@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "ha/io/peer_api_codec.h"
 #include "engine/base/status.h"
+#include "ha/io/peer_api_codec.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 constexpr size_t kMaxNotes = 200;
@@ -29,18 +29,18 @@ constexpr absl::Duration kPeerPatience = absl::Seconds(3);
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Pair>> Pair::Make(Options options, Hooks hooks) {
-  BATON_RETURN_IF_ERROR(ha::CheckCoordinatorOptions(options.coordinator));
-  return std::unique_ptr<Pair>(new Pair(std::move(options), std::move(hooks)));
+absl::StatusOr<std::unique_ptr<HaNode>> HaNode::Make(Options options, Hooks hooks) {
+  BATON_RETURN_IF_ERROR(CheckCoordinatorOptions(options.coordinator));
+  return std::unique_ptr<HaNode>(new HaNode(std::move(options), std::move(hooks)));
 }
 
-absl::Status Pair::Start() {
+absl::Status HaNode::Start() {
   BATON_RETURN_IF_ERROR(StartNetwork());
   StartThreads();
   return absl::OkStatus();
 }
 
-Pair::Pair(Options options, Hooks hooks)
+HaNode::HaNode(Options options, Hooks hooks)
     : options_(std::move(options)),
       own_times_(OwnerTimesOf(options_.lease_times, options_.watchdog.EffectiveTime())),
       hooks_(std::move(hooks)),
@@ -48,16 +48,16 @@ Pair::Pair(Options options, Hooks hooks)
       served_(options_.local, options_.locks),
       evictions_(options_.runtime),
       coordinator_(
-          std::make_unique<ha::Coordinator>(options_.coordinator, options_.runtime.BootTime())) {}
+          std::make_unique<Coordinator>(options_.coordinator, options_.runtime.BootTime())) {}
 
-absl::Status Pair::StartNetwork() {
+absl::Status HaNode::StartNetwork() {
   BATON_ASSIGN_OR_RETURN(
       network_,
-      ha::PeerNetwork::Start(
+      PeerNetwork::Start(
           runtime_, options_.network,
           {.on_call = [this](const std::string& peer,
                              const std::string& request) { return OnCall(peer, request); },
-           .on_heartbeat = [this](const ha::Heartbeat& heartbeat) { OnHeartbeat(heartbeat); },
+           .on_heartbeat = [this](const Heartbeat& heartbeat) { OnHeartbeat(heartbeat); },
            .on_connection =
                [this](const std::string& peer, bool connected) {
                  if (connected) NoteConnected(peer);
@@ -71,7 +71,7 @@ absl::Status Pair::StartNetwork() {
   return absl::OkStatus();
 }
 
-void Pair::StartThreads() {
+void HaNode::StartThreads() {
   watch_ = std::make_unique<StorageWatch>(
       StorageWatch::Options{.runtime = runtime_,
                             .pool = options_.pool,
@@ -83,8 +83,8 @@ void Pair::StartThreads() {
                                                 absl::Duration began) { OnLease(record, began); },
                              .on_certificate =
                                  [this](const DeathCertificate& certificate) {
-                                   Post(ha::event::Certificate{.node = certificate.node(),
-                                                               .epoch = certificate.epoch()});
+                                   Post(event::Certificate{.node = certificate.node(),
+                                                           .epoch = certificate.epoch()});
                                  },
                              .on_space = hooks_.measured});
   view_volumes_ = std::make_unique<ViewVolumes>(ViewVolumes::Sources{
@@ -94,18 +94,18 @@ void Pair::StartThreads() {
             const SpaceReading space = watch_->space();
             return Capacity{.total_bytes = space.total_bytes, .free_bytes = space.free_bytes};
           }});
-  tenures_ = std::make_unique<Worker>(runtime_, "tenure");
-  orders_ = std::make_unique<Worker>(runtime_, "peer-orders");
-  fences_ = std::make_unique<Worker>(runtime_, "fence");
-  fence_monitor_ = std::make_unique<Worker>(runtime_, "fence-monitor");
-  storage_calls_ = std::make_unique<Worker>(runtime_, "storage-calls");
+  epoch_queue_ = std::make_unique<WorkQueue>(runtime_, "epoch");
+  orders_ = std::make_unique<WorkQueue>(runtime_, "peer-orders");
+  fences_ = std::make_unique<WorkQueue>(runtime_, "fence");
+  fence_monitor_ = std::make_unique<WorkQueue>(runtime_, "fence-monitor");
+  storage_calls_ = std::make_unique<WorkQueue>(runtime_, "storage-calls");
   watch_->Start();
   follower_ = runtime_.StartThread("standby-view", [this] { FollowOwner(); });
   teller_ = runtime_.StartThread("tell-opens", [this] { TellOpens(); });
   thread_ = runtime_.StartThread("pair", [this] { Run(); });
 }
 
-Pair::~Pair() {
+HaNode::~HaNode() {
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
@@ -118,14 +118,14 @@ Pair::~Pair() {
   fence_monitor_.reset();
   fences_.reset();
   orders_.reset();
-  tenures_.reset();
+  epoch_queue_.reset();
   watch_.reset();
   network_.reset();
 }
 
-absl::Status Pair::Stop() {
+absl::Status HaNode::Stop() {
   if (thread_ == nullptr) return absl::OkStatus();  // it never started
-  Post(ha::event::Shutdown{});
+  Post(event::Shutdown{});
   absl::MutexLock lock(&mutex_);
   const absl::Duration deadline = runtime_.BootTime() + kStopLimit;
   while (!ended_ && runtime_.BootTime() < deadline) {
@@ -134,16 +134,16 @@ absl::Status Pair::Stop() {
   return ended_ ? *ended_ : absl::AbortedError("the pool was not sealed in time");
 }
 
-PairStatus Pair::Describe() const {
+HaStatus HaNode::Describe() const {
   const absl::Duration now = runtime_.BootTime();
-  PairStatus status;
+  HaStatus status;
   std::shared_ptr<StandbyView> known;
   {
     absl::MutexLock lock(&mutex_);
     status = status_;
     known = view_;
     for (const auto& [alarm, text] : alarms_) {
-      status.alarms.push_back(fmt::format("{}: {}", ha::Name(alarm), text));
+      status.alarms.push_back(fmt::format("{}: {}", Name(alarm), text));
     }
     for (const auto& [name, volumes] : remotes_) {
       PeerStatus& peer = status.peers.emplace_back();
@@ -162,7 +162,7 @@ PairStatus Pair::Describe() const {
     peer.connected = network_->connected(peer.name);
     peer.evicted = std::find(evicted.begin(), evicted.end(), peer.name) != evicted.end();
   }
-  status.takeover = ha::Name(options_.coordinator.takeover);
+  status.takeover = Name(options_.coordinator.takeover);
   status.storage = watch_->Health();
   status.shortage = watch_->Shortage();
   status.counters = network_->counters();
@@ -173,7 +173,7 @@ PairStatus Pair::Describe() const {
   return status;
 }
 
-void Pair::Note(const std::string& kind, const std::string& text) {
+void HaNode::Note(const std::string& kind, const std::string& text) {
   spdlog::info("{}: {}", kind, text);
   {
     absl::MutexLock lock(&mutex_);
@@ -181,10 +181,10 @@ void Pair::Note(const std::string& kind, const std::string& text) {
     notes_.emplace_back(kind, text);
     if (!status_.is_owner) return;
   }
-  tenures_->Do([this] { RecordNotes(); });
+  epoch_queue_->Do([this] { RecordNotes(); });
 }
 
-bool Pair::WaitForOwner(absl::Duration deadline, std::string& owner) {
+bool HaNode::WaitForOwner(absl::Duration deadline, std::string& owner) {
   absl::MutexLock lock(&mutex_);
   while (!status_.serves && !stopping_ && runtime_.BootTime() < deadline) {
     runtime_.WaitUntil(changed_, mutex_, deadline);
@@ -193,7 +193,7 @@ bool Pair::WaitForOwner(absl::Duration deadline, std::string& owner) {
   return status_.serves;
 }
 
-absl::StatusOr<std::string> Pair::AskOwner(const std::string& request, absl::Duration timeout) {
+absl::StatusOr<std::string> HaNode::AskOwner(const std::string& request, absl::Duration timeout) {
   const absl::Duration begun = runtime_.BootTime();
   const absl::Duration end = begun + std::max(timeout - kAnswerMargin, timeout / 2);
   const absl::Duration deadline = std::min(end, begun + kOwnerPatience);
@@ -208,24 +208,24 @@ absl::StatusOr<std::string> Pair::AskOwner(const std::string& request, absl::Dur
 }
 
 // This node may have become the owner while it waited.
-absl::StatusOr<std::string> Pair::AskWhoOwns(const std::string& owner, const std::string& request,
-                                             absl::Duration end) {
+absl::StatusOr<std::string> HaNode::AskWhoOwns(const std::string& owner, const std::string& request,
+                                               absl::Duration end) {
   if (owner == options_.identity.node) return hooks_.control(owner, request);
-  pair::Call call;
+  peer_api::Call call;
   call.set_control(request);
-  BATON_ASSIGN_OR_RETURN(const pair::Answer answer,
+  BATON_ASSIGN_OR_RETURN(const peer_api::Answer answer,
                          Call(owner, call, std::max(end - runtime_.BootTime(), kOwnerAgain)));
   return answer.control();
 }
 
-void Pair::Rest(absl::Duration time) {
+void HaNode::Rest(absl::Duration time) {
   absl::MutexLock lock(&mutex_);
   const absl::Duration until = runtime_.BootTime() + time;
   while (!stopping_ && runtime_.BootTime() < until) runtime_.WaitUntil(changed_, mutex_, until);
 }
 
 // The thread may hang in storage for ever; whoever asks does not.
-absl::Status Pair::OnStorage(std::function<absl::Status()> work) {
+absl::Status HaNode::OnStorage(std::function<absl::Status()> work) {
   struct Job {
     std::optional<absl::Status> result;
     bool given_up = false;
@@ -252,7 +252,7 @@ absl::Status Pair::OnStorage(std::function<absl::Status()> work) {
 }
 
 // One that is silent for a moment only is worth waiting for.
-void Pair::WaitForHealthyPeer(const std::string& node, absl::Duration deadline) {
+void HaNode::WaitForHealthyPeer(const std::string& node, absl::Duration deadline) {
   if (!node.empty() && !remotes_.contains(node)) return;
   absl::MutexLock lock(&mutex_);
   const auto is_healthy = [&](const auto& peer) {
@@ -265,15 +265,15 @@ void Pair::WaitForHealthyPeer(const std::string& node, absl::Duration deadline) 
   }
 }
 
-absl::StatusOr<PairStatus> Pair::HandOver(const std::string& to, absl::Duration timeout) {
-  const PairStatus before = Describe();
+absl::StatusOr<HaStatus> HaNode::HandOver(const std::string& to, absl::Duration timeout) {
+  const HaStatus before = Describe();
   const absl::Duration deadline = runtime_.BootTime() + timeout;
   WaitForHealthyPeer(to, runtime_.BootTime() + std::min(timeout, kPeerPatience));
   {
     absl::MutexLock lock(&mutex_);
     refusal_.clear();
   }
-  Post(ha::event::Handover{to});
+  Post(event::Handover{to});
   absl::MutexLock lock(&mutex_);
   while (runtime_.BootTime() < deadline && !stopping_) {
     if (!refusal_.empty()) return absl::FailedPreconditionError(refusal_);
@@ -287,9 +287,9 @@ absl::StatusOr<PairStatus> Pair::HandOver(const std::string& to, absl::Duration 
   return absl::DeadlineExceededError("no other controller owns the pool yet; see `baton status`");
 }
 
-absl::StatusOr<PairStatus> Pair::TakeOver(bool owner_is_dead, absl::Duration timeout) {
+absl::StatusOr<HaStatus> HaNode::TakeOver(bool owner_is_dead, absl::Duration timeout) {
   const absl::Duration deadline = runtime_.BootTime() + timeout;
-  Post(ha::event::OperatorTakeover{owner_is_dead});
+  Post(event::OperatorTakeover{owner_is_dead});
   absl::MutexLock lock(&mutex_);
   while (!status_.is_owner && !stopping_ && runtime_.BootTime() < deadline) {
     runtime_.WaitUntil(changed_, mutex_, deadline);
@@ -299,7 +299,7 @@ absl::StatusOr<PairStatus> Pair::TakeOver(bool owner_is_dead, absl::Duration tim
       "this controller does not own the pool yet; see `baton status`");
 }
 
-bool Pair::StorageFailed(const absl::Status& status) {
+bool HaNode::StorageFailed(const absl::Status& status) {
   const bool fails_as_a_whole = !watch_->Probe().ok();
   if (!fails_as_a_whole && MayHaveFailedBefore()) return false;
   if (!HearsFitPeer()) return fails_as_a_whole;
@@ -307,20 +307,20 @@ bool Pair::StorageFailed(const absl::Status& status) {
   return true;
 }
 
-bool Pair::MayHaveFailedBefore() const {
+bool HaNode::MayHaveFailedBefore() const {
   absl::MutexLock lock(&mutex_);
   return follows_failure_ && runtime_.BootTime() - served_since_ < kYoung;
 }
 
-bool Pair::HearsFitPeer() const {
+bool HaNode::HearsFitPeer() const {
   absl::MutexLock lock(&mutex_);
   return std::any_of(peers_.begin(), peers_.end(), [this](const auto& peer) {
     return HeardLately(peer.second) && peer.second.last.eligible();
   });
 }
 
-bool Pair::HeardLately(const PeerSeen& peer) const {
+bool HaNode::HeardLately(const PeerSeen& peer) const {
   return runtime_.BootTime() - peer.heard < kHeardLately;
 }
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -18,28 +18,28 @@
 #include <utility>
 #include <vector>
 
-#include "ha/io/peer_api.pb.h"
-#include "ha/node/ha_status.h"
-#include "ha/volumes/remote_volumes.h"
-#include "ha/volumes/router.h"
-#include "ha/volumes/served_volumes.h"
-#include "ha/node/storage_watch.h"
-#include "ha/node/owned_epoch.h"
-#include "ha/volumes/view_volumes.h"
-#include "ha/node/work_queue.h"
 #include "engine/base/sleep_lock.h"
 #include "engine/standby_view.h"
 #include "ha/core/coordinator.h"
+#include "ha/io/peer_api.pb.h"
 #include "ha/io/peer_network.h"
+#include "ha/node/ha_status.h"
+#include "ha/node/owned_epoch.h"
+#include "ha/node/storage_watch.h"
+#include "ha/node/work_queue.h"
+#include "ha/volumes/remote_volumes.h"
+#include "ha/volumes/router.h"
+#include "ha/volumes/served_volumes.h"
+#include "ha/volumes/view_volumes.h"
 
-namespace baton {
+namespace baton::ha {
 
 // The shell around the coordinator: tells it what happens and does what it asks for. One thread
 // decides; what may take long is done by others.
 //
 //   storage-watch  looks at the lease; storage may hang, this thread alone waits for it
 //   pair           takes events to the coordinator, beats, routes the mount's requests
-//   tenure         claims, recovers, seals
+//   epoch          claims, recovers, seals
 //   peer-orders    asks an owner to stop, offers a handover
 //   fence          runs the fence command
 //   fence-monitor  asks it now and then whether it could
@@ -48,7 +48,7 @@ namespace baton {
 //   tell-opens     tells a new owner what is open in the mount, and peers of locks that are free
 //
 // Thread-safe.
-class Pair {
+class HaNode {
  public:
   struct Options {
     Runtime& runtime;
@@ -60,8 +60,8 @@ class Pair {
     Durability durability = DURABILITY_NODE;
     NodeIdentity identity;
     LeaseTimes lease_times;
-    ha::CoordinatorOptions coordinator;
-    ha::PeerNetwork::Options network;
+    CoordinatorOptions coordinator;
+    PeerNetwork::Options network;
     absl::Duration heartbeat = absl::Milliseconds(100);
     Watchdog::Options watchdog = {};
     // Turns a node off; OK: it is confirmed to be off.
@@ -73,9 +73,9 @@ class Pair {
   };
 
   struct Hooks {
-    // This controller serves the tenure's epoch from now on: called before any request is let
+    // This controller serves the owned epoch from now on: called before any request is let
     // through. By the pair's thread.
-    std::function<void(Tenure&)> begin;
+    std::function<void(OwnedEpoch&)> begin;
     // The engine is sealed: returns when nobody uses it any more.
     std::function<void()> end;
     // A request of `baton` that a peer has passed on to the owner, and its answer. Aborted: this
@@ -96,18 +96,18 @@ class Pair {
   };
 
   // InvalidArgument: the coordinator's times contradict each other.
-  static absl::StatusOr<std::unique_ptr<Pair>> Make(Options options, Hooks hooks);
+  static absl::StatusOr<std::unique_ptr<HaNode>> Make(Options options, Hooks hooks);
   // Returns when the network listens; everything else follows. Errors: PeerNetwork::Start.
   absl::Status Start();
-  ~Pair();
-  Pair(const Pair&) = delete;
-  Pair& operator=(const Pair&) = delete;
+  ~HaNode();
+  HaNode(const HaNode&) = delete;
+  HaNode& operator=(const HaNode&) = delete;
 
   // The orderly end: an owner seals and gives the epoch back. What waits for an owner goes on
   // waiting. Aborted: sealing failed, or took too long.
   absl::Status Stop();
 
-  PairStatus Describe() const;
+  HaStatus Describe() const;
 
   // Something for the events of the pool; kept until this node is owner.
   void Note(const std::string& kind, const std::string& text);
@@ -128,9 +128,9 @@ class Pair {
   // A planned change of owner, asked of the owner: returns when `to` (empty: whoever is fit) owns
   // the pool. A node that is not heard gets a few seconds. Refusals are FailedPrecondition;
   // DeadlineExceeded: not in time.
-  absl::StatusOr<PairStatus> HandOver(const std::string& to, absl::Duration timeout);
+  absl::StatusOr<HaStatus> HandOver(const std::string& to, absl::Duration timeout);
   // Asked of a standby in an emergency: this node is to take over by an operator's word.
-  absl::StatusOr<PairStatus> TakeOver(bool owner_is_dead, absl::Duration timeout);
+  absl::StatusOr<HaStatus> TakeOver(bool owner_is_dead, absl::Duration timeout);
 
   // ---- the owner's commands reach every controller ----
   // Every peer checks the volumes of a clone that is about to be created. Unavailable: a peer is
@@ -164,85 +164,88 @@ class Pair {
   bool StorageFailed(const absl::Status& status);
 
  private:
-  Pair(Options options, Hooks hooks);
+  HaNode(Options options, Hooks hooks);
   absl::Status StartNetwork();
   void StartThreads();
 
-  // ---- pair_loop.cc: the pair's thread ----
+  // ---- ha_node_loop.cc: the pair's thread ----
   void Run();
-  void Post(ha::Event event);
-  std::vector<ha::Event> TakeEvents(absl::Duration until);
-  void StepOn(const ha::Event& event);
+  void Post(Event event);
+  std::vector<Event> TakeEvents(absl::Duration until);
+  void StepOn(const Event& event);
   void CheckStorage();
   void Beat();
   void Route();
   void Publish();
   void MonitorFence();
   void AskFenceAgent(const std::string& node);
-  void Do(const ha::action::AskOwnerToStop& action);
-  void Do(const ha::action::RunFence& action);
-  void Do(const ha::action::Claim& action);
-  void Do(const ha::action::Recover& action);
-  void Do(const ha::action::Serve& action);
-  void Do(const ha::action::Seal& action);
-  void Do(const ha::action::OfferHandover& action);
-  void Do(const ha::action::AnswerStop& action);
-  void Do(const ha::action::RefuseHandover& action);
-  void Do(const ha::action::BecomeStandby& action);
-  void Do(const ha::action::PublishCertificate& action);
-  void Do(const ha::action::RaiseAlarm& action);
-  void Do(const ha::action::ClearAlarm& action);
-  void Do(const ha::action::RecordNote& action);
-  void Do(const ha::action::EndProcess& action);
+  void Do(const action::AskOwnerToStop& action);
+  void Do(const action::RunFence& action);
+  void Do(const action::Claim& action);
+  void Do(const action::Recover& action);
+  void Do(const action::Serve& action);
+  void Do(const action::Seal& action);
+  void Do(const action::OfferHandover& action);
+  void Do(const action::AnswerStop& action);
+  void Do(const action::RefuseHandover& action);
+  void Do(const action::BecomeStandby& action);
+  void Do(const action::PublishCertificate& action);
+  void Do(const action::RaiseAlarm& action);
+  void Do(const action::ClearAlarm& action);
+  void Do(const action::RecordNote& action);
+  void Do(const action::EndProcess& action);
 
-  // ---- pair_tenure.cc: the tenure's thread ----
-  void Claim(const ha::action::Claim& action);
+  // ---- ha_node_epoch.cc: the epoch's thread ----
+  void Claim(const action::Claim& action);
   void StopOldWatchdog();
   void Recover();
   absl::Status CheckFeedback(Engine& engine);
   absl::Status DropLocksOfGone();
   void Seal();
-  absl::Status SealTenure();
+  absl::Status SealOwnedEpoch();
   void RecordClaim();
   void RecordNotes();
   void WriteCertificate(const LeaseRecord& record);
 
-  // ---- pair_calls.cc ----
+  // ---- ha_node_calls.cc ----
   void LookAfterOldWatchdog(bool predecessor_owns);
   void OnLease(const std::optional<LeaseRecord>& record, absl::Duration began);
-  void OnHeartbeat(const ha::Heartbeat& heartbeat);
+  void OnHeartbeat(const Heartbeat& heartbeat);
   std::string OnCall(const std::string& peer, const std::string& request);
-  absl::StatusOr<pair::Answer> Answer(const std::string& peer, const pair::Call& call);
-  absl::StatusOr<pair::Answer> AnswerControl(const std::string& peer, const std::string& request);
-  absl::StatusOr<pair::Answer> AnswerPrepare(const pair::Prepare& prepare);
-  absl::Status CheckPrepare(StandbyView& known, const pair::Prepare& prepare);
-  absl::StatusOr<pair::Answer> AnswerActivated(const pair::Clones& clones);
-  absl::StatusOr<pair::Answer> AnswerStop(const std::string& peer, uint64_t epoch);
-  absl::StatusOr<pair::Answer> AnswerOffer(const std::string& peer, const pair::Offer& offer);
-  absl::StatusOr<pair::Answer> Call(const std::string& peer, const pair::Call& call,
-                                    absl::Duration timeout);
+  absl::StatusOr<peer_api::Answer> Answer(const std::string& peer, const peer_api::Call& call);
+  absl::StatusOr<peer_api::Answer> AnswerControl(const std::string& peer,
+                                                 const std::string& request);
+  absl::StatusOr<peer_api::Answer> AnswerPrepare(const peer_api::Prepare& prepare);
+  absl::Status CheckPrepare(StandbyView& known, const peer_api::Prepare& prepare);
+  absl::StatusOr<peer_api::Answer> AnswerActivated(const peer_api::Clones& clones);
+  absl::StatusOr<peer_api::Answer> AnswerStop(const std::string& peer, uint64_t epoch);
+  absl::StatusOr<peer_api::Answer> AnswerOffer(const std::string& peer,
+                                               const peer_api::Offer& offer);
+  absl::StatusOr<peer_api::Answer> Call(const std::string& peer, const peer_api::Call& call,
+                                        absl::Duration timeout);
   void AskToStop(const std::string& owner, uint64_t epoch);
   void Offer(const std::string& to, uint64_t epoch);
-  void KeepFeedback(const pair::Feedback& feedback);
+  void KeepFeedback(const peer_api::Feedback& feedback);
 
-  // ---- pair_view.cc: the standby's view ----
+  // ---- ha_node_view.cc: the standby's view ----
   bool HearsWhoServes() const;
   void UseViewIfUnserved();
   void FollowOwner();
   void FollowOnce();
   absl::Status PollView(PosixStorage& storage);
 
-  // ---- pair_evictions.cc ----
+  // ---- ha_node_evictions.cc ----
   absl::Status CheckEvictable(const std::string& node) const;
   absl::Status AwaitEndOfForwarded(const std::string& node);
-  absl::StatusOr<pair::Answer> AnswerOpenSet(const std::string& peer, const pair::Call& call);
+  absl::StatusOr<peer_api::Answer> AnswerOpenSet(const std::string& peer,
+                                                 const peer_api::Call& call);
   absl::Status Readmit(const std::string& peer, uint64_t eviction);
-  void NoteEvictions(const ha::Heartbeat& heartbeat);
-  std::vector<std::string> EvictedNodes(const PairStatus& status) const;
+  void NoteEvictions(const Heartbeat& heartbeat);
+  std::vector<std::string> EvictedNodes(const HaStatus& status) const;
   bool EndIfEvicted();
 
   struct PeerSeen {
-    ha::Heartbeat last;
+    Heartbeat last;
     absl::Duration heard;
   };
 
@@ -268,13 +271,13 @@ class Pair {
   Runtime& runtime_;
   ServedVolumes served_;
   SleepLock evictions_;  // one is begun or ended: its record, and then served_
-  std::unique_ptr<ha::PeerNetwork> network_;
+  std::unique_ptr<PeerNetwork> network_;
   std::map<std::string, std::unique_ptr<RemoteVolumes>> remotes_;  // by peer; never changed
   std::unique_ptr<ViewVolumes> view_volumes_;
   std::atomic<bool> unserved_ = false;
 
   // Of the pair's thread.
-  std::unique_ptr<ha::Coordinator> coordinator_;
+  std::unique_ptr<Coordinator> coordinator_;
   absl::Duration next_beat_;
   absl::Status told_storage_ = absl::UnavailableError("");
   bool told_storage_once_ = false;
@@ -286,27 +289,29 @@ class Pair {
 
   bool old_watchdog_is_known_ = false;  // of the storage-watch thread
 
-  // Of the tenure's thread, while the coordinator says that there is one; read by the pair's thread
+  // Of the epoch's thread, while the coordinator says that there is one; read by the pair's thread
   // between RecoveryEnded and Seal.
-  std::unique_ptr<Tenure> tenure_;
+  std::unique_ptr<OwnedEpoch> owned_epoch_;
 
   mutable absl::Mutex mutex_;
   mutable absl::CondVar changed_;  // the status, an answer, the queue
-  std::deque<ha::Event> events_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Event> events_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool monitoring_ ABSL_GUARDED_BY(mutex_) = false;  // the fence agent is being asked
-  PairStatus status_ ABSL_GUARDED_BY(mutex_);
+  HaStatus status_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, PeerSeen> peers_ ABSL_GUARDED_BY(mutex_);
   std::optional<LeaseRecord> lease_ ABSL_GUARDED_BY(mutex_);
-  std::map<ha::Alarm, std::string> alarms_ ABSL_GUARDED_BY(mutex_);
+  std::map<Alarm, std::string> alarms_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::pair<std::string, std::string>> notes_ ABSL_GUARDED_BY(mutex_);
   std::string refusal_ ABSL_GUARDED_BY(mutex_);  // of a handover that was asked for
   std::map<std::string, bool> stop_answers_ ABSL_GUARDED_BY(mutex_);  // by who asked
-  pair::Feedback given_ ABSL_GUARDED_BY(mutex_);                      // by our last seal
-  pair::Feedback said_ ABSL_GUARDED_BY(mutex_);  // by the owner before, as it told us
+  peer_api::Feedback sent_feedback_ ABSL_GUARDED_BY(mutex_);          // by our last seal
+  peer_api::Feedback received_feedback_
+      ABSL_GUARDED_BY(mutex_);  // by the owner before, as it told us
   uint64_t certificate_ ABSL_GUARDED_BY(mutex_) = 0;
   std::set<std::string> connected_anew_ ABSL_GUARDED_BY(mutex_);
-  std::set<uint64_t> freed_locks_ ABSL_GUARDED_BY(mutex_);  // volumes, of which peers are to be told
+  std::set<uint64_t> freed_locks_
+      ABSL_GUARDED_BY(mutex_);                    // volumes, of which peers are to be told
   bool sealing_ ABSL_GUARDED_BY(mutex_) = false;  // commands that wait end
   std::string gone_ ABSL_GUARDED_BY(mutex_);      // the owner before, where it was proven to be off
   absl::Duration served_since_ ABSL_GUARDED_BY(mutex_);
@@ -316,14 +321,14 @@ class Pair {
 
   // Last made, first to go.
   std::unique_ptr<StorageWatch> watch_;
-  std::unique_ptr<Worker> tenures_;
-  std::unique_ptr<Worker> orders_;
-  std::unique_ptr<Worker> fences_;
-  std::unique_ptr<Worker> fence_monitor_;
-  std::unique_ptr<Worker> storage_calls_;
+  std::unique_ptr<WorkQueue> epoch_queue_;
+  std::unique_ptr<WorkQueue> orders_;
+  std::unique_ptr<WorkQueue> fences_;
+  std::unique_ptr<WorkQueue> fence_monitor_;
+  std::unique_ptr<WorkQueue> storage_calls_;
   std::unique_ptr<Thread> follower_;
   std::unique_ptr<Thread> teller_;
   std::unique_ptr<Thread> thread_;
 };
 
-}  // namespace baton
+}  // namespace baton::ha

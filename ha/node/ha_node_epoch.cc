@@ -1,4 +1,4 @@
-// The tenure's thread: what of a change of owner takes long.
+// The epoch's thread: what of a change of owner takes long.
 #include <spdlog/spdlog.h>
 
 #include <utility>
@@ -10,13 +10,12 @@
 #include "ha/node/ha_node.h"
 #include "ha/node/own_eviction.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 // What a node that is off had open is closed.
-bool TurnsNodeOff(ha::Proof proof) {
-  return proof == ha::Proof::kFence || proof == ha::Proof::kOperator ||
-         proof == ha::Proof::kWatchdog;
+bool TurnsNodeOff(Proof proof) {
+  return proof == Proof::kFence || proof == Proof::kOperator || proof == Proof::kWatchdog;
 }
 
 std::string TextOf(const std::vector<Residual>& residuals) {
@@ -32,9 +31,9 @@ std::string TextOf(const std::vector<Residual>& residuals) {
 
 }  // namespace
 
-void Pair::Claim(const ha::action::Claim& action) {
+void HaNode::Claim(const action::Claim& action) {
   PosixStorage* const storage = watch_->storage();
-  OwnerGone gone{.epoch = action.epoch, .proof = ha::Name(action.proof)};
+  OwnerGone gone{.epoch = action.epoch, .proof = Name(action.proof)};
   {
     absl::MutexLock lock(&mutex_);
     const bool is_known = lease_ && lease_->epoch == action.epoch;
@@ -43,54 +42,54 @@ void Pair::Claim(const ha::action::Claim& action) {
   }
   if (storage == nullptr) {
     return Post(
-        ha::event::ClaimEnded{.ok = false, .epoch = 0, .text = "the pool's storage is not there"});
+        event::ClaimEnded{.ok = false, .epoch = 0, .text = "the pool's storage is not there"});
   }
-  absl::StatusOr<std::unique_ptr<Tenure>> tenure =
-      Tenure::Claim({.storage = *storage,
-                     .runtime = runtime_,
-                     .identity = options_.identity,
-                     .lease_times = options_.lease_times,
-                     .durability = options_.durability,
-                     .watchdog = options_.watchdog,
-                     .on_fault = hooks_.fault,
-                     .on_lock_freed =
-                         [this](uint64_t volume_id) {
-                           hooks_.lock_freed(volume_id);
-                           TellLockFreed(volume_id);
-                         }},
-                    gone);
-  if (!tenure.ok()) {
-    return Post(ha::event::ClaimEnded{.ok = false, .epoch = 0, .text = Message(tenure.status())});
+  absl::StatusOr<std::unique_ptr<OwnedEpoch>> owned =
+      OwnedEpoch::Claim({.storage = *storage,
+                         .runtime = runtime_,
+                         .identity = options_.identity,
+                         .lease_times = options_.lease_times,
+                         .durability = options_.durability,
+                         .watchdog = options_.watchdog,
+                         .on_fault = hooks_.fault,
+                         .on_lock_freed =
+                             [this](uint64_t volume_id) {
+                               hooks_.lock_freed(volume_id);
+                               TellLockFreed(volume_id);
+                             }},
+                        gone);
+  if (!owned.ok()) {
+    return Post(event::ClaimEnded{.ok = false, .epoch = 0, .text = Message(owned.status())});
   }
-  tenure_ = *std::move(tenure);
-  Post(ha::event::ClaimEnded{.ok = true, .epoch = tenure_->epoch(), .text = {}});
+  owned_epoch_ = *std::move(owned);
+  Post(event::ClaimEnded{.ok = true, .epoch = owned_epoch_->epoch(), .text = {}});
 }
 
 // A process before this one may have left it running, and would not need to have.
-void Pair::StopOldWatchdog() {
-  if (tenure_ != nullptr) return;  // it is this one's
+void HaNode::StopOldWatchdog() {
+  if (owned_epoch_ != nullptr) return;  // it is this one's
   const absl::Status stopped = Watchdog::StopLeftRunning(options_.watchdog);
   if (!stopped.ok()) spdlog::warn("the watchdog may reset this node: {}", Message(stopped));
 }
 
 // The feedback of the owner before and what was found must tell the same; if not, something was
 // lost or written that nobody knows of, and serving would hide it.
-void Pair::Recover() {
-  absl::Status status = tenure_->Open();
+void HaNode::Recover() {
+  absl::Status status = owned_epoch_->Open();
   if (status.ok()) {
-    status =
-        SettleOwnEviction(tenure_->engine(), options_.identity.node, options_.router.HasFiles());
+    status = SettleOwnEviction(owned_epoch_->engine(), options_.identity.node,
+                               options_.router.HasFiles());
   }
-  if (status.ok()) status = CheckFeedback(tenure_->engine());
+  if (status.ok()) status = CheckFeedback(owned_epoch_->engine());
   if (status.ok()) status = DropLocksOfGone();
-  if (!status.ok()) tenure_.reset();
-  Post(ha::event::RecoveryEnded{.ok = status.ok(), .text = Message(status)});
+  if (!status.ok()) owned_epoch_.reset();
+  Post(event::RecoveryEnded{.ok = status.ok(), .text = Message(status)});
   if (EvictionOf(status)) hooks_.fault(status);
 }
 
 // Before anybody is served: what programs of a node that is off held is free, and of one that is
 // none of the pool's any more.
-absl::Status Pair::DropLocksOfGone() {
+absl::Status HaNode::DropLocksOfGone() {
   std::string gone;
   {
     absl::MutexLock lock(&mutex_);
@@ -98,18 +97,18 @@ absl::Status Pair::DropLocksOfGone() {
   }
   std::vector<std::string> nodes = {options_.identity.node};
   for (const auto& [peer, volumes] : remotes_) nodes.push_back(peer);
-  BATON_RETURN_IF_ERROR(tenure_->engine().DropLocksOfOthers(nodes));
-  return gone.empty() ? absl::OkStatus() : tenure_->engine().DropLocks(gone);
+  BATON_RETURN_IF_ERROR(owned_epoch_->engine().DropLocksOfOthers(nodes));
+  return gone.empty() ? absl::OkStatus() : owned_epoch_->engine().DropLocks(gone);
 }
 
-absl::Status Pair::CheckFeedback(Engine& engine) {
-  pair::Feedback said;
+absl::Status HaNode::CheckFeedback(Engine& engine) {
+  peer_api::Feedback said;
   {
     absl::MutexLock lock(&mutex_);
-    said = said_;
+    said = received_feedback_;
   }
   // Whoever crashed could not tell.
-  if (said.epoch() == 0 || said.epoch() != tenure_->epoch() - 1) return absl::OkStatus();
+  if (said.epoch() == 0 || said.epoch() != owned_epoch_->epoch() - 1) return absl::OkStatus();
   std::vector<Residual> told(said.residuals().begin(), said.residuals().end());
   std::vector<Residual> found;
   for (const CloneStatus& clone : engine.ListClones()) {
@@ -130,46 +129,46 @@ absl::Status Pair::CheckFeedback(Engine& engine) {
                   "the owner before said something else than what was found");
 }
 
-void Pair::Seal() {
-  const absl::Status status = SealTenure();
-  Post(ha::event::SealEnded{.ok = status.ok(), .text = Message(status)});
+void HaNode::Seal() {
+  const absl::Status status = SealOwnedEpoch();
+  Post(event::SealEnded{.ok = status.ok(), .text = Message(status)});
 }
 
-absl::Status Pair::SealTenure() {
-  if (tenure_ == nullptr) return absl::OkStatus();
-  BATON_ASSIGN_OR_RETURN(const std::vector<Residual> residuals, tenure_->Seal());
+absl::Status HaNode::SealOwnedEpoch() {
+  if (owned_epoch_ == nullptr) return absl::OkStatus();
+  BATON_ASSIGN_OR_RETURN(const std::vector<Residual> residuals, owned_epoch_->Seal());
   {
     absl::MutexLock lock(&mutex_);
-    given_.Clear();
-    given_.set_epoch(tenure_->epoch());
-    given_.mutable_residuals()->Assign(residuals.begin(), residuals.end());
+    sent_feedback_.Clear();
+    sent_feedback_.set_epoch(owned_epoch_->epoch());
+    sent_feedback_.mutable_residuals()->Assign(residuals.begin(), residuals.end());
   }
   hooks_.end();
-  const absl::Status released = tenure_->Release();
-  tenure_.reset();
+  const absl::Status released = owned_epoch_->Release();
+  owned_epoch_.reset();
   return released;
 }
 
-void Pair::RecordClaim() {
-  const absl::Status recorded = tenure_->RecordClaim();
+void HaNode::RecordClaim() {
+  const absl::Status recorded = owned_epoch_->RecordClaim();
   if (!recorded.ok()) spdlog::warn("an event is missing: {}", Message(recorded));
   RecordNotes();
 }
 
-void Pair::RecordNotes() {
-  if (tenure_ == nullptr) return;
+void HaNode::RecordNotes() {
+  if (owned_epoch_ == nullptr) return;
   std::deque<std::pair<std::string, std::string>> notes;
   {
     absl::MutexLock lock(&mutex_);
     notes.swap(notes_);
   }
   for (const auto& [kind, text] : notes) {
-    const absl::Status recorded = tenure_->RecordEvent(kind, text);
+    const absl::Status recorded = owned_epoch_->RecordEvent(kind, text);
     if (!recorded.ok()) spdlog::warn("an event is missing: {}", Message(recorded));
   }
 }
 
-void Pair::WriteCertificate(const LeaseRecord& record) {
+void HaNode::WriteCertificate(const LeaseRecord& record) {
   PosixStorage* const storage = watch_->storage();
   if (storage == nullptr) return;
   DeathCertificate certificate;
@@ -181,4 +180,4 @@ void Pair::WriteCertificate(const LeaseRecord& record) {
   if (!written.ok()) spdlog::warn("no death certificate was written: {}", Message(written));
 }
 
-}  // namespace baton
+}  // namespace baton::ha

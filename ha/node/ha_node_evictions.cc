@@ -7,7 +7,7 @@
 #include "engine/base/status.h"
 #include "ha/node/ha_node.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 // Of a command, for what the owner had begun.
@@ -18,7 +18,7 @@ constexpr absl::Duration kReadmitPatience = absl::Seconds(1);
 
 }  // namespace
 
-absl::Status Pair::CheckEvictable(const std::string& node) const {
+absl::Status HaNode::CheckEvictable(const std::string& node) const {
   if (node == options_.identity.node) {
     return Error(absl::StatusCode::kFailedPrecondition,
                  "node {} owns the pool, so nothing of it waits elsewhere: evict another node, or "
@@ -35,7 +35,7 @@ absl::Status Pair::CheckEvictable(const std::string& node) const {
 // The record comes first: who is told of an eviction ends its mount, which must not be for one that
 // a crash undoes. Whatever the next owner finds of it is enough, because the command has not said
 // OK before nothing of the node runs here any more.
-absl::Status Pair::EvictNode(Engine& engine, const std::string& node) {
+absl::Status HaNode::EvictNode(Engine& engine, const std::string& node) {
   BATON_RETURN_IF_ERROR(CheckEvictable(node));
   uint64_t id = 0;
   {
@@ -54,7 +54,7 @@ absl::Status Pair::EvictNode(Engine& engine, const std::string& node) {
   return engine.DropLocks(node);
 }
 
-absl::Status Pair::AwaitEndOfForwarded(const std::string& node) {
+absl::Status HaNode::AwaitEndOfForwarded(const std::string& node) {
   const absl::Duration deadline = runtime_.BootTime() + kDrainPatience;
   while (!network_->EndForwarded(node, kDrainLook)) {
     if (runtime_.BootTime() >= deadline) {
@@ -72,8 +72,9 @@ absl::Status Pair::AwaitEndOfForwarded(const std::string& node) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<pair::Answer> Pair::AnswerOpenSet(const std::string& peer, const pair::Call& call) {
-  const pair::OpenSet& set = call.open_set();
+absl::StatusOr<peer_api::Answer> HaNode::AnswerOpenSet(const std::string& peer,
+                                                       const peer_api::Call& call) {
+  const peer_api::OpenSet& set = call.open_set();
   const uint64_t eviction = served_.EvictionOfPeer(peer);
   const bool ends = eviction != 0 && set.ended_eviction() == eviction && set.ids().empty();
   if (ends) BATON_RETURN_IF_ERROR(Readmit(peer, eviction));
@@ -82,7 +83,7 @@ absl::StatusOr<pair::Answer> Pair::AnswerOpenSet(const std::string& peer, const 
 
 // A request of the old mount may still be on its way, in a connection that was slower than the one
 // that this came by. It is over, with that connection, before the node is served again.
-absl::Status Pair::Readmit(const std::string& peer, uint64_t eviction) {
+absl::Status HaNode::Readmit(const std::string& peer, uint64_t eviction) {
   if (!network_->EndForwarded(peer, kReadmitPatience)) {
     return absl::AbortedError("requests of this node are still under way");
   }
@@ -94,7 +95,7 @@ absl::Status Pair::Readmit(const std::string& peer, uint64_t eviction) {
 }
 
 // By a heartbeat of the owner. Whoever tells it what is open here learns the rest.
-void Pair::NoteEvictions(const ha::Heartbeat& heartbeat) {
+void HaNode::NoteEvictions(const Heartbeat& heartbeat) {
   if (!heartbeat.owner()) return;
   for (const std::string& node : heartbeat.evicted()) {
     if (node == options_.identity.node) NoteConnected(heartbeat.node());
@@ -102,7 +103,7 @@ void Pair::NoteEvictions(const ha::Heartbeat& heartbeat) {
 }
 
 // As the owner says, as long as it is one.
-std::vector<std::string> Pair::EvictedNodes(const PairStatus& status) const {
+std::vector<std::string> HaNode::EvictedNodes(const HaStatus& status) const {
   if (status.is_owner) return served_.Evicted();
   absl::MutexLock lock(&mutex_);
   const auto owner = peers_.find(status.owner);
@@ -112,10 +113,10 @@ std::vector<std::string> Pair::EvictedNodes(const PairStatus& status) const {
 }
 
 // True: this process ends.
-bool Pair::EndIfEvicted() {
+bool HaNode::EndIfEvicted() {
   const absl::Status evicted = options_.router.evicted();
   if (!evicted.ok()) hooks_.fault(evicted);
   return !evicted.ok();
 }
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -5,11 +5,11 @@
 #include <utility>
 #include <variant>
 
-#include "ha/node/owner_times.h"
-#include "ha/node/ha_node.h"
 #include "engine/base/status.h"
+#include "ha/node/ha_node.h"
+#include "ha/node/owner_times.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(50);
@@ -19,15 +19,15 @@ constexpr absl::Duration kFirstMonitor = absl::Seconds(2);
 
 }  // namespace
 
-void Pair::Run() {
+void HaNode::Run() {
   while (true) {
-    for (const ha::Event& event : TakeEvents(runtime_.BootTime() + kTick)) StepOn(event);
+    for (const Event& event : TakeEvents(runtime_.BootTime() + kTick)) StepOn(event);
     {
       absl::MutexLock lock(&mutex_);
       if (stopping_) return;
     }
     CheckStorage();
-    StepOn(ha::event::Tick{});
+    StepOn(event::Tick{});
     Route();
     UseViewIfUnserved();
     Publish();
@@ -36,42 +36,42 @@ void Pair::Run() {
   }
 }
 
-void Pair::Post(ha::Event event) {
+void HaNode::Post(Event event) {
   absl::MutexLock lock(&mutex_);
   events_.push_back(std::move(event));
   changed_.SignalAll();
 }
 
-std::vector<ha::Event> Pair::TakeEvents(absl::Duration until) {
+std::vector<Event> HaNode::TakeEvents(absl::Duration until) {
   absl::MutexLock lock(&mutex_);
   while (events_.empty() && !stopping_ && runtime_.BootTime() < until) {
     runtime_.WaitUntil(changed_, mutex_, until);
   }
-  std::vector<ha::Event> events(events_.begin(), events_.end());
+  std::vector<Event> events(events_.begin(), events_.end());
   events_.clear();
   return events;
 }
 
-void Pair::StepOn(const ha::Event& event) {
-  for (const ha::Action& action : coordinator_->Step(event, runtime_.BootTime())) {
+void HaNode::StepOn(const Event& event) {
+  for (const Action& action : coordinator_->Step(event, runtime_.BootTime())) {
     std::visit([this](const auto& order) { Do(order); }, action);
   }
 }
 
-void Pair::CheckStorage() {
+void HaNode::CheckStorage() {
   const absl::Status health = watch_->Health();
   if (told_storage_once_ && health.ok() == told_storage_.ok()) return;
   told_storage_once_ = true;
   told_storage_ = health;
-  StepOn(ha::event::StorageHealth{.ok = health.ok(), .text = Message(health)});
+  StepOn(event::StorageHealth{.ok = health.ok(), .text = Message(health)});
 }
 
-void Pair::Beat() {
+void HaNode::Beat() {
   const absl::Duration now = runtime_.BootTime();
   if (now < next_beat_) return;
   next_beat_ = now + options_.heartbeat;
-  ha::Heartbeat heartbeat;
-  heartbeat.set_state(ha::Name(coordinator_->state()));
+  Heartbeat heartbeat;
+  heartbeat.set_state(Name(coordinator_->state()));
   heartbeat.set_epoch(coordinator_->epoch());
   if (!coordinator_->healthy()) {
     heartbeat.set_health(told_storage_.ok() ? "it is about to end" : Message(told_storage_));
@@ -80,7 +80,7 @@ void Pair::Beat() {
   heartbeat.set_eligible(coordinator_->eligible());
   AddTimes(own_times_, heartbeat);
   if (routed_here_) {
-    heartbeat.set_proof(tenure_->proof());
+    heartbeat.set_proof(owned_epoch_->proof());
     for (const std::string& node : served_.Evicted()) heartbeat.add_evicted(node);
   }
   {
@@ -91,7 +91,7 @@ void Pair::Beat() {
 }
 
 // An owner's requests are routed by Serve and Seal.
-void Pair::Route() {
+void HaNode::Route() {
   if (routed_here_) return;
   RemoteVolumes* remote = nullptr;
   uint64_t epoch = 0;
@@ -115,16 +115,16 @@ void Pair::Route() {
   if (remote != nullptr) spdlog::info("node {} serves epoch {}", remote->peer(), epoch);
 }
 
-void Pair::Publish() {
+void HaNode::Publish() {
   const absl::Duration now = runtime_.BootTime();
   {
     absl::MutexLock lock(&mutex_);
     status_.is_owner = routed_here_;
-    status_.state = ha::Name(coordinator_->state());
+    status_.state = Name(coordinator_->state());
     status_.owner = routed_here_ ? options_.identity.node : coordinator_->owner();
     status_.epoch = coordinator_->epoch();
     status_.lease_age = coordinator_->lease_unchanged();
-    status_.proof = routed_here_ ? tenure_->proof() : "";
+    status_.proof = routed_here_ ? owned_epoch_->proof() : "";
     status_.serves = routed_here_;
     for (const auto& [name, peer] : peers_) {
       const bool heard = now - peer.heard < kHeard;
@@ -138,7 +138,7 @@ void Pair::Publish() {
 }
 
 // Of peers that are heard: what an agent says of others does not count. One at a time.
-void Pair::MonitorFence() {
+void HaNode::MonitorFence() {
   if (options_.monitor_fence_every == absl::InfiniteDuration()) return;
   const absl::Duration now = runtime_.BootTime();
   absl::MutexLock lock(&mutex_);
@@ -153,60 +153,60 @@ void Pair::MonitorFence() {
 }
 
 // The fence-monitor thread's.
-void Pair::AskFenceAgent(const std::string& node) {
+void HaNode::AskFenceAgent(const std::string& node) {
   const absl::Status status = options_.monitor_fence(node);
-  Post(ha::event::FenceMonitored{.node = node, .ok = status.ok(), .text = Message(status)});
+  Post(event::FenceMonitored{.node = node, .ok = status.ok(), .text = Message(status)});
   absl::MutexLock lock(&mutex_);
   monitoring_ = false;
 }
 
-void Pair::Do(const ha::action::AskOwnerToStop& action) {
+void HaNode::Do(const action::AskOwnerToStop& action) {
   spdlog::warn("asking node {} to stop owning epoch {}", action.node, action.epoch);
   orders_->Do([this, action] { AskToStop(action.node, action.epoch); });
 }
 
-void Pair::Do(const ha::action::RunFence& action) {
+void HaNode::Do(const action::RunFence& action) {
   spdlog::warn("fencing node {}", action.node);
   fences_->Do([this, node = action.node] {
     const absl::Status status =
         options_.fence ? options_.fence(node) : absl::UnavailableError("no command is configured");
-    Post(ha::event::FenceEnded{.node = node, .ok = status.ok(), .text = Message(status)});
+    Post(event::FenceEnded{.node = node, .ok = status.ok(), .text = Message(status)});
   });
 }
 
-void Pair::Do(const ha::action::Claim& action) {
-  tenures_->Do([this, action] { Claim(action); });
+void HaNode::Do(const action::Claim& action) {
+  epoch_queue_->Do([this, action] { Claim(action); });
 }
 
-void Pair::Do(const ha::action::Recover&) {
-  tenures_->Do([this] { Recover(); });
+void HaNode::Do(const action::Recover&) {
+  epoch_queue_->Do([this] { Recover(); });
 }
 
-void Pair::Do(const ha::action::Serve&) {
+void HaNode::Do(const action::Serve&) {
   if (routed_to_ != nullptr) remotes_.at(routed_to_->peer())->SetEpoch(0);
   {
     absl::MutexLock lock(&mutex_);
     sealing_ = false;
   }
-  hooks_.begin(*tenure_);
-  served_.Begin(tenure_->epoch(), tenure_->engine().EvictedNodes());
+  hooks_.begin(*owned_epoch_);
+  served_.Begin(owned_epoch_->epoch(), owned_epoch_->engine().EvictedNodes());
   routed_here_ = true;
   routed_to_ = nullptr;
   options_.router.Route(&options_.local);
-  tenure_->engine().StartCopiers();
+  owned_epoch_->engine().StartCopiers();
   {
     absl::MutexLock lock(&mutex_);
     served_since_ = runtime_.BootTime();
-    follows_failure_ = tenure_->proof() != ha::Name(ha::Proof::kNoneNeeded) &&
-                       tenure_->proof() != ha::Name(ha::Proof::kHandover);
+    follows_failure_ = owned_epoch_->proof() != Name(Proof::kNoneNeeded) &&
+                       owned_epoch_->proof() != Name(Proof::kHandover);
     certificate_ = 0;
   }
-  spdlog::info("serving epoch {}", tenure_->epoch());
-  tenures_->Do([this] { RecordClaim(); });
+  spdlog::info("serving epoch {}", owned_epoch_->epoch());
+  epoch_queue_->Do([this] { RecordClaim(); });
 }
 
 // Requests wait from here on, and nobody begins anything new with the engine.
-void Pair::Do(const ha::action::Seal& action) {
+void HaNode::Do(const action::Seal& action) {
   spdlog::info("sealing the epoch: {}", action.reason);
   if (routed_here_) options_.router.Route(nullptr);
   routed_here_ = false;
@@ -216,28 +216,28 @@ void Pair::Do(const ha::action::Seal& action) {
     changed_.SignalAll();
   }
   served_.End();
-  tenures_->Do([this] { Seal(); });
+  epoch_queue_->Do([this] { Seal(); });
 }
 
-void Pair::Do(const ha::action::OfferHandover& action) {
+void HaNode::Do(const action::OfferHandover& action) {
   orders_->Do([this, action] { Offer(action.to, action.epoch); });
 }
 
-void Pair::Do(const ha::action::AnswerStop& action) {
+void HaNode::Do(const action::AnswerStop& action) {
   absl::MutexLock lock(&mutex_);
   stop_answers_[action.to] = action.ok;
   changed_.SignalAll();
 }
 
-void Pair::Do(const ha::action::RefuseHandover& action) {
+void HaNode::Do(const action::RefuseHandover& action) {
   absl::MutexLock lock(&mutex_);
   refusal_ = action.text;
   changed_.SignalAll();
 }
 
-void Pair::Do(const ha::action::BecomeStandby&) { spdlog::info("a standby from now on"); }
+void HaNode::Do(const action::BecomeStandby&) { spdlog::info("a standby from now on"); }
 
-void Pair::Do(const ha::action::PublishCertificate& action) {
+void HaNode::Do(const action::PublishCertificate& action) {
   std::optional<LeaseRecord> record;
   {
     absl::MutexLock lock(&mutex_);
@@ -246,24 +246,24 @@ void Pair::Do(const ha::action::PublishCertificate& action) {
   }
   next_beat_ = absl::ZeroDuration();
   if (!record || record->epoch != action.epoch) return;
-  tenures_->Do([this, lease = *record] { WriteCertificate(lease); });
+  epoch_queue_->Do([this, lease = *record] { WriteCertificate(lease); });
 }
 
-void Pair::Do(const ha::action::RaiseAlarm& action) {
-  spdlog::error("alarm: {}: {}", ha::Name(action.alarm), action.text);
+void HaNode::Do(const action::RaiseAlarm& action) {
+  spdlog::error("alarm: {}: {}", Name(action.alarm), action.text);
   absl::MutexLock lock(&mutex_);
   alarms_[action.alarm] = action.text;
 }
 
-void Pair::Do(const ha::action::ClearAlarm& action) {
-  spdlog::info("the alarm is over: {}", ha::Name(action.alarm));
+void HaNode::Do(const action::ClearAlarm& action) {
+  spdlog::info("the alarm is over: {}", Name(action.alarm));
   absl::MutexLock lock(&mutex_);
   alarms_.erase(action.alarm);
 }
 
-void Pair::Do(const ha::action::RecordNote& action) { Note(action.kind, action.text); }
+void HaNode::Do(const action::RecordNote& action) { Note(action.kind, action.text); }
 
-void Pair::Do(const ha::action::EndProcess& action) {
+void HaNode::Do(const action::EndProcess& action) {
   if (!action.reason.empty()) {
     hooks_.fault(absl::AbortedError(action.reason));
     return;
@@ -273,4 +273,4 @@ void Pair::Do(const ha::action::EndProcess& action) {
   changed_.SignalAll();
 }
 
-}  // namespace baton
+}  // namespace baton::ha

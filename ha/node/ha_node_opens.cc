@@ -2,10 +2,10 @@
 #include <set>
 #include <string>
 
-#include "ha/node/ha_node.h"
 #include "engine/base/status.h"
+#include "ha/node/ha_node.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 // Less than a command of `baton` waits for its answer.
@@ -17,14 +17,14 @@ constexpr absl::Duration kLookAgain = absl::Milliseconds(10);
 
 }  // namespace
 
-void Pair::NoteConnected(const std::string& peer) {
+void HaNode::NoteConnected(const std::string& peer) {
   absl::MutexLock lock(&mutex_);
   connected_anew_.insert(peer);
   changed_.SignalAll();
 }
 
 // A new owner, and one whose connection was lost, is told at once.
-void Pair::TellOpens() {
+void HaNode::TellOpens() {
   while (true) {
     std::set<std::string> connected;
     std::set<uint64_t> freed;
@@ -44,7 +44,7 @@ void Pair::TellOpens() {
   }
 }
 
-bool Pair::IsSilent(const std::string& peer) const {
+bool HaNode::IsSilent(const std::string& peer) const {
   absl::MutexLock lock(&mutex_);
   const auto seen = peers_.find(peer);
   const absl::Duration heard = seen == peers_.end() ? served_since_ : seen->second.heard;
@@ -52,13 +52,13 @@ bool Pair::IsSilent(const std::string& peer) const {
 }
 
 // Its death was the proof of the takeover, and it is not back.
-bool Pair::IsOff(const std::string& peer) const {
+bool HaNode::IsOff(const std::string& peer) const {
   absl::MutexLock lock(&mutex_);
   const auto seen = peers_.find(peer);
   return peer == gone_ && (seen == peers_.end() || !HeardLately(seen->second));
 }
 
-std::string Pair::NodeOfUnknownOpens(bool degraded) const {
+std::string HaNode::NodeOfUnknownOpens(bool degraded) const {
   if (!options_.router.HasTold(options_.local)) return options_.identity.node;
   for (const auto& [peer, volumes] : remotes_) {
     const bool counts = !(degraded && IsSilent(peer)) && !IsOff(peer);
@@ -68,13 +68,13 @@ std::string Pair::NodeOfUnknownOpens(bool degraded) const {
 }
 
 // By the word of an operator they have nothing open.
-void Pair::ForgetSilent() {
+void HaNode::ForgetSilent() {
   for (const auto& [peer, volumes] : remotes_) {
     if (IsSilent(peer)) served_.Forget(peer);
   }
 }
 
-absl::Status Pair::AwaitOpens(bool degraded) {
+absl::Status HaNode::AwaitOpens(bool degraded) {
   const absl::Duration deadline = runtime_.BootTime() + kOpensPatience;
   while (true) {
     const std::string node = NodeOfUnknownOpens(degraded);
@@ -94,4 +94,4 @@ absl::Status Pair::AwaitOpens(bool degraded) {
   }
 }
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -3,10 +3,10 @@
 
 #include <utility>
 
-#include "ha/node/ha_node.h"
 #include "engine/base/status.h"
+#include "ha/node/ha_node.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 constexpr absl::Duration kPollPeriod = absl::Milliseconds(100);
@@ -16,7 +16,7 @@ constexpr absl::Duration kSilence = absl::Seconds(1);
 
 }  // namespace
 
-bool Pair::HearsWhoServes() const {
+bool HaNode::HearsWhoServes() const {
   if (routed_here_) return true;
   if (routed_to_ == nullptr) return false;
   absl::MutexLock lock(&mutex_);
@@ -25,7 +25,7 @@ bool Pair::HearsWhoServes() const {
 }
 
 // By the pair's thread.
-void Pair::UseViewIfUnserved() {
+void HaNode::UseViewIfUnserved() {
   if (HearsWhoServes()) {
     silent_since_.reset();
     unserved_ = false;
@@ -43,7 +43,7 @@ void Pair::UseViewIfUnserved() {
   options_.router.UseView(view_volumes_.get());
 }
 
-void Pair::FollowOwner() {
+void HaNode::FollowOwner() {
   absl::MutexLock lock(&mutex_);
   while (!stopping_) {
     mutex_.Unlock();
@@ -54,7 +54,7 @@ void Pair::FollowOwner() {
   }
 }
 
-void Pair::FollowOnce() {
+void HaNode::FollowOnce() {
   bool is_owner = false;
   {
     absl::MutexLock lock(&mutex_);
@@ -67,7 +67,7 @@ void Pair::FollowOnce() {
   if (!polled.ok()) spdlog::debug("following the owner: {}", Message(polled));
 }
 
-absl::Status Pair::PollView(PosixStorage& storage) {
+absl::Status HaNode::PollView(PosixStorage& storage) {
   std::shared_ptr<StandbyView> known = view();
   if (known == nullptr) {
     BATON_ASSIGN_OR_RETURN(known, StandbyView::Open({.storage = storage,
@@ -86,9 +86,9 @@ absl::Status Pair::PollView(PosixStorage& storage) {
   return known->Poll();
 }
 
-std::shared_ptr<StandbyView> Pair::view() const {
+std::shared_ptr<StandbyView> HaNode::view() const {
   absl::MutexLock lock(&mutex_);
   return view_;
 }
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -12,7 +12,7 @@
 #include "engine/standby_view.h"
 #include "ha/io/peer_network.h"
 
-namespace baton {
+namespace baton::ha {
 
 struct PeerStatus {
   std::string name;
@@ -26,7 +26,7 @@ struct PeerStatus {
   bool evicted = false;  // says the owner
 };
 
-struct PairStatus {
+struct HaStatus {
   bool is_owner = false;     // this node serves the pool
   bool serves = false;       // `owner` serves `epoch`, and this node can tell
   std::string state;         // of the coordinator
@@ -39,9 +39,9 @@ struct PairStatus {
   std::vector<PeerStatus> peers;
   absl::Status storage;
   absl::Status shortage;  // of descriptors: the storage cannot be looked at
-  ha::PeerCounters counters;
+  PeerCounters counters;
   std::optional<ViewLag> lag;  // of a standby
   std::vector<WarmStatus> warm;
 };
 
-}  // namespace baton
+}  // namespace baton::ha

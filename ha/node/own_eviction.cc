@@ -2,7 +2,7 @@
 
 #include "ha/io/eviction_status.h"
 
-namespace baton {
+namespace baton::ha {
 
 absl::Status SettleOwnEviction(Engine& engine, const std::string& node, bool has_files) {
   for (const EvictionRecord& record : engine.EvictedNodes()) {
@@ -13,4 +13,4 @@ absl::Status SettleOwnEviction(Engine& engine, const std::string& node, bool has
   return absl::OkStatus();
 }
 
-}  // namespace baton
+}  // namespace baton::ha

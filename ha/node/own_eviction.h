@@ -7,7 +7,7 @@
 
 #include "engine/engine.h"
 
-namespace baton {
+namespace baton::ha {
 
 // Of a node that has claimed the pool, before anybody may use `engine`: was this node evicted by an
 // owner before? Where nothing is open in its mount the eviction has reached its end, and is ended
@@ -15,4 +15,4 @@ namespace baton {
 // to end.
 absl::Status SettleOwnEviction(Engine& engine, const std::string& node, bool has_files);
 
-}  // namespace baton
+}  // namespace baton::ha

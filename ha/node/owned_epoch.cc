@@ -8,7 +8,7 @@
 #include "engine/base/status.h"
 #include "engine/lease/reserve.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 void LogResidual(const Residual& residual) {
@@ -19,11 +19,12 @@ void LogResidual(const Residual& residual) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Tenure>> Tenure::Claim(Options options, const OwnerGone& gone) {
-  std::unique_ptr<Tenure> tenure(new Tenure(std::move(options), gone));
-  const Options& given = tenure->options_;
+absl::StatusOr<std::unique_ptr<OwnedEpoch>> OwnedEpoch::Claim(Options options,
+                                                              const OwnerGone& gone) {
+  std::unique_ptr<OwnedEpoch> owned(new OwnedEpoch(std::move(options), gone));
+  const Options& given = owned->options_;
   BATON_ASSIGN_OR_RETURN(std::unique_ptr<KillTimer> kill_timer, MakeKillTimer());
-  BATON_RETURN_IF_ERROR(tenure->StartWatchdog());
+  BATON_RETURN_IF_ERROR(owned->StartWatchdog());
   absl::StatusOr<ClaimedEpoch> claimed = ClaimNextEpoch({.storage = given.storage,
                                                          .runtime = given.runtime,
                                                          .identity = given.identity,
@@ -32,40 +33,40 @@ absl::StatusOr<std::unique_ptr<Tenure>> Tenure::Claim(Options options, const Own
                                                          .kill_timer = std::move(kill_timer),
                                                          .on_lost = given.on_fault,
                                                          .on_renewed =
-                                                             [watchdog = tenure->watchdog_.get()] {
+                                                             [watchdog = owned->watchdog_.get()] {
                                                                if (watchdog != nullptr)
                                                                  watchdog->Feed();
                                                              }},
                                                         gone);
   if (!claimed.ok()) {
     // Nothing was written in that epoch, whatever became of the claim.
-    tenure->StopWatchdog().IgnoreError();
+    owned->StopWatchdog().IgnoreError();
     return claimed.status();
   }
-  tenure->claimed_ = *std::move(claimed);
-  spdlog::info("claimed epoch {} (proof that the owner before is gone: {})", tenure->epoch(),
+  owned->claimed_ = *std::move(claimed);
+  spdlog::info("claimed epoch {} (proof that the owner before is gone: {})", owned->epoch(),
                gone.proof);
-  return tenure;
+  return owned;
 }
 
-Tenure::~Tenure() {
+OwnedEpoch::~OwnedEpoch() {
   if (claimed_.lease == nullptr) return;
   const absl::Status released = Release();
   if (!released.ok()) spdlog::warn("the lease was not released: {}", Message(released));
 }
 
 // Before the claim: who finds that counts on it.
-absl::Status Tenure::StartWatchdog() {
+absl::Status OwnedEpoch::StartWatchdog() {
   if (options_.watchdog.device.empty()) return absl::OkStatus();
   BATON_ASSIGN_OR_RETURN(watchdog_, Watchdog::Start(options_.watchdog));
   return absl::OkStatus();
 }
 
-absl::Status Tenure::StopWatchdog() {
+absl::Status OwnedEpoch::StopWatchdog() {
   return watchdog_ == nullptr ? absl::OkStatus() : watchdog_->Stop();
 }
 
-absl::Status Tenure::Open() {
+absl::Status OwnedEpoch::Open() {
   PosixStorage& storage = options_.storage;
   BATON_ASSIGN_OR_RETURN(const uint64_t known,
                          Engine::KnownMetaSequence(storage, options_.runtime));
@@ -87,26 +88,26 @@ absl::Status Tenure::Open() {
   return absl::OkStatus();
 }
 
-absl::Status Tenure::RecordClaim() {
+absl::Status OwnedEpoch::RecordClaim() {
   return RecordEvent("epoch-claimed", fmt::format("node {} claimed epoch {}, proof: {}",
                                                   options_.identity.node, epoch(), proof_));
 }
 
-absl::Status Tenure::RecordEvent(const std::string& kind, const std::string& text) {
-  Event event;
+absl::Status OwnedEpoch::RecordEvent(const std::string& kind, const std::string& text) {
+  baton::Event event;
   event.set_kind(kind);
   event.set_text(text);
   return engine_->RecordEvent(std::move(event));
 }
 
-absl::StatusOr<std::vector<Residual>> Tenure::Seal() {
+absl::StatusOr<std::vector<Residual>> OwnedEpoch::Seal() {
   BATON_ASSIGN_OR_RETURN(std::vector<Residual> residuals, engine_->Seal());
   for (const Residual& residual : residuals) LogResidual(residual);
   return residuals;
 }
 
 // The lease protects whatever the engine may still write, so the engine goes first.
-absl::Status Tenure::Release() {
+absl::Status OwnedEpoch::Release() {
   engine_.reset();
   const std::unique_ptr<Lease> lease = std::move(claimed_.lease);
   BATON_RETURN_IF_ERROR(lease->Release());
@@ -114,4 +115,4 @@ absl::Status Tenure::Release() {
   return StopWatchdog();
 }
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -9,17 +9,17 @@
 #include <string>
 #include <vector>
 
-#include "ha/node/watchdog.h"
 #include "engine/base/posix_storage.h"
 #include "engine/base/runtime.h"
 #include "engine/engine.h"
 #include "engine/lease/claim.h"
 #include "engine/meta/node_identity.h"
+#include "ha/node/watchdog.h"
 
-namespace baton {
+namespace baton::ha {
 
 // Thread-safe, but for its making and its end.
-class Tenure {
+class OwnedEpoch {
  public:
   struct Options {
     PosixStorage& storage;
@@ -38,11 +38,11 @@ class Tenure {
 
   // Claims the epoch after the one that `gone` is about. FailedPrecondition: somebody else has
   // claimed it. Errors: Watchdog::Start, too.
-  static absl::StatusOr<std::unique_ptr<Tenure>> Claim(Options options, const OwnerGone& gone);
+  static absl::StatusOr<std::unique_ptr<OwnedEpoch>> Claim(Options options, const OwnerGone& gone);
   // Opens what the epoch before has left: all that is found is durable when it returns OK, and
   // background copies rest until Engine::StartCopiers.
   absl::Status Open();
-  ~Tenure();  // gives the epoch back, where that was not done
+  ~OwnedEpoch();  // gives the epoch back, where that was not done
 
   // REQUIRES: Open returned OK.
   Engine& engine() { return *engine_; }
@@ -67,7 +67,7 @@ class Tenure {
   absl::Status StartWatchdog();
   absl::Status StopWatchdog();
 
-  Tenure(Options options, const OwnerGone& gone)
+  OwnedEpoch(Options options, const OwnerGone& gone)
       : options_(std::move(options)), proof_(gone.proof) {}
 
   const Options options_;
@@ -77,4 +77,4 @@ class Tenure {
   std::unique_ptr<Engine> engine_;
 };
 
-}  // namespace baton
+}  // namespace baton::ha

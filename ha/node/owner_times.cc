@@ -4,7 +4,7 @@
 
 #include "ha/io/peer_settings.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 void AddOther(const char* name, uint64_t theirs_us, absl::Duration ours, const std::string& node,
@@ -21,17 +21,17 @@ void AddOther(const char* name, uint64_t theirs_us, absl::Duration ours, const s
 // by the lease's timer before another one may claim. The end of a connection is noticed there by
 // its own probes, after what lingers here has been sent.
 absl::Duration LongestDoubt(const OwnerTimes& owner) {
-  return ha::kLinger + ha::kProbeInterval + ha::kSilenceTimeout + TakeoverWait(owner);
+  return kLinger + kProbeInterval + kSilenceTimeout + TakeoverWait(owner);
 }
 
-ha::event::OwnerTimes TimesForCoordinator(const OwnerTimes& owner) {
+event::OwnerTimes TimesForCoordinator(const OwnerTimes& owner) {
   return {.stale_after = StaleAfter(owner),
           .takeover_after = owner.takeover,
           .watchdog = owner.watchdog};
 }
 
-void AddTimes(const OwnerTimes& own, ha::Heartbeat& heartbeat) {
-  ha::OwnerTimes& times = *heartbeat.mutable_times();
+void AddTimes(const OwnerTimes& own, Heartbeat& heartbeat) {
+  AdvertisedTimes& times = *heartbeat.mutable_times();
   const auto us = [](absl::Duration time) {
     return static_cast<uint64_t>(absl::ToInt64Microseconds(time));
   };
@@ -42,10 +42,9 @@ void AddTimes(const OwnerTimes& own, ha::Heartbeat& heartbeat) {
   times.set_watchdog_us(us(own.watchdog));
 }
 
-std::string OtherTimes(const ha::Heartbeat& heartbeat, const OwnerTimes& own,
-                       const std::string& node) {
+std::string OtherTimes(const Heartbeat& heartbeat, const OwnerTimes& own, const std::string& node) {
   if (!heartbeat.has_times()) return "";
-  const ha::OwnerTimes& times = heartbeat.times();
+  const AdvertisedTimes& times = heartbeat.times();
   std::string text;
   AddOther("lease.renew", times.renew_us(), own.renew, node, text);
   AddOther("lease.stop", times.stop_us(), own.stop, node, text);
@@ -55,4 +54,4 @@ std::string OtherTimes(const ha::Heartbeat& heartbeat, const OwnerTimes& own,
   return text.empty() ? text : text + ": each is judged by its own, give them the same settings";
 }
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -9,7 +9,7 @@
 #include "ha/core/events.h"
 #include "ha/io/peer.pb.h"
 
-namespace baton {
+namespace baton::ha {
 
 // For how long at most a change that was sent to an owner, whose connection was lost before the
 // answer, may still take effect: until its connection is gone at that end, too, so that nothing
@@ -17,12 +17,11 @@ namespace baton {
 // it is judged.
 absl::Duration LongestDoubt(const OwnerTimes& owner);
 
-ha::event::OwnerTimes TimesForCoordinator(const OwnerTimes& owner);
-void AddTimes(const OwnerTimes& own, ha::Heartbeat& heartbeat);
+event::OwnerTimes TimesForCoordinator(const OwnerTimes& owner);
+void AddTimes(const OwnerTimes& own, Heartbeat& heartbeat);
 
 // What of the times of the heartbeat's sender is not as here, for an operator: "has lease.takeover
 // 1.1s, node NODE 5s; …". Empty: nothing, or it does not tell.
-std::string OtherTimes(const ha::Heartbeat& heartbeat, const OwnerTimes& own,
-                       const std::string& node);
+std::string OtherTimes(const Heartbeat& heartbeat, const OwnerTimes& own, const std::string& node);
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -10,7 +10,7 @@
 #include "engine/lease/lease_file.h"
 #include "engine/meta/pool_file.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 constexpr absl::Duration kMeasurePeriod = absl::Seconds(1);
@@ -133,4 +133,4 @@ absl::Status StorageWatch::OpenStorage() {
   return absl::OkStatus();
 }
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -19,7 +19,7 @@
 #include "engine/lease/node_lock.h"
 #include "engine/lease/reserve.h"
 
-namespace baton {
+namespace baton::ha {
 
 // A thread of its own does all of it, because storage may hang. What could not be opened is tried
 // again with each look. Thread-safe.
@@ -90,4 +90,4 @@ class StorageWatch {
   std::unique_ptr<Thread> thread_;
 };
 
-}  // namespace baton
+}  // namespace baton::ha

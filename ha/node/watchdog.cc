@@ -16,7 +16,7 @@
 #include "engine/base/errno_status.h"
 #include "engine/base/status.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 // A process that was killed still has the device for a moment after its locks are free.
@@ -130,4 +130,4 @@ absl::Status Watchdog::Write(char character) {
   return ErrnoStatus(errno, "write to the watchdog", device_);
 }
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -10,7 +10,7 @@
 
 #include "engine/base/unique_fd.h"
 
-namespace baton {
+namespace baton::ha {
 
 // Resets the node when it was not fed for its time. It runs on when this object or the process
 // ends without Stop, however that comes about. Thread-safe.
@@ -48,4 +48,4 @@ class Watchdog {
   UniqueFd fd_;
 };
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -12,16 +12,16 @@
 
 #include "engine/base/runtime.h"
 
-namespace baton {
+namespace baton::ha {
 
 // Thread-safe.
-class Worker {
+class WorkQueue {
  public:
-  Worker(Runtime& runtime, const std::string& name) : runtime_(runtime) {
+  WorkQueue(Runtime& runtime, const std::string& name) : runtime_(runtime) {
     thread_ = runtime.StartThread(name, [this] { Run(); });
   }
   // Waits for what is being done; what has not begun is dropped.
-  ~Worker() {
+  ~WorkQueue() {
     {
       absl::MutexLock lock(&mutex_);
       stopping_ = true;
@@ -29,8 +29,8 @@ class Worker {
     }
     thread_.reset();
   }
-  Worker(const Worker&) = delete;
-  Worker& operator=(const Worker&) = delete;
+  WorkQueue(const WorkQueue&) = delete;
+  WorkQueue& operator=(const WorkQueue&) = delete;
 
   void Do(std::function<void()> job) {
     absl::MutexLock lock(&mutex_);
@@ -59,4 +59,4 @@ class Worker {
   std::unique_ptr<Thread> thread_;
 };
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -1,62 +1,63 @@
-// A place that is taken and left, for as long as somebody uses what is there.
+// Something that can be taken away, once nobody uses it any more.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 
-namespace baton {
+namespace baton::ha {
 
-// Holds at most one T, which is the caller's. Thread-safe.
+// Refers to at most one T, which is the caller's. Thread-safe.
 template <typename T>
-class Seat {
+class Drainable {
  public:
-  // What was there when the use began; it stays until the use ends. False when nobody was.
+  // What was set when the use began; it stays until the use ends. False when nothing was.
   class Use {
    public:
-    explicit Use(Seat& seat) : seat_(seat), occupant_(seat.Enter()) {}
+    explicit Use(Drainable& drainable) : drainable_(drainable), target_(drainable.BeginUse()) {}
     ~Use() {
-      if (occupant_ != nullptr) seat_.Leave();
+      if (target_ != nullptr) drainable_.EndUse();
     }
     Use(const Use&) = delete;
     Use& operator=(const Use&) = delete;
 
-    explicit operator bool() const { return occupant_ != nullptr; }
-    T* operator->() const { return occupant_; }
-    T& operator*() const { return *occupant_; }
+    explicit operator bool() const { return target_ != nullptr; }
+    T* operator->() const { return target_; }
+    T& operator*() const { return *target_; }
 
    private:
-    Seat& seat_;
-    T* const occupant_;
+    Drainable& drainable_;
+    T* const target_;
   };
 
-  // REQUIRES: nobody is there.
-  void Take(T& occupant) {
+  // REQUIRES: nothing is set.
+  void Set(T& target) {
     absl::MutexLock lock(&mutex_);
-    occupant_ = &occupant;
+    target_ = &target;
   }
 
-  // Nobody finds the occupant from now on; returns when all uses have ended. Not from inside one.
-  void Vacate() {
+  // No use that begins from now on finds the target; returns when all uses have ended. Not from
+  // inside one.
+  void Drain() {
     absl::MutexLock lock(&mutex_);
-    occupant_ = nullptr;
+    target_ = nullptr;
     while (uses_ > 0) unused_.Wait(&mutex_);
   }
 
  private:
-  T* Enter() {
+  T* BeginUse() {
     absl::MutexLock lock(&mutex_);
-    if (occupant_ != nullptr) ++uses_;
-    return occupant_;
+    if (target_ != nullptr) ++uses_;
+    return target_;
   }
-  void Leave() {
+  void EndUse() {
     absl::MutexLock lock(&mutex_);
     if (--uses_ == 0) unused_.SignalAll();
   }
 
   absl::Mutex mutex_;
   absl::CondVar unused_;
-  T* occupant_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  T* target_ ABSL_GUARDED_BY(mutex_) = nullptr;
   int uses_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -5,19 +5,19 @@
 #include <algorithm>
 #include <utility>
 
-namespace baton {
+namespace baton::ha {
 
 // An unnumbered change is one of a peer whose changes come in order.
 bool PeerOpens::IsLate(uint64_t order, const Entry& entry) const {
   return order != 0 && order <= std::max(entry.order, set_order_);
 }
 
-bool PeerOpens::IsOfThisBoot(const pair::OpenChange& change) {
+bool PeerOpens::IsOfThisBoot(const peer_api::OpenChange& change) {
   if (boot_id_.empty()) boot_id_ = change.boot_id();
   return change.boot_id() == boot_id_;
 }
 
-bool PeerOpens::Open(const pair::OpenChange& change, Io io) {
+bool PeerOpens::Open(const peer_api::OpenChange& change, Io io) {
   if (!IsOfThisBoot(change)) return false;
   Entry& entry = entries_[change.id()];
   if (IsLate(change.order(), entry)) return true;
@@ -26,7 +26,7 @@ bool PeerOpens::Open(const pair::OpenChange& change, Io io) {
   return true;
 }
 
-PeerOpens::Io PeerOpens::Close(const pair::OpenChange& change) {
+PeerOpens::Io PeerOpens::Close(const peer_api::OpenChange& change) {
   if (!IsOfThisBoot(change)) return nullptr;
   Entry& entry = entries_[change.id()];
   if (IsLate(change.order(), entry)) return nullptr;
@@ -34,7 +34,7 @@ PeerOpens::Io PeerOpens::Close(const pair::OpenChange& change) {
   return std::exchange(entry.io, nullptr);
 }
 
-std::vector<PeerOpens::Io> PeerOpens::Replace(const pair::OpenSet& set, Handles& opened) {
+std::vector<PeerOpens::Io> PeerOpens::Replace(const peer_api::OpenSet& set, Handles& opened) {
   const bool has_booted = set.boot_id() != boot_id_;
   if (!has_booted && set.order() < set_order_) return {};
   boot_id_ = set.boot_id();
@@ -68,4 +68,4 @@ PeerOpens::Io PeerOpens::Find(uint64_t id) const {
   return found == entries_.end() ? nullptr : found->second.io;
 }
 
-}  // namespace baton
+}  // namespace baton::ha

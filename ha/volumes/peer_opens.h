@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "ha/io/peer_api.pb.h"
 #include "engine/base/volume_io.h"
+#include "ha/io/peer_api.pb.h"
 
-namespace baton {
+namespace baton::ha {
 
 // Changes are numbered by the peer (VolumeServer) and count in that order, however late one of them
 // comes. A volume counts as open while its handle is kept here. Handles that are not needed any
@@ -23,12 +23,12 @@ class PeerOpens {
 
   // Keeps `io` for the volume, unless there is one or a later change has closed it. False: the peer
   // has booted since it told its set, and must tell the new one first.
-  bool Open(const pair::OpenChange& change, Io io);
+  bool Open(const peer_api::OpenChange& change, Io io);
   // The handle that was kept; null: none, or a later change has opened the volume.
-  Io Close(const pair::OpenChange& change);
+  Io Close(const peer_api::OpenChange& change);
   // The peer's whole set, with a handle for each volume of it; those that are not needed stay in
   // `opened`. Returns what is closed by it.
-  std::vector<Io> Replace(const pair::OpenSet& set, Handles& opened);
+  std::vector<Io> Replace(const peer_api::OpenSet& set, Handles& opened);
   // A request uses a volume that nobody has told of yet.
   void NoteUse(uint64_t id, Io io);
 
@@ -43,7 +43,7 @@ class PeerOpens {
   };
 
   // The first change tells which one it is.
-  bool IsOfThisBoot(const pair::OpenChange& change);
+  bool IsOfThisBoot(const peer_api::OpenChange& change);
   bool IsLate(uint64_t order, const Entry& entry) const;
 
   std::string boot_id_;
@@ -52,4 +52,4 @@ class PeerOpens {
   absl::flat_hash_map<uint64_t, Entry> entries_;
 };
 
-}  // namespace baton
+}  // namespace baton::ha

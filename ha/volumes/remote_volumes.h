@@ -10,19 +10,19 @@
 #include <string>
 #include <vector>
 
-#include "ha/io/peer_api.pb.h"
-#include "ha/volumes/volume_server.h"
 #include "engine/base/runtime.h"
+#include "ha/io/peer_api.pb.h"
 #include "ha/io/peer_network.h"
+#include "ha/volumes/volume_server.h"
 
-namespace baton {
+namespace baton::ha {
 
 // Asks one peer. Whatever the peer cannot answer, because it is not there or not the owner (any
 // more), is Aborted. Thread-safe.
 class RemoteVolumes final : public VolumeServer {
  public:
   // `runtime` and `network` outlive this and every handle. `boot_id`: of this node.
-  RemoteVolumes(Runtime& runtime, ha::PeerNetwork& network, std::string peer, std::string boot_id)
+  RemoteVolumes(Runtime& runtime, PeerNetwork& network, std::string peer, std::string boot_id)
       : runtime_(runtime),
         network_(network),
         peer_(std::move(peer)),
@@ -53,17 +53,17 @@ class RemoteVolumes final : public VolumeServer {
   absl::Status EndEviction(uint64_t eviction, uint64_t order) override;
 
  private:
-  absl::Status TellSet(pair::OpenSet set, uint64_t order);
-  absl::StatusOr<pair::Answer> Ask(const pair::Call& call) const;
-  absl::StatusOr<std::optional<FileLock>> AskForLock(const pair::Call& call) const;
-  absl::StatusOr<VolumeEntry> Find(const pair::Volume& wanted) const;
-  absl::StatusOr<VolumeEntry> FindAmongAll(const pair::Volume& wanted) const;
+  absl::Status TellSet(peer_api::OpenSet set, uint64_t order);
+  absl::StatusOr<peer_api::Answer> Ask(const peer_api::Call& call) const;
+  absl::StatusOr<std::optional<FileLock>> AskForLock(const peer_api::Call& call) const;
+  absl::StatusOr<VolumeEntry> Find(const peer_api::Volume& wanted) const;
+  absl::StatusOr<VolumeEntry> FindAmongAll(const peer_api::Volume& wanted) const;
 
   Runtime& runtime_;
-  ha::PeerNetwork& network_;
+  PeerNetwork& network_;
   const std::string peer_;
   const std::string boot_id_;
   std::atomic<uint64_t> epoch_ = 0;
 };
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -8,7 +8,7 @@
 #include "engine/base/status.h"
 #include "ha/io/eviction_status.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 // A directory that had no answer is asked again after this long: it may be able to by then.
@@ -395,4 +395,4 @@ absl::StatusOr<Capacity> Router::GetCapacity() const {
              /*view_will_do=*/true);
 }
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -15,10 +15,10 @@
 #include <string>
 #include <vector>
 
-#include "ha/volumes/volume_server.h"
 #include "engine/base/runtime.h"
+#include "ha/volumes/volume_server.h"
 
-namespace baton {
+namespace baton::ha {
 
 // A VolumeDirectory in front of the one that serves now. What that one cannot answer (Aborted)
 // waits for the next one and is asked again: requests are positional, so that one which was carried
@@ -145,4 +145,4 @@ class Router final : public VolumeDirectory {
   uint64_t lost_changes_ ABSL_GUARDED_BY(mutex_) = 0;  // of which the destination may not know
 };
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -12,7 +12,7 @@
 #include "ha/io/eviction_status.h"
 #include "ha/volumes/lock_codec.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 // Names in one answer: some 100 KiB.
@@ -20,7 +20,7 @@ constexpr uint64_t kMostNames = 1024;
 
 absl::Status NotOwner() { return absl::AbortedError("this controller does not own that epoch"); }
 
-void Describe(const VolumeEntry& entry, pair::Volume& volume) {
+void Describe(const VolumeEntry& entry, peer_api::Volume& volume) {
   volume.set_id(entry.id);
   volume.set_name(entry.name);
   volume.set_size_bytes(entry.size_bytes);
@@ -117,7 +117,7 @@ absl::StatusOr<uint64_t> ServedVolumes::EpochFor(const std::string& peer) const 
 }
 
 absl::StatusOr<ServedVolumes::Io> ServedVolumes::Find(const std::string& peer,
-                                                      const ha::ForwardScope& scope) {
+                                                      const ForwardScope& scope) {
   {
     absl::ReaderMutexLock lock(&mutex_);
     if (scope.epoch != epoch_ || epoch_ == 0) return NotOwner();
@@ -131,7 +131,7 @@ absl::StatusOr<ServedVolumes::Io> ServedVolumes::Find(const std::string& peer,
 
 // A request that comes before its peer has told what it has open, or from one that is evicted.
 absl::StatusOr<ServedVolumes::Io> ServedVolumes::OpenUntold(const std::string& peer,
-                                                            const ha::ForwardScope& scope) {
+                                                            const ForwardScope& scope) {
   BATON_RETURN_IF_ERROR(EpochFor(peer).status());
   BATON_ASSIGN_OR_RETURN(const Io io, local_.Open(scope.volume_id));
   absl::MutexLock lock(&mutex_);
@@ -140,51 +140,52 @@ absl::StatusOr<ServedVolumes::Io> ServedVolumes::OpenUntold(const std::string& p
   return io;
 }
 
-absl::StatusOr<pair::Answer> ServedVolumes::Answer(const std::string& peer,
-                                                   const pair::Call& call) {
+absl::StatusOr<peer_api::Answer> ServedVolumes::Answer(const std::string& peer,
+                                                       const peer_api::Call& call) {
   switch (call.body_case()) {
-    case pair::Call::kListVolumes:
+    case peer_api::Call::kListVolumes:
       return ListVolumes(call.list_volumes());
-    case pair::Call::kFindVolume:
+    case peer_api::Call::kFindVolume:
       return FindVolume(call.find_volume());
-    case pair::Call::kCapacity:
+    case peer_api::Call::kCapacity:
       return GetCapacity();
-    case pair::Call::kOpenVolume:
+    case peer_api::Call::kOpenVolume:
       return OpenFor(peer, call.open_volume());
-    case pair::Call::kCloseVolume:
+    case peer_api::Call::kCloseVolume:
       return CloseFor(peer, call.close_volume());
-    case pair::Call::kOpenSet:
+    case peer_api::Call::kOpenSet:
       return TakeOpenSet(peer, call.open_set());
-    case pair::Call::kNextData:
+    case peer_api::Call::kNextData:
       return NextData(call.next_data());
-    case pair::Call::kLocks:
+    case peer_api::Call::kLocks:
       return SetLocks(peer, call.locks());
-    case pair::Call::kAllLocks:
+    case peer_api::Call::kAllLocks:
       return SetAllLocks(peer, call.all_locks());
-    case pair::Call::kFindLock:
+    case peer_api::Call::kFindLock:
       return FindLock(peer, call.find_lock());
-    case pair::Call::kControl:
-    case pair::Call::kPrepare:
-    case pair::Call::kActivated:
-    case pair::Call::kContentChanged:
-    case pair::Call::kLockFreed:
-    case pair::Call::kStop:
-    case pair::Call::kOffer:
-    case pair::Call::BODY_NOT_SET:
+    case peer_api::Call::kControl:
+    case peer_api::Call::kPrepare:
+    case peer_api::Call::kActivated:
+    case peer_api::Call::kContentChanged:
+    case peer_api::Call::kLockFreed:
+    case peer_api::Call::kStop:
+    case peer_api::Call::kOffer:
+    case peer_api::Call::BODY_NOT_SET:
       break;
   }
   return absl::UnimplementedError("no question about volumes");
 }
 
-absl::StatusOr<pair::Answer> ServedVolumes::ListVolumes(const pair::ListVolumes& question) const {
+absl::StatusOr<peer_api::Answer> ServedVolumes::ListVolumes(
+    const peer_api::ListVolumes& question) const {
   if (question.limit() == 0) return ListAll();
   BATON_ASSIGN_OR_RETURN(
       const std::vector<VolumeName> names,
       local_.List(question.after_id(), std::min<uint64_t>(question.limit(), kMostNames)));
-  pair::Answer answer;
+  peer_api::Answer answer;
   answer.mutable_volumes();
   for (const VolumeName& name : names) {
-    pair::Volume& volume = *answer.mutable_volumes()->add_volumes();
+    peer_api::Volume& volume = *answer.mutable_volumes()->add_volumes();
     volume.set_id(name.id);
     volume.set_name(name.name);
   }
@@ -192,9 +193,9 @@ absl::StatusOr<pair::Answer> ServedVolumes::ListVolumes(const pair::ListVolumes&
 }
 
 // For older versions, which have no other question.
-absl::StatusOr<pair::Answer> ServedVolumes::ListAll() const {
+absl::StatusOr<peer_api::Answer> ServedVolumes::ListAll() const {
   BATON_ASSIGN_OR_RETURN(const std::vector<VolumeName> names, local_.List(0, limits::kMaxVolumes));
-  pair::Answer answer;
+  peer_api::Answer answer;
   answer.mutable_volumes();
   for (const VolumeName& name : names) {
     const absl::StatusOr<VolumeEntry> entry = local_.Get(name.id);
@@ -205,49 +206,49 @@ absl::StatusOr<pair::Answer> ServedVolumes::ListAll() const {
   return answer;
 }
 
-absl::StatusOr<pair::Answer> ServedVolumes::FindVolume(const pair::Volume& wanted) const {
+absl::StatusOr<peer_api::Answer> ServedVolumes::FindVolume(const peer_api::Volume& wanted) const {
   BATON_ASSIGN_OR_RETURN(const VolumeEntry entry,
                          wanted.id() != 0 ? local_.Get(wanted.id()) : local_.Lookup(wanted.name()));
-  pair::Answer answer;
+  peer_api::Answer answer;
   Describe(entry, *answer.mutable_volume());
   return answer;
 }
 
-absl::StatusOr<pair::Answer> ServedVolumes::OpenFor(const std::string& peer,
-                                                    const pair::OpenChange& change) {
+absl::StatusOr<peer_api::Answer> ServedVolumes::OpenFor(const std::string& peer,
+                                                        const peer_api::OpenChange& change) {
   BATON_ASSIGN_OR_RETURN(const uint64_t epoch, EpochFor(peer));
   BATON_ASSIGN_OR_RETURN(const Io io, local_.Open(change.id()));
   absl::MutexLock lock(&mutex_);
   BATON_RETURN_IF_ERROR(CheckStill(peer, epoch));
   if (!open_[peer].Open(change, io)) return absl::AbortedError("tell first what is open");
-  pair::Answer answer;
+  peer_api::Answer answer;
   answer.mutable_volume()->set_id(change.id());
   answer.mutable_volume()->set_size_bytes(io->size_bytes());
   return answer;
 }
 
-absl::StatusOr<pair::Answer> ServedVolumes::CloseFor(const std::string& peer,
-                                                     const pair::OpenChange& change) {
+absl::StatusOr<peer_api::Answer> ServedVolumes::CloseFor(const std::string& peer,
+                                                         const peer_api::OpenChange& change) {
   Io closed;  // after the lock
   absl::MutexLock lock(&mutex_);
-  if (evicted_.contains(peer)) return pair::Answer();  // it is
+  if (evicted_.contains(peer)) return peer_api::Answer();  // it is
   closed = open_[peer].Close(change);
-  return pair::Answer();
+  return peer_api::Answer();
 }
 
-absl::StatusOr<pair::Answer> ServedVolumes::TakeOpenSet(const std::string& peer,
-                                                        const pair::OpenSet& set) {
+absl::StatusOr<peer_api::Answer> ServedVolumes::TakeOpenSet(const std::string& peer,
+                                                            const peer_api::OpenSet& set) {
   BATON_ASSIGN_OR_RETURN(const uint64_t epoch, EpochFor(peer));
   BATON_ASSIGN_OR_RETURN(PeerOpens::Handles opened, OpenAll(peer, set));
   std::vector<Io> closed;  // after the lock
   absl::MutexLock lock(&mutex_);
   BATON_RETURN_IF_ERROR(CheckStill(peer, epoch));
   closed = open_[peer].Replace(set, opened);
-  return pair::Answer();
+  return peer_api::Answer();
 }
 
 absl::StatusOr<PeerOpens::Handles> ServedVolumes::OpenAll(const std::string& peer,
-                                                          const pair::OpenSet& set) {
+                                                          const peer_api::OpenSet& set) {
   PeerOpens::Handles opened;
   for (const uint64_t id : set.ids()) {
     absl::StatusOr<Io> io = local_.Open(id);
@@ -266,20 +267,20 @@ absl::Status ServedVolumes::CheckEpoch(const std::string& peer, uint64_t epoch) 
   return epoch_ == 0 ? NotOwner() : CheckStill(peer, epoch);
 }
 
-absl::StatusOr<pair::Answer> ServedVolumes::SetLocks(const std::string& peer,
-                                                     const pair::LockSet& set) {
+absl::StatusOr<peer_api::Answer> ServedVolumes::SetLocks(const std::string& peer,
+                                                         const peer_api::LockSet& set) {
   BATON_RETURN_IF_ERROR(CheckEpoch(peer, set.epoch()));
   BATON_ASSIGN_OR_RETURN(
       const std::optional<FileLock> conflict,
       locks_.SetLocksOf({.node = peer, .boot_id = set.boot_id(), .order = set.order()},
                         set.volume_id(), LocksOf(set.locks())));
-  pair::Answer answer;
+  peer_api::Answer answer;
   if (conflict) *answer.mutable_lock() = RecordOf(*conflict);
   return answer;
 }
 
-absl::StatusOr<pair::Answer> ServedVolumes::SetAllLocks(const std::string& peer,
-                                                        const pair::AllLocks& all) {
+absl::StatusOr<peer_api::Answer> ServedVolumes::SetAllLocks(const std::string& peer,
+                                                            const peer_api::AllLocks& all) {
   BATON_RETURN_IF_ERROR(CheckEpoch(peer, all.epoch()));
   BATON_ASSIGN_OR_RETURN(
       const std::vector<VolumeLocks> lost,
@@ -289,57 +290,57 @@ absl::StatusOr<pair::Answer> ServedVolumes::SetAllLocks(const std::string& peer,
   const absl::Status still = CheckEpoch(peer, all.epoch());
   if (EvictionOf(still)) BATON_RETURN_IF_ERROR(locks_.DropLocksOf(peer));
   BATON_RETURN_IF_ERROR(still);
-  pair::Answer answer;
+  peer_api::Answer answer;
   *answer.mutable_lost_locks() = Encode(lost);
   return answer;
 }
 
-absl::StatusOr<pair::Answer> ServedVolumes::FindLock(const std::string& peer,
-                                                     const pair::LockQuestion& question) const {
+absl::StatusOr<peer_api::Answer> ServedVolumes::FindLock(
+    const std::string& peer, const peer_api::LockQuestion& question) const {
   BATON_ASSIGN_OR_RETURN(const std::optional<FileLock> found,
                          locks_.FindLockFor(peer, question.volume_id(), LockOf(question.wanted())));
-  pair::Answer answer;
+  peer_api::Answer answer;
   if (found) *answer.mutable_lock() = RecordOf(*found);
   return answer;
 }
 
-absl::StatusOr<pair::Answer> ServedVolumes::NextData(const pair::Place& place) const {
+absl::StatusOr<peer_api::Answer> ServedVolumes::NextData(const peer_api::Place& place) const {
   BATON_ASSIGN_OR_RETURN(const std::optional<DataRange> found,
                          local_.NextData(place.id(), place.offset()));
-  pair::Answer answer;
-  pair::Range& range = *answer.mutable_range();
+  peer_api::Answer answer;
+  peer_api::Range& range = *answer.mutable_range();
   range.set_found(found.has_value());
   if (found) range.set_begin(found->begin), range.set_end(found->end);
   return answer;
 }
 
-absl::StatusOr<pair::Answer> ServedVolumes::GetCapacity() const {
+absl::StatusOr<peer_api::Answer> ServedVolumes::GetCapacity() const {
   BATON_ASSIGN_OR_RETURN(const Capacity capacity, local_.GetCapacity());
-  pair::Answer answer;
+  peer_api::Answer answer;
   answer.mutable_capacity()->set_total_bytes(capacity.total_bytes);
   answer.mutable_capacity()->set_free_bytes(capacity.free_bytes);
   answer.mutable_capacity()->set_volumes(capacity.volumes);
   return answer;
 }
 
-absl::Status ServedVolumes::Read(const std::string& peer, const ha::ForwardScope& scope,
+absl::Status ServedVolumes::Read(const std::string& peer, const ForwardScope& scope,
                                  uint64_t offset, MutableBytes out) {
   BATON_ASSIGN_OR_RETURN(const Io io, Find(peer, scope));
   return io->Read(offset, out);
 }
 
-absl::Status ServedVolumes::Write(const std::string& peer, const ha::ForwardScope& scope,
+absl::Status ServedVolumes::Write(const std::string& peer, const ForwardScope& scope,
                                   uint64_t offset, Bytes data) {
   BATON_ASSIGN_OR_RETURN(const Io io, Find(peer, scope));
   return io->Write(offset, data);
 }
 
-absl::Status ServedVolumes::Flush(const std::string& peer, const ha::ForwardScope& scope) {
+absl::Status ServedVolumes::Flush(const std::string& peer, const ForwardScope& scope) {
   BATON_ASSIGN_OR_RETURN(const Io io, Find(peer, scope));
   return io->Flush();
 }
 
-absl::Status ServedVolumes::Discard(const std::string& peer, const ha::ForwardScope& scope,
+absl::Status ServedVolumes::Discard(const std::string& peer, const ForwardScope& scope,
                                     uint64_t offset, uint64_t length_bytes) {
   // An older version sends a discard of any length: it ends with the epoch, not after it.
   const uint64_t end = offset + length_bytes;
@@ -352,4 +353,4 @@ absl::Status ServedVolumes::Discard(const std::string& peer, const ha::ForwardSc
   return absl::OkStatus();
 }
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -4,15 +4,14 @@
 
 #include "engine/base/status.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 absl::Status NotKnown() { return absl::AbortedError("no controller serves the pool"); }
 
 }  // namespace
 
-absl::StatusOr<std::vector<VolumeName>> ViewVolumes::List(uint64_t after_id,
-                                                              size_t limit) const {
+absl::StatusOr<std::vector<VolumeName>> ViewVolumes::List(uint64_t after_id, size_t limit) const {
   const std::shared_ptr<const StandbyView> view = sources_.view();
   if (view == nullptr) return NotKnown();
   std::vector<VolumeName> names;
@@ -32,11 +31,11 @@ absl::StatusOr<VolumeEntry> ViewVolumes::Find(const Key& key) const {
   BATON_ASSIGN_OR_RETURN(const VolumeInfo volume, view->FindVolume(key));
   const int64_t changed = volume.changed_unix_us;
   return VolumeEntry{.id = volume.id,
-                         .name = volume.name,
-                         .size_bytes = volume.size_bytes,
-                         .allocated_bytes = volume.size_bytes,
-                         .created_unix_us = volume.created_unix_us,
-                         .changed_unix_us = changed != 0 ? changed : began_unix_us_.load()};
+                     .name = volume.name,
+                     .size_bytes = volume.size_bytes,
+                     .allocated_bytes = volume.size_bytes,
+                     .created_unix_us = volume.created_unix_us,
+                     .changed_unix_us = changed != 0 ? changed : began_unix_us_.load()};
 }
 
 absl::StatusOr<VolumeEntry> ViewVolumes::Lookup(const std::string& name) const {
@@ -59,4 +58,4 @@ absl::StatusOr<Capacity> ViewVolumes::GetCapacity() const {
   return capacity;
 }
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "ha/volumes/volume_server.h"
 #include "engine/standby_view.h"
+#include "ha/volumes/volume_server.h"
 
-namespace baton {
+namespace baton::ha {
 
 // Names and attributes from the metadata that this node follows; nothing here waits for storage or
 // for a peer. Aborted: nothing is known, or it takes an owner to answer. Thread-safe.
@@ -20,7 +20,7 @@ class ViewVolumes final : public VolumeServer {
  public:
   struct Sources {
     std::function<std::shared_ptr<const StandbyView>()> view;  // null: nothing is known
-    std::function<Capacity()> capacity;                    // of the storage; without `volumes`
+    std::function<Capacity()> capacity;                        // of the storage; without `volumes`
   };
 
   explicit ViewVolumes(Sources sources) : sources_(std::move(sources)) {}
@@ -45,4 +45,4 @@ class ViewVolumes final : public VolumeServer {
   std::atomic<int64_t> began_unix_us_ = 0;
 };
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -3,21 +3,21 @@
 #include "engine/base/copy_failure.h"
 #include "engine/base/status.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
-using Pool = Seat<OwnedPool>;
+using Pool = Drainable<OwnedPool>;
 
 absl::Status NotOurs() { return absl::AbortedError("this controller does not own the pool"); }
 
 absl::StatusOr<VolumeEntry> EntryOf(const Engine& engine, const VolumeInfo& volume) {
   BATON_ASSIGN_OR_RETURN(const uint64_t allocated_bytes, engine.AllocatedBytes(volume.id));
   return VolumeEntry{.id = volume.id,
-                         .name = volume.name,
-                         .size_bytes = volume.size_bytes,
-                         .allocated_bytes = allocated_bytes,
-                         .created_unix_us = volume.created_unix_us,
-                         .changed_unix_us = volume.changed_unix_us};
+                     .name = volume.name,
+                     .size_bytes = volume.size_bytes,
+                     .allocated_bytes = allocated_bytes,
+                     .created_unix_us = volume.created_unix_us,
+                     .changed_unix_us = volume.changed_unix_us};
 }
 
 template <typename NameOrId>
@@ -72,8 +72,7 @@ class GuardedVolume final : public VolumeIo {
 
 }  // namespace
 
-absl::StatusOr<std::vector<VolumeName>> VolumeAdapter::List(uint64_t after_id,
-                                                                size_t limit) const {
+absl::StatusOr<std::vector<VolumeName>> VolumeAdapter::List(uint64_t after_id, size_t limit) const {
   const Pool::Use pool(pool_);
   if (!pool) return NotOurs();
   std::vector<VolumeName> names;
@@ -165,4 +164,4 @@ absl::Status VolumeAdapter::DropLocksOf(const std::string& node) {
   return pool->engine.DropLocks(node);
 }
 
-}  // namespace baton
+}  // namespace baton::ha

@@ -7,12 +7,12 @@
 #include <utility>
 #include <vector>
 
-#include "ha/volumes/drainable.h"
-#include "ha/volumes/volume_server.h"
 #include "engine/base/storage.h"
 #include "engine/engine.h"
+#include "ha/volumes/drainable.h"
+#include "ha/volumes/volume_server.h"
 
-namespace baton {
+namespace baton::ha {
 
 // A pool while this controller owns it.
 struct OwnedPool {
@@ -20,7 +20,7 @@ struct OwnedPool {
   const Storage& storage;
 };
 
-// Aborted while nobody is in the seat. Thread-safe.
+// Aborted while there is no engine. Thread-safe.
 class VolumeAdapter final : public VolumeServer, public LockServer {
  public:
   // Told of an error of the storage under a request. True: another controller will own the pool
@@ -28,7 +28,7 @@ class VolumeAdapter final : public VolumeServer, public LockServer {
   using StorageFailed = std::function<bool(const absl::Status&)>;
 
   // `node`: this one's name.
-  explicit VolumeAdapter(Seat<OwnedPool>& pool, StorageFailed storage_failed = {},
+  explicit VolumeAdapter(Drainable<OwnedPool>& pool, StorageFailed storage_failed = {},
                          std::string node = {})
       : pool_(pool), storage_failed_(std::move(storage_failed)), node_(std::move(node)) {}
 
@@ -56,9 +56,9 @@ class VolumeAdapter final : public VolumeServer, public LockServer {
   // An epoch ends within one boot, so that the boot need not be named.
   LockTeller Teller(uint64_t order) const { return {.node = node_, .boot_id = {}, .order = order}; }
 
-  Seat<OwnedPool>& pool_;
+  Drainable<OwnedPool>& pool_;
   const StorageFailed storage_failed_;
   const std::string node_;
 };
 
-}  // namespace baton
+}  // namespace baton::ha

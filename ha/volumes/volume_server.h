@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "engine/host_locks.h"
 #include "engine/base/volume_directory.h"
+#include "engine/host_locks.h"
 
-namespace baton {
+namespace baton::ha {
 
 // Whoever serves must know what is open in the mount of each node before it lets a command discard
 // a volume's content. What is open in one mount changes in an order that the calls below carry: a
@@ -67,4 +67,4 @@ class LockServer {
   virtual absl::Status DropLocksOf(const std::string& node) = 0;
 };
 
-}  // namespace baton
+}  // namespace baton::ha

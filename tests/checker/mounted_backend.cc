@@ -68,8 +68,8 @@ MountedBackend::MountedBackend() {
 MountedBackend::~MountedBackend() { EXPECT_OK(mount_->TakeDown(fs::Unmount::kLazy)); }
 
 absl::Status MountedBackend::Serve(bool adopt) {
-  owned_ = std::make_unique<OwnedPool>(OwnedPool{pool_.engine(), pool_.storage()});
-  seat_.Take(*owned_);
+  owned_ = std::make_unique<ha::OwnedPool>(ha::OwnedPool{pool_.engine(), pool_.storage()});
+  drainable_.Set(*owned_);
   fs::SessionOptions options;
   options.fd = mount_->fd();
   options.init_request = mount_->init_request();
@@ -91,7 +91,7 @@ absl::StatusOr<std::unique_ptr<VolumeIo>> MountedBackend::Open(const std::string
 
 absl::Status MountedBackend::Seal() {
   session_.reset();
-  seat_.Vacate();
+  drainable_.Drain();
   return pool_->Seal().status();
 }
 

@@ -4,9 +4,9 @@
 #include <memory>
 #include <string>
 
-#include "ha/volumes/volume_adapter.h"
 #include "fs/mount.h"
 #include "fs/session.h"
+#include "ha/volumes/volume_adapter.h"
 #include "tests/checker/backend.h"
 #include "tests/engine/engine_pool.h"
 #include "tests/fs/mounted_test.h"
@@ -36,9 +36,9 @@ class MountedBackend final : public Backend {
   fs::Scratch scratch_;  // first: it forks
   EnginePool pool_;
   std::unique_ptr<fs::Mount> mount_;
-  std::unique_ptr<OwnedPool> owned_;
-  Seat<OwnedPool> seat_;
-  VolumeAdapter volumes_{seat_};
+  std::unique_ptr<ha::OwnedPool> owned_;
+  ha::Drainable<ha::OwnedPool> drainable_;
+  ha::VolumeAdapter volumes_{drainable_};
   std::unique_ptr<fs::Session> session_;
 };
 

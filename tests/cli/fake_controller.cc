@@ -37,9 +37,9 @@ FakeController::FakeController() {
           },
       .upgrade = [] { return control::UpgradeStarted(); },
       .audit = audit_});
-  seat_.Take(*service_);
+  drainable_.Set(*service_);
   node_service_ = std::make_unique<control::NodeService>(
-      control::NodeService::Options{.owner = seat_,
+      control::NodeService::Options{.owner = drainable_,
                                     .pair = [] { return nullptr; },
                                     .node = "left",
                                     .mount = "/mnt/volumes",

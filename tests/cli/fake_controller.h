@@ -9,11 +9,11 @@
 
 #include "cli/service/audit.h"
 #include "cli/service/control_service.h"
-#include "ha/volumes/drainable.h"
 #include "cli/service/node_service.h"
 #include "engine/base/system_runtime.h"
 #include "ha/io/request_server.h"
 #include "ha/io/unix_listener.h"
+#include "ha/volumes/drainable.h"
 #include "tests/base/temporary_directory.h"
 #include "tests/cli/fake_engine.h"
 
@@ -50,7 +50,7 @@ class FakeController {
   std::atomic<uint64_t> garbled_{0};
   std::vector<uint64_t> changed_volumes_;
   std::unique_ptr<control::ControlService> service_;
-  Seat<control::ControlService> seat_;
+  ha::Drainable<control::ControlService> drainable_;
   std::unique_ptr<control::NodeService> node_service_;
   std::unique_ptr<ha::UnixListener> listener_;
   std::unique_ptr<ha::RequestServer> server_;

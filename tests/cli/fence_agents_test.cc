@@ -15,9 +15,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "ha/node/fence_command.h"
 #include "engine/base/status.h"
 #include "engine/base/unique_fd.h"
+#include "ha/node/fence_command.h"
 #include "tests/base/temporary_directory.h"
 #include "tests/base/testing.h"
 
@@ -55,11 +55,11 @@ class FenceAgentTest : public testing::Test {
 
   absl::StatusOr<std::string> Fence(const std::string& agent,
                                     std::map<std::string, std::string> options) {
-    FenceCommand command;
+    ha::FenceCommand command;
     command.program = std::string(FENCE_AGENTS) + "/" + agent;
     command.options = std::move(options);
     command.timeout = absl::Seconds(30);
-    return RunFenceCommand(command, "left");
+    return ha::RunFenceCommand(command, "left");
   }
 
   TemporaryDirectory directory_;

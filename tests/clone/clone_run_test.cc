@@ -51,7 +51,7 @@ TEST_F(CloneRunTest, PreserveCopiesWhatIsWantedAndNothingElse) {
     ASSERT_OK(bench.run->Preserve({1, 2}));
     EXPECT_TRUE(bench.run->copied().AllSet({1, 2}));
     EXPECT_EQ(bench.run->copied().count(), 2u);
-    pool_.runtime().SleepFor(absl::Milliseconds(2 * limits::kCarryingDelayMs));
+    pool_.runtime().SleepFor(absl::Milliseconds(2 * limits::kWritebackDelayMs));
     std::vector<std::byte> expected(kRunSize);
     const std::vector<std::byte> t0 = Pattern(kRunSize, 1);
     std::copy_n(t0.begin() + kExtent, 2 * kExtent, expected.begin() + kExtent);
@@ -88,12 +88,12 @@ TEST_F(CloneRunTest, PreservedExtentsLandByThemselves) {
     EXPECT_EQ(bench.run->progress().landing, 1u);
     EXPECT_FALSE(bench.IsRecorded(0));
     pool_.runtime().SleepFor(
-        absl::Milliseconds(2 * (limits::kCarryingDelayMs + limits::kLandingDelayMs)));
+        absl::Milliseconds(2 * (limits::kWritebackDelayMs + limits::kLandingDelayMs)));
     EXPECT_TRUE(bench.IsRecorded(0));
     EXPECT_EQ(bench.run->progress().in_ring, 0u);
     EXPECT_EQ(bench.run->progress().landing, 0u);
     EXPECT_EQ(bench.run->progress().recorded, 1u);
-    EXPECT_EQ(bench.log->free_entries(), limits::kRingEntries);
+    EXPECT_EQ(bench.log->free_entries(), limits::kLogEntries);
   });
 }
 
@@ -146,7 +146,7 @@ TEST_F(CloneRunTest, HolesAreRecordedAndNotCopied) {
     ASSERT_OK(bench.source->file->Discard(kExtent, 3 * kExtent));
     Start(bench);
     BufferPool pool(pool_.runtime(), 1, 4 * kBlock);
-    const BufferPool::Lease buffer = pool.Acquire();
+    const BufferPool::Handle buffer = pool.Acquire();
     uint64_t copied = 0;
     CloneRun::Attempt step;
     while (Must(bench.run->CopyNext(UINT64_MAX, buffer.bytes(), step)) != CloneRun::Step::kDone) {
@@ -209,8 +209,8 @@ TEST_F(CloneRunTest, ACopyThatFailsLeavesItsExtentsPending) {
       FailWrites(fails_writes ? "volumes/dst" : "intents");
       EXPECT_CODE(bench.run->Preserve({0, 1}), kResourceExhausted);
       EXPECT_EQ(bench.run->copied().count(), 0u);
-      EXPECT_EQ(bench.log->free_entries(), limits::kRingEntries);
-      EXPECT_EQ(bench.run->claims().copying(), 0u);
+      EXPECT_EQ(bench.log->free_entries(), limits::kLogEntries);
+      EXPECT_EQ(bench.run->locks().copying(), 0u);
       EXPECT_OK(bench.run->Preserve({0, 1})) << "and may be tried again";
     });
   }
@@ -260,12 +260,12 @@ TEST_F(CloneRunTest, ATargetThatDoesNotTakePreservedDataEndsTheRun) {
     EXPECT_OK(bench.run->Drain());
     EXPECT_FALSE(bench.IsRecorded(0));
     EXPECT_EQ(bench.run->progress().landing, 0u);
-    EXPECT_EQ(bench.log->free_entries(), limits::kRingEntries);
+    EXPECT_EQ(bench.log->free_entries(), limits::kLogEntries);
   });
 }
 
 TEST_F(CloneRunTest, MoreWritesThanTheRingHasEntriesWaitForRoom) {
-  constexpr uint64_t kLong = (limits::kRingEntries + 40) * kExtent;
+  constexpr uint64_t kLong = (limits::kLogEntries + 40) * kExtent;
   pool_.runtime().Run([&] {
     CopyBench bench(pool_, kLong);
     ASSERT_OK(bench.source->path.Write(0, Pattern(kLong, 1)));

@@ -38,7 +38,7 @@ class IntentLogTest : public testing::Test {
 TEST_F(IntentLogTest, ANewPoolHasOnlyUnusedSlots) {
   const std::unique_ptr<IntentLog> log = Open();
   EXPECT_TRUE(ReadAll(*log).empty());
-  EXPECT_EQ(log->free_entries(), limits::kRingEntries);
+  EXPECT_EQ(log->free_entries(), limits::kLogEntries);
 }
 
 TEST_F(IntentLogTest, FindsEverySlotWhereverItIs) {
@@ -61,8 +61,8 @@ TEST_F(IntentLogTest, SequencesGoOnWhereTheLastEpochEnded) {
 
 TEST_F(IntentLogTest, ASlotIsLentToOneAtATime) {
   const std::unique_ptr<IntentLog> log = Open();
-  std::vector<bool> seen(limits::kRingEntries);
-  for (uint64_t i = 0; i < limits::kRingEntries; ++i) {
+  std::vector<bool> seen(limits::kLogEntries);
+  for (uint64_t i = 0; i < limits::kLogEntries; ++i) {
     const std::optional<uint32_t> slot = log->TryAcquire();
     ASSERT_TRUE(slot.has_value());
     EXPECT_FALSE(seen[*slot]);
@@ -76,7 +76,7 @@ TEST_F(IntentLogTest, ASlotIsLentToOneAtATime) {
 TEST_F(IntentLogTest, AGarbledSlotIsNamed) {
   const std::unique_ptr<IntentLog> log = Open();
   WriteSlot(*log, 99, 9);
-  pool_.storage().Poke("intents", RingShape().OffsetOf(99) + 50, BytesOf("x"));
+  pool_.storage().Poke("intents", LogShape().OffsetOf(99) + 50, BytesOf("x"));
   const absl::Status status =
       Open(2)->ForEach([](uint64_t, const IntentSlot&) { return absl::OkStatus(); });
   EXPECT_CODE(status, kDataLoss);
@@ -84,7 +84,7 @@ TEST_F(IntentLogTest, AGarbledSlotIsNamed) {
 }
 
 TEST_F(IntentLogTest, ARingOfTheWrongSizeIsRefused) {
-  const uint64_t right = RingShape().file_bytes();
+  const uint64_t right = LogShape().file_bytes();
   for (const uint64_t size : {uint64_t{0}, right - kBlock, right + kBlock}) {
     ASSERT_OK(Must(pool_.storage().Open("intents", {}))->Truncate(size));
     const auto log = IntentLog::Open(pool_.storage(), pool_.runtime(), 1);
@@ -121,7 +121,7 @@ TEST_F(IntentLogTest, SlotsOfAPoolOfFormat1AreReadAndTheRingIsMadeNew) {
     std::vector<std::byte> block(kBlock);
     EncodeSlot(slot, block);
     const std::unique_ptr<File> old_file = Must(pool_.storage().Open("intents", {}));
-    ASSERT_OK(old_file->Truncate(kOldRing.file_bytes()));
+    ASSERT_OK(old_file->Truncate(kOldLog.file_bytes()));
     ASSERT_OK(old_file->Write(200 * kBlock, block, WriteMode::kDurable));
   }
   const std::unique_ptr<IntentLog> log = Open(2);

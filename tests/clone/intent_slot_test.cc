@@ -20,7 +20,7 @@ IntentSlot Sample() {
                   .sequence = 42,
                   .meta_sequence = 1000,
                   .span = {0x2122232425262728, 2},
-                  .data_bytes = limits::kRingDataBytes,
+                  .data_bytes = limits::kLogDataBytes,
                   .digests = {}};
   slot.digests[0].fill(std::byte{0xAA});
   slot.digests[1].fill(std::byte{0xBB});
@@ -102,7 +102,7 @@ TEST(IntentSlot, TheBytesOfFormat1AreRead) {
 
 TEST(IntentSlot, MoreDataThanAnEntryHasRoomForIsGarbled) {
   IntentSlot slot = Sample();
-  slot.data_bytes = limits::kRingDataBytes + 1;
+  slot.data_bytes = limits::kLogDataBytes + 1;
   EXPECT_CODE(DecodeSlot(Encoded(slot)), kDataLoss);
 }
 

@@ -56,17 +56,18 @@ class CopyBench {
         log(Must(IntentLog::Open(pool.storage(), pool.runtime(), 1))) {
     EXPECT_OK(catalog.Load());
     EXPECT_OK(log->ForEach([](uint64_t, const IntentSlot&) { return absl::OkStatus(); }));
-    lander = std::make_unique<Lander>(pool.runtime(), catalog, *log, fault);
-    carrier = std::make_unique<Carrier>(pool.runtime(), *log, *lander, fault,
-                                        [this](uint64_t, const absl::Status& why) {
-                                          failure = why;
-                                          run->SetPhase(CloneRun::Phase::kOver);
-                                          return absl::OkStatus();
-                                        });
+    committer = std::make_unique<BitmapCommitter>(pool.runtime(), catalog, *log, fault);
+    writeback = std::make_unique<LogWriteback>(pool.runtime(), *log, *committer, fault,
+                                               [this](uint64_t, const absl::Status& why) {
+                                                 failure = why;
+                                                 run->SetPhase(CloneRun::Phase::kOver);
+                                                 return absl::OkStatus();
+                                               });
     source = MakeVolume(2, "src");
     target = MakeVolume(3, "dst");
-    services = std::make_unique<CopyServices>(CopyServices{
-        pool.runtime(), pool.storage(), fence, fault, catalog, *log, *lander, *carrier, buffers});
+    services = std::make_unique<CopyServices>(CopyServices{pool.runtime(), pool.storage(), fence,
+                                                           fault, catalog, *log, *committer,
+                                                           *writeback, buffers});
     run = MakeRun({.run_id = 10, .keeps_digests = keeps_digests, .geometry = geometry});
   }
 
@@ -122,9 +123,9 @@ class CopyBench {
   std::shared_ptr<Volume> target;
   std::unique_ptr<CopyServices> services;
   std::shared_ptr<CloneRun> run;
-  absl::Status failure;  // why the run has failed in the carrier's hands
-  std::unique_ptr<Lander> lander;
-  std::unique_ptr<Carrier> carrier;  // goes first: these two know runs
+  absl::Status failure;  // why the run has failed in the writeback's hands
+  std::unique_ptr<BitmapCommitter> committer;
+  std::unique_ptr<LogWriteback> writeback;  // goes first: these two know runs
 };
 
 }  // namespace baton

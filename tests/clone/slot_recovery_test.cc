@@ -10,7 +10,7 @@ namespace {
 constexpr uint64_t kExtentBytes = 2 * kBlock;
 constexpr uint64_t kRecoveredSize = 4 * kExtentBytes;
 
-// A run whose extents 1 and 2 are in the ring and nowhere else, and the same run as the next
+// A run whose extents 1 and 2 are in the intent log and nowhere else, and the same run as the next
 // controller finds it.
 class SlotRecoveryTest : public testing::Test {
  protected:
@@ -29,7 +29,7 @@ class SlotRecoveryTest : public testing::Test {
   absl::Status Recover(CopyBench& bench) {
     const std::unique_ptr<IntentLog> log =
         Must(IntentLog::Open(pool_.storage(), pool_.runtime(), 1));
-    const AlignedBlocks buffer(limits::kRingDataBytes);
+    const AlignedBlocks buffer(limits::kLogDataBytes);
     SlotRecovery recovery(pool_.runtime(), *log, bench.catalog, buffer.bytes());
     recovery.AddRun(next_);
     MetaBatch batch;
@@ -81,7 +81,7 @@ TEST_F(SlotRecoveryTest, OfTornDataTheExtentsThatAreWholeAreBelieved) {
           entry = found;
           return absl::OkStatus();
         }));
-    pool_.storage().Poke("intents", RingShape().OffsetOf(entry) + kBlock + kExtentBytes + 700,
+    pool_.storage().Poke("intents", LogShape().OffsetOf(entry) + kBlock + kExtentBytes + 700,
                          BytesOf("torn"));
     ASSERT_OK(Recover(bench));
     EXPECT_TRUE(next_->copied().Test(1));
@@ -128,7 +128,7 @@ void FailReads(sim::SimMachine& machine, const std::string& path, bool sticky,
 }
 
 bool IsSlot(const sim::Operation& operation) {
-  return operation.offset % RingShape().entry_bytes() == 0;
+  return operation.offset % LogShape().entry_bytes() == 0;
 }
 
 TEST_F(SlotRecoveryTest, ZerosThatOnlyASlotStandsForAreRecorded) {
@@ -173,7 +173,7 @@ TEST_F(SlotRecoveryTest, ASlotThatCannotBeReadFailsTheRunsThatAreNotFinished) {
     Run([&](CopyBench& bench) {
       if (is_finished) next_->Restore({0, 4});
       FailReads(pool_.machine, "intents", true,
-                [](const auto& read) { return read.offset == RingShape().OffsetOf(5); });
+                [](const auto& read) { return read.offset == LogShape().OffsetOf(5); });
       ASSERT_OK(Recover(bench));
       pool_.machine.steps().ClearFaults();
       EXPECT_EQ(failures_.size(), is_finished ? 0u : 1u);

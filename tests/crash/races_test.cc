@@ -37,8 +37,8 @@ TEST_F(RacePoint, AReadOfATargetFromItsBeginningWhoseFirstExtentIsCopiedMeanwhil
   }
 }
 
-// The writes that needed it were answered long ago: a read that waits for what the ring has sees
-// T0 or an error, however the clone ends meanwhile.
+// The writes that needed it were answered long ago: a read that waits for what the intent log has
+// sees T0 or an error, however the clone ends meanwhile.
 class StopUnderARead : public RacePoint {
  protected:
   ~StopUnderARead() override { active_mutant = Mutant::kNone; }
@@ -89,7 +89,7 @@ bool StopUnderARead::ShowsSomethingElse(uint64_t seed) {
                                  .status = absl::ResourceExhaustedError("full"),
                                  .sticky = true});
     ASSERT_OK(open("src")->Write(0, Pattern(kExtentBytes, 2)));
-    // The stop rests when its change is over, for longer than the carrier needs.
+    // The stop rests when its change is over, for longer than the writeback needs.
     at_race_point = [&] {
       at_race_point = nullptr;
       pool.runtime().SleepFor(absl::Milliseconds(100));

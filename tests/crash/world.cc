@@ -13,7 +13,7 @@ namespace {
 constexpr uint64_t kBlock = limits::kBlockBytes;
 constexpr int kHosts = 3;
 // Small, so that entries are used again soon, and the larger extents do not fit.
-constexpr RingShape kRing = {.entries = 4, .data_bytes = 2 * kBlock};
+constexpr LogShape kLog = {.entries = 4, .data_bytes = 2 * kBlock};
 
 void Must(const absl::Status& status) {
   if (status.ok()) return;
@@ -77,7 +77,7 @@ Outcome World::Run() {
 void World::Format() {
   Must(machine_.storage().MakeDirectory("volumes"));
   std::unique_ptr<File> intents = *machine_.storage().Open("intents", {.create = true});
-  Must(intents->Truncate(kRing.file_bytes()));
+  Must(intents->Truncate(kLog.file_bytes()));
   Must(intents->Sync());
   Must(machine_.storage().SyncDirectory(""));
   if (!OpenEngine()) return;
@@ -100,7 +100,7 @@ bool World::OpenEngine() {
                     .request_bytes = 2 * kBlock,
                     .copy_buffers = 2,
                     .copy_bytes = 2 * kBlock,
-                    .ring = kRing,
+                    .ring = kLog,
                     .on_fault = [this](const absl::Status&) {
                       faulted_ = true;
                       storage_failed_ = !machine_.steps().crashed();
@@ -252,12 +252,12 @@ void World::InjectWriteFault(const Volume& target) {
        .sticky = random_.OneIn(2)});
 }
 
-// For a recovery: one entry of the ring, slot or data, or a target cannot be read.
+// For a recovery: one entry of the intent log, slot or data, or a target cannot be read.
 void World::InjectReadFault() {
   const bool of_ring = random_.OneIn(2);
   const std::string path = of_ring ? "intents" : Path(volumes_[2 + random_.Below(2)]->name);
-  const uint64_t begin = of_ring ? kRing.OffsetOf(random_.Below(kRing.entries)) : 0;
-  const uint64_t end = of_ring ? begin + kRing.entry_bytes() : size_bytes_;
+  const uint64_t begin = of_ring ? kLog.OffsetOf(random_.Below(kLog.entries)) : 0;
+  const uint64_t end = of_ring ? begin + kLog.entry_bytes() : size_bytes_;
   machine_.steps().Inject({.matches =
                                [=](const sim::Operation& operation) {
                                  return operation.kind == sim::OperationKind::kRead &&

@@ -113,7 +113,7 @@ class Damage : public Restart {
   void PutSlot(uint64_t index, const IntentSlot& slot) {
     std::vector<std::byte> block(limits::kBlockBytes);
     EncodeSlot(slot, block);
-    Overwrite("intents", RingShape().OffsetOf(index), block);
+    Overwrite("intents", LogShape().OffsetOf(index), block);
   }
   void Overwrite(const std::string& path, uint64_t offset, const std::vector<std::byte>& data) {
     ASSERT_OK(Must(pool_.storage().Open(path, {}))->Write(offset, data, WriteMode::kDurable));
@@ -128,7 +128,7 @@ class Damage : public Restart {
 
 TEST_F(Damage, AGarbledIntentSlot) {
   pool_.Close();
-  Overwrite("intents", RingShape().OffsetOf(77) + 13, BytesOf("garbage"));
+  Overwrite("intents", LogShape().OffsetOf(77) + 13, BytesOf("garbage"));
   ExpectNotOpened("intents, slot 77: it is garbled");
 }
 

@@ -150,7 +150,7 @@ TEST_F(View, TheResidualIsPendingAndWhatAlreadyHasASlot) {
 TEST_F(View, AGarbledSlotIsAnErrorOfTheResidualAlone) {
   const uint64_t id = Start("src", "dst", kCrawl);
   std::fstream file(pool_.Path("intents"), std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(static_cast<std::streamoff>(RingShape{}.OffsetOf(3)));
+  file.seekp(static_cast<std::streamoff>(LogShape{}.OffsetOf(3)));
   file.write("garbled", 7);
   file.close();
   ASSERT_OK(view_->Poll());

@@ -16,7 +16,7 @@
 #include "tests/base/temporary_directory.h"
 #include "tests/base/testing.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 using testing::HasSubstr;
@@ -140,4 +140,4 @@ TEST_F(FenceCommandTest, TheAgentInheritsNoDescriptorAndNoSignalSetting) {
 }
 
 }  // namespace
-}  // namespace baton
+}  // namespace baton::ha

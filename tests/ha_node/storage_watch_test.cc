@@ -13,7 +13,7 @@
 #include "tests/base/temporary_directory.h"
 #include "tests/base/testing.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 // No descriptor is left while it lives.
@@ -107,4 +107,4 @@ TEST_F(StorageWatchTest, LooksThatLackADescriptorAreNone) {
 }
 
 }  // namespace
-}  // namespace baton
+}  // namespace baton::ha

@@ -7,7 +7,7 @@
 #include "engine/base/status.h"
 #include "tests/base/testing.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 using testing::HasSubstr;
@@ -29,4 +29,4 @@ TEST(WatchdogTest, ADeviceIsLookedAtWithoutStartingIt) {
 }
 
 }  // namespace
-}  // namespace baton
+}  // namespace baton::ha

@@ -1,4 +1,4 @@
-// Seats: what is used does not go away, and what is gone is not found.
+// What is used is not taken away, and what was taken away is not found.
 #include "ha/volumes/drainable.h"
 
 #include <absl/time/clock.h>
@@ -7,37 +7,37 @@
 #include <atomic>
 #include <thread>
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
-TEST(SeatTest, IsEmptyUntilItIsTaken) {
-  Seat<int> seat;
-  EXPECT_FALSE(Seat<int>::Use(seat));
-  int occupant = 5;
-  seat.Take(occupant);
-  const Seat<int>::Use use(seat);
+TEST(DrainableTest, HasNothingUntilItIsSet) {
+  Drainable<int> drainable;
+  EXPECT_FALSE(Drainable<int>::Use(drainable));
+  int target = 5;
+  drainable.Set(target);
+  const Drainable<int>::Use use(drainable);
   ASSERT_TRUE(use);
   EXPECT_EQ(*use, 5);
 }
 
-TEST(SeatTest, IsVacatedWhenTheLastUseEnds) {
-  Seat<int> seat;
-  int occupant = 5;
-  seat.Take(occupant);
-  std::atomic<bool> vacated = false;
-  std::thread leaving;
+TEST(DrainableTest, IsDrainedWhenTheLastUseEnds) {
+  Drainable<int> drainable;
+  int target = 5;
+  drainable.Set(target);
+  std::atomic<bool> drained = false;
+  std::thread draining;
   {
-    const Seat<int>::Use use(seat);
-    leaving = std::thread([&] {
-      seat.Vacate();
-      vacated = true;
+    const Drainable<int>::Use use(drainable);
+    draining = std::thread([&] {
+      drainable.Drain();
+      drained = true;
     });
-    while (Seat<int>::Use(seat)) absl::SleepFor(absl::Milliseconds(1));
-    EXPECT_FALSE(vacated) << "somebody uses it";
+    while (Drainable<int>::Use(drainable)) absl::SleepFor(absl::Milliseconds(1));
+    EXPECT_FALSE(drained) << "somebody uses it";
   }
-  leaving.join();
-  EXPECT_TRUE(vacated);
+  draining.join();
+  EXPECT_TRUE(drained);
 }
 
 }  // namespace
-}  // namespace baton
+}  // namespace baton::ha

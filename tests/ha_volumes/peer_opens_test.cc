@@ -8,7 +8,7 @@
 #include <set>
 #include <vector>
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 constexpr uint64_t kVolumes = 4;
@@ -24,24 +24,24 @@ class NoIo final : public VolumeIo {
 
 PeerOpens::Io MakeIo() { return std::make_shared<NoIo>(); }
 
-pair::OpenChange ChangeOf(uint64_t id, uint64_t order, const std::string& boot = "boot") {
-  pair::OpenChange change;
+peer_api::OpenChange ChangeOf(uint64_t id, uint64_t order, const std::string& boot = "boot") {
+  peer_api::OpenChange change;
   change.set_id(id);
   change.set_order(order);
   change.set_boot_id(boot);
   return change;
 }
 
-pair::OpenSet SetOf(const std::set<uint64_t>& ids, uint64_t order,
-                    const std::string& boot = "boot") {
-  pair::OpenSet set;
+peer_api::OpenSet SetOf(const std::set<uint64_t>& ids, uint64_t order,
+                        const std::string& boot = "boot") {
+  peer_api::OpenSet set;
   set.mutable_ids()->Assign(ids.begin(), ids.end());
   set.set_order(order);
   set.set_boot_id(boot);
   return set;
 }
 
-void Replace(PeerOpens& opens, const pair::OpenSet& set) {
+void Replace(PeerOpens& opens, const peer_api::OpenSet& set) {
   PeerOpens::Handles handles;
   for (const uint64_t id : set.ids()) handles[id] = MakeIo();
   opens.Replace(set, handles);
@@ -136,4 +136,4 @@ TEST(PeerOpensTest, EveryOrderOfDeliveryEndsWithWhatIsOpen) {
 }
 
 }  // namespace
-}  // namespace baton
+}  // namespace baton::ha

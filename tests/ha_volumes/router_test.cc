@@ -15,7 +15,7 @@
 #include "ha/io/eviction_status.h"
 #include "tests/base/testing.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 // A directory of one volume that counts, and answers with what it is told to.
@@ -471,4 +471,4 @@ TEST_F(RouterTest, NoRequestIsLostOverManyChanges) {
 }
 
 }  // namespace
-}  // namespace baton
+}  // namespace baton::ha

@@ -10,11 +10,11 @@
 #include "tests/base/testing.h"
 #include "tests/ha_volumes/no_locks.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 constexpr uint64_t kEpoch = 3;
-constexpr ha::ForwardScope kScope = {.epoch = kEpoch, .volume_id = 7};
+constexpr ForwardScope kScope = {.epoch = kEpoch, .volume_id = 7};
 
 // Volumes that count what is open and what was written.
 class CountedVolumes final : public VolumeDirectory {
@@ -71,14 +71,14 @@ class ServedEvictionsTest : public testing::Test {
     return served_.Write(peer, kScope, 0, data);
   }
   absl::Status Tell(const std::string& peer, const std::vector<uint64_t>& ids, uint64_t order) {
-    pair::Call call;
+    peer_api::Call call;
     call.mutable_open_set()->mutable_ids()->Assign(ids.begin(), ids.end());
     call.mutable_open_set()->set_order(order);
     call.mutable_open_set()->set_boot_id("boot");
     return served_.Answer(peer, call).status();
   }
   absl::Status Open(const std::string& peer, uint64_t order) {
-    pair::Call call;
+    peer_api::Call call;
     call.mutable_open_volume()->set_id(7);
     call.mutable_open_volume()->set_order(order);
     call.mutable_open_volume()->set_boot_id("boot");
@@ -120,7 +120,7 @@ TEST_F(ServedEvictionsTest, ItIsKnownToHaveNothingOpen) {
 
 TEST_F(ServedEvictionsTest, NamesAreAnsweredAllTheSame) {
   ASSERT_OK(served_.Evict(EvictionOfNode("b", 9)));
-  pair::Call call;
+  peer_api::Call call;
   call.mutable_find_volume()->set_name("v");
   EXPECT_EQ(Must(served_.Answer("b", call)).volume().id(), 7u);
   call.mutable_close_volume()->set_id(7);
@@ -163,4 +163,4 @@ TEST(EvictionTest, ItIsKnownInAnAnswerByItsNumber) {
 }
 
 }  // namespace
-}  // namespace baton
+}  // namespace baton::ha

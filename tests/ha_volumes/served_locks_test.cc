@@ -10,7 +10,7 @@
 #include "ha/volumes/served_volumes.h"
 #include "tests/base/testing.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 FileLock Lock(uint64_t first) {
@@ -71,8 +71,8 @@ class NoVolumes final : public VolumeDirectory {
 
 class ServedLocks : public testing::Test {
  protected:
-  static pair::Call Set(uint64_t epoch) {
-    pair::Call call;
+  static peer_api::Call Set(uint64_t epoch) {
+    peer_api::Call call;
     call.mutable_locks()->set_epoch(epoch);
     call.mutable_locks()->set_order(5);
     call.mutable_locks()->set_boot_id("boot");
@@ -102,7 +102,7 @@ TEST_F(ServedLocks, OfAnotherEpochChangeNothing) {
   EXPECT_CODE(served_.Answer("b", Set(3)).status(), kAborted);
   served_.Begin(4);
   EXPECT_CODE(served_.Answer("b", Set(3)).status(), kAborted);
-  pair::Call all;
+  peer_api::Call all;
   all.mutable_all_locks()->set_epoch(3);
   EXPECT_CODE(served_.Answer("b", all).status(), kAborted);
   EXPECT_TRUE(locks_.tellers.empty());
@@ -113,7 +113,7 @@ TEST_F(ServedLocks, OfANodeThatWasEvictedAreRefused) {
   EvictionRecord eviction;
   eviction.set_id(9);
   eviction.set_node("b");
-  pair::Call all;
+  peer_api::Call all;
   all.mutable_all_locks()->set_epoch(3);
   locks_.while_telling = [&] { EXPECT_OK(served_.Evict(eviction)); };
   EXPECT_CODE(served_.Answer("b", all).status(), kFailedPrecondition);
@@ -128,9 +128,9 @@ TEST_F(ServedLocks, OfANodeThatWasEvictedAreRefused) {
 TEST_F(ServedLocks, AsAWholeSayWhatWasLost) {
   served_.Begin(3);
   locks_.lost = {{.volume_id = 8, .locks = {Lock(4), Lock(6)}}};
-  pair::Call call;
-  *call.mutable_all_locks() = Encode({{.volume_id = 7, .locks = {Lock(1)}},
-                                      {.volume_id = 8, .locks = {Lock(4), Lock(6)}}});
+  peer_api::Call call;
+  *call.mutable_all_locks() =
+      Encode({{.volume_id = 7, .locks = {Lock(1)}}, {.volume_id = 8, .locks = {Lock(4), Lock(6)}}});
   call.mutable_all_locks()->set_epoch(3);
   const std::vector<VolumeLocks> lost = Decode(Must(served_.Answer("b", call)).lost_locks());
   ASSERT_EQ(lost.size(), 1u);
@@ -140,4 +140,4 @@ TEST_F(ServedLocks, AsAWholeSayWhatWasLost) {
 }
 
 }  // namespace
-}  // namespace baton
+}  // namespace baton::ha

@@ -4,13 +4,13 @@
 #include <atomic>
 #include <map>
 
-#include "ha/volumes/served_volumes.h"
 #include "engine/base/limits.h"
 #include "engine/base/status.h"
+#include "ha/volumes/served_volumes.h"
 #include "tests/base/testing.h"
 #include "tests/ha_volumes/no_locks.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 constexpr uint64_t kManyVolumes = 3000;
@@ -49,7 +49,7 @@ class ManyVolumes final : public VolumeDirectory {
 
 class ServedNamesTest : public testing::Test {
  protected:
-  pair::Answer Ask(const pair::Call& call) { return Must(served_.Answer("b", call)); }
+  peer_api::Answer Ask(const peer_api::Call& call) { return Must(served_.Answer("b", call)); }
 
   ManyVolumes volumes_;
   NoLocks locks_;
@@ -60,13 +60,13 @@ TEST_F(ServedNamesTest, AListingComesInPagesAndLooksAtNoVolume) {
   std::map<uint64_t, std::string> names;
   int pages = 0;
   for (uint64_t after = 0;; ++pages) {
-    pair::Call call;
+    peer_api::Call call;
     call.mutable_list_volumes()->set_after_id(after);
     call.mutable_list_volumes()->set_limit(limits::kMaxVolumes);
-    const pair::Answer answer = Ask(call);
+    const peer_api::Answer answer = Ask(call);
     EXPECT_LT(answer.ByteSizeLong(), 128 * limits::kKiB);
     if (answer.volumes().volumes().empty()) break;
-    for (const pair::Volume& volume : answer.volumes().volumes()) {
+    for (const peer_api::Volume& volume : answer.volumes().volumes()) {
       names[volume.id()] = volume.name();
       after = volume.id();
     }
@@ -78,35 +78,35 @@ TEST_F(ServedNamesTest, AListingComesInPagesAndLooksAtNoVolume) {
 }
 
 TEST_F(ServedNamesTest, AVolumeIsFoundWithoutAListing) {
-  pair::Call by_name;
+  peer_api::Call by_name;
   by_name.mutable_find_volume()->set_name("v7");
-  pair::Call by_id;
+  peer_api::Call by_id;
   by_id.mutable_find_volume()->set_id(7);
-  for (const pair::Call& call : {by_name, by_id}) {
-    const pair::Answer answer = Ask(call);
+  for (const peer_api::Call& call : {by_name, by_id}) {
+    const peer_api::Answer answer = Ask(call);
     EXPECT_EQ(answer.volume().id(), 7u);
     EXPECT_EQ(answer.volume().name(), "v7");
     EXPECT_EQ(answer.volume().changed_unix_us(), 77);
   }
   EXPECT_EQ(volumes_.looked_at, 2u);
-  pair::Call missing;
+  peer_api::Call missing;
   missing.mutable_find_volume()->set_name("nobody");
   EXPECT_TRUE(absl::IsNotFound(served_.Answer("b", missing).status()));
 }
 
 TEST_F(ServedNamesTest, AnOlderVersionIsToldAllOfAll) {
-  pair::Call call;
+  peer_api::Call call;
   call.mutable_list_volumes();
-  const pair::Answer answer = Ask(call);
+  const peer_api::Answer answer = Ask(call);
   ASSERT_EQ(answer.volumes().volumes_size(), static_cast<int>(kManyVolumes));
   EXPECT_EQ(answer.volumes().volumes(0).size_bytes(), 4096u);
 }
 
 TEST_F(ServedNamesTest, HowManyThereAreIsPartOfTheCapacity) {
-  pair::Call call;
+  peer_api::Call call;
   call.mutable_capacity();
   EXPECT_EQ(Ask(call).capacity().volumes(), kManyVolumes);
 }
 
 }  // namespace
-}  // namespace baton
+}  // namespace baton::ha

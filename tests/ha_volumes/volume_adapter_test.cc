@@ -5,7 +5,7 @@
 
 #include "tests/engine/sim_engine.h"
 
-namespace baton {
+namespace baton::ha {
 namespace {
 
 constexpr uint64_t kExtentBytes = limits::kMinExtentBytes;
@@ -19,9 +19,9 @@ class VolumeAdapterTest : public testing::Test {
     sim.Run([&] {
       sim.StartClone(Pattern(8 * kExtentBytes, 1), kExtentBytes, FAIL_WRITE);
       OwnedPool pool{*sim.engine, sim.machine.storage()};
-      Seat<OwnedPool> seat;
-      seat.Take(pool);
-      VolumeAdapter adapter(seat, [this](const absl::Status& status) {
+      Drainable<OwnedPool> drainable;
+      drainable.Set(pool);
+      VolumeAdapter adapter(drainable, [this](const absl::Status& status) {
         told_.push_back(status);
         return true;
       });
@@ -30,7 +30,7 @@ class VolumeAdapterTest : public testing::Test {
       sim.Fail(sim::OperationKind::kWrite, path, absl::DataLossError("input/output error"));
       answer = io->Write(0, Pattern(kExtentBytes, 2));
       sim.machine.steps().ClearFaults();
-      seat.Vacate();
+      drainable.Drain();
     });
     return answer;
   }
@@ -50,4 +50,4 @@ TEST_F(VolumeAdapterTest, AWriteThatACloneCouldNotPreserveDoesNot) {
 }
 
 }  // namespace
-}  // namespace baton
+}  // namespace baton::ha

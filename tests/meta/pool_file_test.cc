@@ -16,8 +16,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr char kPoolId[] = "0123456789abcdef0123456789abcdef";
-constexpr uint64_t kRingBytes =
-    limits::kRingEntries * (limits::kBlockBytes + limits::kRingDataBytes);
+constexpr uint64_t kRingBytes = limits::kLogEntries * (limits::kBlockBytes + limits::kLogDataBytes);
 
 class PoolFileTest : public testing::Test {
  protected:
@@ -175,7 +174,7 @@ TEST_F(OldPool, IsReadAndGrowsWithItsRing) {
   EXPECT_EQ(machine.storage().Peek(kIntentsPath), std::vector<std::byte>(kRingBytes));
 }
 
-// After a power cut at any step there is the old ring or the new one, and growing can begin again.
+// After a power cut at any step there is the old log or the new one, and growing can begin again.
 TEST_F(OldPool, ACrashWhileItGrowsLeavesTheOldRingOrTheNewOne) {
   bool crashed = true;
   int old_rings = 0;

@@ -32,9 +32,9 @@ TEST(IsMountPointTest, LinksAboveItAreFollowed) {
 TEST(DoorTest, WhoKnocksAndWhoOpensKnowEachOther) {
   const TemporaryDirectory directory;
   const std::string control = directory.path() + "/control";
-  const auto door = Must(Door::Open(control));
-  const Door::Visitor host = Must(Door::Knock(control));
-  const Door::Visitor guest = Must(door->Admit());
+  const auto adoption = Must(AdoptionSocket::Open(control));
+  const AdoptionSocket::Connection host = Must(AdoptionSocket::Connect(control));
+  const AdoptionSocket::Connection guest = Must(adoption->Accept());
   EXPECT_EQ(host.pid, ::getpid());
   EXPECT_EQ(guest.pid, ::getpid());
   ASSERT_EQ(::send(host.socket.get(), "x", 1, 0), 1);
@@ -44,7 +44,7 @@ TEST(DoorTest, WhoKnocksAndWhoOpensKnowEachOther) {
 
 TEST(DoorTest, IsForItsUserAlone) {
   const TemporaryDirectory directory;
-  const auto door = Must(Door::Open(directory.path() + "/control"));
+  const auto adoption = Must(AdoptionSocket::Open(directory.path() + "/control"));
   struct stat status = {};
   ASSERT_EQ(::stat((directory.path() + "/control.keeper").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
@@ -53,9 +53,9 @@ TEST(DoorTest, IsForItsUserAlone) {
 TEST(DoorTest, NobodyThereIsNotFound) {
   const TemporaryDirectory directory;
   const std::string control = directory.path() + "/control";
-  EXPECT_TRUE(absl::IsNotFound(Door::Knock(control).status()));
-  Must(Door::Open(control)).reset();
-  EXPECT_TRUE(absl::IsNotFound(Door::Knock(control).status()));
+  EXPECT_TRUE(absl::IsNotFound(AdoptionSocket::Connect(control).status()));
+  Must(AdoptionSocket::Open(control)).reset();
+  EXPECT_TRUE(absl::IsNotFound(AdoptionSocket::Connect(control).status()));
 }
 
 TEST(TakeFromControllerTest, NoControllerIsNotFound) {

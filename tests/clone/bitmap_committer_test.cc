@@ -1,4 +1,4 @@
-// What waits in the lander when a fault is met.
+// What waits in the committer when a fault is met.
 #include "engine/clone/bitmap_committer.h"
 
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@ namespace baton {
 namespace {
 
 // What is landed stands on the stack of who waits: it may not go away before the commit is over.
-TEST(Lander, AFaultOfOthersDuringACommitIsAnsweredWhenTheCommitIsOver) {
+TEST(BitmapCommitter, AFaultOfOthersDuringACommitIsAnsweredWhenTheCommitIsOver) {
   for (uint64_t seed = 1; seed <= 100 && !testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     SimPool pool(seed);
@@ -33,13 +33,13 @@ TEST(Lander, AFaultOfOthersDuringACommitIsAnsweredWhenTheCommitIsOver) {
       Progress progress{.run_id = 10};
       std::unique_ptr<Thread> other = pool.runtime().StartThread("other", [&] {
         while (!is_committing && !has_landed) pool.runtime().Yield();
-        bench.lander->GiveUp(absl::AbortedError("a target could not be synced"));
+        bench.committer->GiveUp(absl::AbortedError("a target could not be synced"));
       });
-      (void)bench.lander->Land(progress, {0, 1}, {});
+      (void)bench.committer->Land(progress, {0, 1}, {});
       has_landed = true;
       EXPECT_FALSE(is_committing);
       other.reset();
-      EXPECT_CODE(bench.lander->Land(progress, {1, 1}, {}), kAborted);
+      EXPECT_CODE(bench.committer->Land(progress, {1, 1}, {}), kAborted);
       pool.machine.steps().Observe(nullptr);
     });
   }
