@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "cli/batond/coordinator_options.h"
 #include "engine/base/status.h"
 #include "ha/node/owner_times.h"
 
@@ -20,20 +19,17 @@ absl::StatusOr<ha::PeerSecurity> SecurityOf(const PairOptions& pair) {
 
 absl::StatusOr<ha::PeerNetwork::Options> NetworkOptionsOf(const DaemonOptions& options,
                                                           const HaParts& parts) {
-  ha::PeerNetwork::Options network;
-  network.node = options.node;
+  ha::PeerNetwork::Options network = options.pair.network;
   network.pool_id = parts.pool.pool_id();
-  network.listen = options.pair.listen;
-  network.heartbeat_port = options.pair.heartbeat_port;
-  network.data_port = options.pair.data_port;
   network.address_cache = options.control + ".addresses";
-  for (const PeerOptions& peer : options.pair.peers) network.peers[peer.node] = peer.address;
   BATON_ASSIGN_OR_RETURN(network.security, SecurityOf(options.pair));
   return network;
 }
 
-ha::Watchdog::Options WatchdogOf(const PairOptions& pair) {
-  return {.device = pair.watchdog_device, .time = pair.watchdog_time};
+ha::CoordinatorOptions CoordinatorOptionsOf(const PairOptions& pair, bool certificate_counts) {
+  ha::CoordinatorOptions coordinator = pair.coordinator;
+  coordinator.certificate_counts = certificate_counts;
+  return coordinator;
 }
 
 }  // namespace
@@ -41,10 +37,10 @@ ha::Watchdog::Options WatchdogOf(const PairOptions& pair) {
 absl::Status CheckKeyFiles(const PairOptions& pair) {
   if (pair.insecure) return absl::OkStatus();
   BATON_ASSIGN_OR_RETURN(const ha::PeerSecurity security, SecurityOf(pair));
-  for (const PeerOptions& peer : pair.peers) {
-    if (security.allowed.KeysOf(peer.node).empty()) {
+  for (const auto& [peer, address] : pair.network.peers) {
+    if (security.allowed.KeysOf(peer).empty()) {
       return Error(absl::StatusCode::kInvalidArgument, "{} has no key of {}", pair.allowed_keys,
-                   peer.node);
+                   peer);
     }
   }
   return absl::OkStatus();
@@ -53,7 +49,7 @@ absl::Status CheckKeyFiles(const PairOptions& pair) {
 // One that is alone sends nothing, and its predecessor has ended.
 absl::Duration DoubtOf(const DaemonOptions& options) {
   if (options.pair.alone()) return absl::ZeroDuration();
-  return ha::LongestDoubt(OwnerTimesOf(options.lease, WatchdogOf(options.pair).EffectiveTime()));
+  return ha::LongestDoubt(OwnerTimesOf(options.lease, options.pair.watchdog.EffectiveTime()));
 }
 
 absl::StatusOr<ha::HaNode::Options> HaNodeOptionsOf(const DaemonOptions& options, HaParts parts) {
@@ -62,7 +58,7 @@ absl::StatusOr<ha::HaNode::Options> HaNodeOptionsOf(const DaemonOptions& options
         "the pool has durability none: its writes stay in this node's memory, so that no other "
         "controller can take over; use it without peers, or make one with durability node");
   }
-  const ha::Watchdog::Options watchdog = WatchdogOf(options.pair);
+  const ha::Watchdog::Options& watchdog = options.pair.watchdog;
   if (!watchdog.device.empty()) BATON_RETURN_IF_ERROR(ha::Watchdog::CheckDevice(watchdog.device));
   BATON_ASSIGN_OR_RETURN(ha::PeerNetwork::Options network, NetworkOptionsOf(options, parts));
   return ha::HaNode::Options{
@@ -75,7 +71,7 @@ absl::StatusOr<ha::HaNode::Options> HaNodeOptionsOf(const DaemonOptions& options
       .durability = parts.pool.durability(),
       .identity = parts.identity,
       .lease_times = options.lease,
-      .coordinator = MakeCoordinatorOptions(options, parts.certificate_counts),
+      .coordinator = CoordinatorOptionsOf(options.pair, parts.certificate_counts),
       .network = std::move(network),
       .heartbeat = options.pair.heartbeat,
       .watchdog = watchdog,

@@ -102,7 +102,7 @@ absl::StatusOr<std::unique_ptr<keeper::Keeper>> MakeKeeper(const DaemonOptions& 
   return keeper::Keeper::Make(
       {.program = std::move(program),
        .arguments = std::move(arguments),
-       .watchdog = options.watchdog,
+       .liveness_timeout = options.liveness_timeout,
        .give_up_after = options.give_up_after,
        .answer =
            [node = options.node](const std::string& request, const std::string& problem) {

@@ -18,7 +18,7 @@ Config::Config()
       log_level("info"),
       volumes{.mode = "0660", .owner = "", .group = ""} {
   const DaemonOptions defaults;
-  keeper = {.watchdog_seconds = SecondsOf(defaults.watchdog),
+  keeper = {.liveness_timeout_seconds = SecondsOf(defaults.liveness_timeout),
             .give_up_after_seconds = SecondsOf(defaults.give_up_after)};
   space = {.warning_percent = defaults.space.warning_percent,
            .critical_percent = defaults.space.critical_percent};
@@ -28,18 +28,18 @@ Config::Config()
            .takeover_seconds = SecondsOf(defaults.lease.takeover),
            .poll_seconds = SecondsOf(defaults.lease.poll)};
   pair = {.listen = "",
-          .heartbeat_port = 0,
-          .data_port = 0,
+          .heartbeat_port = defaults.pair.network.heartbeat_port,
+          .data_port = defaults.pair.network.data_port,
           .peers = {},
           .insecure = defaults.pair.insecure,
           .key = "",
           .allowed_keys = "",
-          .takeover = ha::Name(defaults.pair.takeover),
+          .takeover = ha::Name(defaults.pair.coordinator.takeover),
           .heartbeat_seconds = SecondsOf(defaults.pair.heartbeat),
-          .suspect_after_seconds = SecondsOf(defaults.pair.suspect_after),
+          .suspect_after_seconds = SecondsOf(defaults.pair.coordinator.suspect_after),
           .io_timeout_seconds = SecondsOf(defaults.pair.io_timeout),
           .watchdog_device = "",
-          .watchdog_seconds = SecondsOf(defaults.pair.watchdog_time)};
+          .watchdog_seconds = SecondsOf(defaults.pair.watchdog.time)};
   fence = {.command = "",
            .delay_seconds = SecondsOf(defaults.pair.fence.delay),
            .timeout_seconds = SecondsOf(defaults.pair.fence.timeout),
@@ -60,9 +60,9 @@ std::vector<Setting> SettingsOf(Config& config) {
       {"volumes.owner", "--volume-owner", "user that owns them, by name or number",
        &config.volumes.owner},
       {"volumes.group", "--volume-group", "their group, by name or number", &config.volumes.group},
-      {"keeper.watchdog_seconds", "--watchdog",
+      {"keeper.liveness_timeout_seconds", "--liveness-timeout",
        "SECONDS without a sign of life after which the controller is replaced; 0: never",
-       &config.keeper.watchdog_seconds},
+       &config.keeper.liveness_timeout_seconds, "keeper.watchdog_seconds", "--watchdog"},
       {"keeper.give_up_after_seconds", "--give-up-after",
        "SECONDS that I/O may wait for a controller that ends again and again; 0: for ever",
        &config.keeper.give_up_after_seconds},

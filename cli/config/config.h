@@ -24,7 +24,7 @@ struct Config {
     std::string mode, owner, group;
   } volumes;
   struct Keeper {
-    double watchdog_seconds, give_up_after_seconds;  // 0: never
+    double liveness_timeout_seconds, give_up_after_seconds;  // 0: never
   } keeper;
   struct Space {
     double warning_percent, critical_percent;  // of the file system, that are free
@@ -34,8 +34,8 @@ struct Config {
   } lease;
   struct Pair {
     std::string listen;
-    double heartbeat_port, data_port;  // 0: any
-    std::vector<std::string> peers;    // NAME=tcp://ADDRESS:PORT
+    int64_t heartbeat_port, data_port;  // 0: any
+    std::vector<std::string> peers;     // NAME=tcp://ADDRESS:PORT
     bool insecure;
     std::string key, allowed_keys, takeover;
     double heartbeat_seconds, suspect_after_seconds, io_timeout_seconds;  // io_timeout 0: none
@@ -58,9 +58,11 @@ struct Config {
 struct Setting {
   std::string path;          // in the file: "lease.renew_seconds"
   std::string option, help;  // on the command line; empty: only in the file
-  std::variant<std::string*, double*, bool*, std::vector<std::string>*,
+  std::variant<std::string*, double*, int64_t*, bool*, std::vector<std::string>*,
                std::map<std::string, std::string>*>
       value;
+  // As it was called in earlier versions, which is still taken; empty: it always had this name.
+  std::string old_path = {}, old_option = {};
 };
 
 // All there are, in the order of the file. Their values are those of `config`, which they borrow.

@@ -33,7 +33,7 @@ class ConfigFile {
 
   const Setting* Find(const std::string& path) const {
     for (const Setting& setting : settings_) {
-      if (setting.path == path) return &setting;
+      if (setting.path == path || setting.old_path == path) return &setting;
     }
     return nullptr;
   }
@@ -49,8 +49,11 @@ class ConfigFile {
     for (const auto& [key, node] : table) {
       const std::string path = prefix + std::string(key.str());
       if (const Setting* setting = Find(path)) {
-        BATON_RETURN_IF_ERROR(ReadSetting(*setting, node));
-        config_.lines[path] = key.source().begin.line;
+        if (config_.lines.contains(setting->path)) {
+          return Refuse(key.source(), path + ": is another name of a setting above");
+        }
+        BATON_RETURN_IF_ERROR(ReadSetting(*setting, path, node));
+        config_.lines[setting->path] = key.source().begin.line;
       } else if (!IsSection(path)) {
         return Refuse(key.source(), path + ": there is no such setting");
       } else if (!node.is_table()) {
@@ -62,11 +65,12 @@ class ConfigFile {
     return absl::OkStatus();
   }
 
-  absl::Status ReadSetting(const Setting& setting, const toml::node& node) const {
+  absl::Status ReadSetting(const Setting& setting, const std::string& path,
+                           const toml::node& node) const {
     const char* wanted =
         std::visit([&node](auto* value) { return Assign(node, *value); }, setting.value);
     if (wanted == nullptr) return absl::OkStatus();
-    return Refuse(node.source(), setting.path + ": must be " + wanted);
+    return Refuse(node.source(), path + ": must be " + wanted);
   }
 
   // What the value should have been; nullptr: it has been taken.
@@ -82,6 +86,9 @@ class ConfigFile {
   }
   static const char* Assign(const toml::node& node, bool& value) {
     return TakeExact(node, value, "true or false");
+  }
+  static const char* Assign(const toml::node& node, int64_t& value) {
+    return TakeExact(node, value, "a whole number");
   }
   static const char* Assign(const toml::node& node, double& value) {
     if (!node.is_number()) return "a number";

@@ -43,6 +43,9 @@ class CommandLine {
     for (const auto& [path, option] : options_) {
       if (option->count() > 0) config_.lines.erase(path);
     }
+    for (const auto& [path, option] : old_options_) {
+      if (option->count() > 0) config_.lines.erase(path);
+    }
   }
 
   static void Require(const absl::Status& status) {
@@ -51,8 +54,15 @@ class CommandLine {
 
  private:
   void Declare(const Setting& setting) {
-    options_[setting.path] = std::visit(
+    CLI::Option* const option = std::visit(
         [&](auto* value) { return Add(setting.option, *value, setting.help); }, setting.value);
+    options_[setting.path] = option;
+    if (setting.old_option.empty()) return;
+    // Not in the help.
+    CLI::Option* const old =
+        std::visit([&](auto* value) { return Add(setting.old_option, *value, ""); }, setting.value);
+    old->group("")->excludes(option);
+    old_options_[setting.path] = old;
   }
   CLI::Option* Add(const std::string& name, bool& value, const std::string& help) {
     return app_.add_flag(name, value, help);
@@ -60,6 +70,9 @@ class CommandLine {
   CLI::Option* Add(const std::string& name, std::string& value, const std::string& help) {
     CLI::Option* option = app_.add_option(name, value, help);
     return value.empty() ? option : option->capture_default_str();
+  }
+  CLI::Option* Add(const std::string& name, int64_t& value, const std::string& help) {
+    return app_.add_option(name, value, help)->capture_default_str();
   }
   CLI::Option* Add(const std::string& name, double& value, const std::string& help) {
     return app_.add_option(name, value, help)->capture_default_str();
@@ -76,7 +89,7 @@ class CommandLine {
   CLI::App app_{"A Baton controller: serves the volumes of a pool as files of a mount", "batond"};
   Config& config_;
   std::string file_;
-  std::map<std::string, CLI::Option*> options_;
+  std::map<std::string, CLI::Option*> options_, old_options_;  // by the path of the setting
 };
 
 }  // namespace

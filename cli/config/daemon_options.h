@@ -11,34 +11,30 @@
 #include "cli/service/space_watch.h"
 #include "engine/lease/lease_times.h"
 #include "fs/attributes.h"
-#include "ha/core/events.h"
+#include "ha/core/options.h"
+#include "ha/io/peer_network.h"
 #include "ha/node/fence_command.h"
+#include "ha/node/watchdog.h"
 
 namespace baton {
 
-struct PeerOptions {
-  std::string node;
-  std::string address;  // tcp://ADDRESS:PORT
-};
-
+// The other controllers of the pool. What belongs to a part of the controller stands in that part's
+// own options, with its default.
 struct PairOptions {
-  std::string listen;           // tcp://ADDRESS:PORT; empty: no other controller is listened to
-  uint16_t heartbeat_port = 0;  // of the same address; 0: any that is free
-  uint16_t data_port = 0;
-  std::vector<PeerOptions> peers;  // empty: this controller is alone
-  bool insecure = false;           // no keys; then all addresses are loopback ones
-  std::string key;                 // the file with this node's secret key
-  std::string allowed_keys;        // the file with the public keys of the peers
-  ha::Takeover takeover = ha::Takeover::kAuto;
+  // Of these: listen (empty: no other controller is listened to), the ports, and the peers.
+  ha::PeerNetwork::Options network;
+  bool insecure = false;     // no keys; then all addresses are loopback ones
+  std::string key;           // the file with this node's secret key
+  std::string allowed_keys;  // the file with the public keys of the peers
+  // All but certificate_counts, which depends on the pool's storage.
+  ha::CoordinatorOptions coordinator;
   ha::FenceCommand fence;
+  ha::Watchdog::Options watchdog;
   absl::Duration heartbeat = absl::Milliseconds(100);
-  absl::Duration suspect_after = absl::Milliseconds(500);
-  std::string watchdog_device;  // fed after each renewal of the lease; empty: none
-  absl::Duration watchdog_time = absl::Seconds(5);  // until it resets the node
   // How long I/O may wait for an owner.
   absl::Duration io_timeout = absl::InfiniteDuration();
 
-  bool alone() const { return peers.empty() && listen.empty(); }
+  bool alone() const { return network.peers.empty() && network.listen.empty(); }
 };
 
 struct DaemonOptions {
@@ -48,7 +44,8 @@ struct DaemonOptions {
   std::string control;
   spdlog::level::level_enum log_level = spdlog::level::info;
   fs::Ownership ownership;
-  absl::Duration watchdog = keeper::kDefaultWatchdog;  // zero: off
+  // A controller that gives no sign of life for so long is replaced; zero: never.
+  absl::Duration liveness_timeout = keeper::kDefaultLivenessTimeout;
   absl::Duration give_up_after = absl::InfiniteDuration();
   LeaseTimes lease;
   SpaceLevels space;

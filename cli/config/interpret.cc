@@ -61,16 +61,17 @@ absl::Status InterpretVolumes(const Config& config, DaemonOptions& options) {
 }
 
 absl::Status InterpretKeeper(const Config& config, DaemonOptions& options) {
-  const double watchdog = config.keeper.watchdog_seconds;
+  const double liveness = config.keeper.liveness_timeout_seconds;
   const double give_up = config.keeper.give_up_after_seconds;
-  if (watchdog != 0 && !(absl::Seconds(watchdog) >= keeper::kMinWatchdog)) {
-    return RefuseSetting(config, "keeper.watchdog_seconds",
-                         "must be 0, or at least " + absl::FormatDuration(keeper::kMinWatchdog));
+  if (liveness != 0 && !(absl::Seconds(liveness) >= keeper::kMinLivenessTimeout)) {
+    return RefuseSetting(
+        config, "keeper.liveness_timeout_seconds",
+        "must be 0, or at least " + absl::FormatDuration(keeper::kMinLivenessTimeout));
   }
   if (!(give_up >= 0)) {
     return RefuseSetting(config, "keeper.give_up_after_seconds", "must not be negative");
   }
-  options.watchdog = absl::Seconds(watchdog);
+  options.liveness_timeout = absl::Seconds(liveness);
   options.give_up_after = give_up == 0 ? absl::InfiniteDuration() : absl::Seconds(give_up);
   return absl::OkStatus();
 }

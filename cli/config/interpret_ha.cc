@@ -2,11 +2,12 @@
 #include <absl/strings/numbers.h>
 #include <arpa/inet.h>
 
-#include <set>
+#include <algorithm>
 
 #include "cli/config/config.h"
 #include "engine/base/names.h"
 #include "engine/base/status.h"
+#include "ha/node/owner_times.h"
 
 namespace baton {
 namespace {
@@ -54,46 +55,53 @@ absl::Status AddPeer(const Config& config, const std::string& text, PairOptions&
   if (equals == std::string::npos) {
     return RefuseSetting(config, "pair.peers", "\"" + text + "\" is no NAME=tcp://ADDRESS:PORT");
   }
-  const PeerOptions peer = {.node = text.substr(0, equals), .address = text.substr(equals + 1)};
-  const absl::Status name = CheckName(peer.node);
+  const std::string node = text.substr(0, equals);
+  const std::string address = text.substr(equals + 1);
+  const absl::Status name = CheckName(node);
   if (!name.ok()) return RefuseSetting(config, "pair.peers", Message(name));
-  for (const PeerOptions& other : pair.peers) {
-    if (other.node == peer.node) {
-      return RefuseSetting(config, "pair.peers", "two peers have the name " + peer.node);
-    }
+  if (pair.network.peers.contains(node)) {
+    return RefuseSetting(config, "pair.peers", "two peers have the name " + node);
   }
-  if (peer.node == config.node) {
-    return RefuseSetting(config, "pair.peers", peer.node + " is this controller's own name");
+  if (node == config.node) {
+    return RefuseSetting(config, "pair.peers", node + " is this controller's own name");
   }
-  BATON_RETURN_IF_ERROR(CheckAddress(config, "pair.peers", peer.address));
-  pair.peers.push_back(peer);
+  BATON_RETURN_IF_ERROR(CheckAddress(config, "pair.peers", address));
+  pair.network.peers[node] = address;
+  pair.coordinator.peers.push_back(node);
   return absl::OkStatus();
 }
 
-absl::Status TakePort(const Config& config, const std::string& path, double value, uint16_t& port) {
-  port = value >= 0 && value <= 65535 ? static_cast<uint16_t>(value) : 0;
-  if (port == value) return absl::OkStatus();
-  return RefuseSetting(config, path, "must be a port, or 0 for any that is free");
+absl::Status TakePort(const Config& config, const std::string& path, int64_t value,
+                      uint16_t& port) {
+  if (value < 0 || value > 65535) {
+    return RefuseSetting(config, path, "must be a port, or 0 for any that is free");
+  }
+  port = static_cast<uint16_t>(value);
+  return absl::OkStatus();
 }
 
-absl::Status InterpretPorts(const Config& config, PairOptions& pair) {
+absl::Status InterpretPorts(const Config& config, ha::PeerNetwork::Options& network) {
   BATON_RETURN_IF_ERROR(
-      TakePort(config, "pair.heartbeat_port", config.pair.heartbeat_port, pair.heartbeat_port));
-  BATON_RETURN_IF_ERROR(TakePort(config, "pair.data_port", config.pair.data_port, pair.data_port));
-  if (pair.data_port == 0 || pair.data_port != pair.heartbeat_port) return absl::OkStatus();
+      TakePort(config, "pair.heartbeat_port", config.pair.heartbeat_port, network.heartbeat_port));
+  BATON_RETURN_IF_ERROR(
+      TakePort(config, "pair.data_port", config.pair.data_port, network.data_port));
+  if (network.data_port == 0 || network.data_port != network.heartbeat_port) {
+    return absl::OkStatus();
+  }
   return RefuseSetting(config, "pair.data_port", "must not be the port of the heartbeats");
 }
 
 absl::Status InterpretAddresses(const Config& config, PairOptions& pair) {
   pair.insecure = config.pair.insecure;
-  pair.listen = config.pair.listen;
-  if (!pair.listen.empty()) {
-    BATON_RETURN_IF_ERROR(CheckAddress(config, "pair.listen", pair.listen));
+  pair.network.node = config.node;
+  pair.network.listen = config.pair.listen;
+  if (!pair.network.listen.empty()) {
+    BATON_RETURN_IF_ERROR(CheckAddress(config, "pair.listen", pair.network.listen));
   }
   for (const std::string& peer : config.pair.peers) {
     BATON_RETURN_IF_ERROR(AddPeer(config, peer, pair));
   }
-  if (!pair.peers.empty() && pair.listen.empty()) {
+  if (!pair.network.peers.empty() && pair.network.listen.empty()) {
     return RefuseSetting(config, "pair.peers", "needs an address to listen on, too");
   }
   return absl::OkStatus();
@@ -116,17 +124,18 @@ absl::Status InterpretKeys(const Config& config, PairOptions& pair) {
 absl::Status InterpretTimes(const Config& config, const LeaseTimes& lease, PairOptions& pair) {
   const Config::Pair& times = config.pair;
   pair.heartbeat = absl::Seconds(times.heartbeat_seconds);
-  pair.suspect_after = absl::Seconds(times.suspect_after_seconds);
+  const absl::Duration suspect_after = absl::Seconds(times.suspect_after_seconds);
+  pair.coordinator.suspect_after = suspect_after;
   const double io_timeout = times.io_timeout_seconds;
   pair.io_timeout = io_timeout == 0 ? absl::InfiniteDuration() : absl::Seconds(io_timeout);
   if (!(times.heartbeat_seconds > 0)) {
     return RefuseSetting(config, "pair.heartbeat_seconds", "must be positive");
   }
-  if (!(pair.suspect_after >= 3 * pair.heartbeat)) {
+  if (!(suspect_after >= 3 * pair.heartbeat)) {
     return RefuseSetting(config, "pair.suspect_after_seconds",
                          "must be at least 3 x heartbeat: one may be late or lost");
   }
-  if (pair.suspect_after >= lease.takeover) {
+  if (suspect_after >= lease.takeover) {
     return RefuseSetting(config, "pair.suspect_after_seconds",
                          "must be less than the lease's takeover");
   }
@@ -138,12 +147,12 @@ absl::Status InterpretTimes(const Config& config, const LeaseTimes& lease, PairO
 }
 
 absl::Status InterpretWatchdog(const Config& config, const LeaseTimes& lease, PairOptions& pair) {
-  pair.watchdog_device = config.pair.watchdog_device;
-  pair.watchdog_time = absl::Seconds(config.pair.watchdog_seconds);
-  if (pair.watchdog_time != absl::Floor(pair.watchdog_time, absl::Seconds(1))) {
+  pair.watchdog = {.device = config.pair.watchdog_device,
+                   .time = absl::Seconds(config.pair.watchdog_seconds)};
+  if (pair.watchdog.time != absl::Floor(pair.watchdog.time, absl::Seconds(1))) {
     return RefuseSetting(config, "pair.watchdog_seconds", "must be whole seconds");
   }
-  if (pair.watchdog_time >= 3 * lease.renew) return absl::OkStatus();
+  if (pair.watchdog.time >= 3 * lease.renew) return absl::OkStatus();
   return RefuseSetting(config, "pair.watchdog_seconds",
                        "must be at least 3 x the lease's renew: it is fed after each renewal");
 }
@@ -181,8 +190,8 @@ absl::Status InterpretTakeover(const Config& config, PairOptions& pair) {
   for (const ha::Takeover takeover :
        {ha::Takeover::kAuto, ha::Takeover::kFencedOnly, ha::Takeover::kManual}) {
     if (config.pair.takeover != ha::Name(takeover)) continue;
-    pair.takeover = takeover;
-    const bool fences = !pair.fence.program.empty() || !pair.watchdog_device.empty();
+    pair.coordinator.takeover = takeover;
+    const bool fences = !pair.fence.program.empty() || !pair.watchdog.device.empty();
     if (takeover == ha::Takeover::kFencedOnly && !fences) {
       return RefuseSetting(config, "pair.takeover",
                            "fenced-only needs a fence command or a watchdog device");
@@ -192,17 +201,30 @@ absl::Status InterpretTakeover(const Config& config, PairOptions& pair) {
   return RefuseSetting(config, "pair.takeover", "must be auto, fenced-only or manual");
 }
 
+// What the coordinator needs to know of the other options.
+void CompleteCoordinator(const DaemonOptions& options, ha::CoordinatorOptions& coordinator) {
+  const PairOptions& pair = options.pair;
+  coordinator.node = options.node;
+  coordinator.has_fence = !pair.fence.program.empty();
+  coordinator.fence_delay = pair.fence.delay;
+  coordinator.times =
+      ha::TimesForCoordinator(OwnerTimesOf(options.lease, pair.watchdog.EffectiveTime()));
+  coordinator.look_limit = std::max(coordinator.look_limit, 3 * options.lease.poll);
+}
+
 }  // namespace
 
 absl::Status InterpretPair(const Config& config, DaemonOptions& options) {
   PairOptions& pair = options.pair;
   BATON_RETURN_IF_ERROR(InterpretAddresses(config, pair));
-  BATON_RETURN_IF_ERROR(InterpretPorts(config, pair));
+  BATON_RETURN_IF_ERROR(InterpretPorts(config, pair.network));
   BATON_RETURN_IF_ERROR(InterpretKeys(config, pair));
   BATON_RETURN_IF_ERROR(InterpretTimes(config, options.lease, pair));
   BATON_RETURN_IF_ERROR(InterpretWatchdog(config, options.lease, pair));
   BATON_RETURN_IF_ERROR(InterpretFence(config, pair));
-  return InterpretTakeover(config, pair);
+  BATON_RETURN_IF_ERROR(InterpretTakeover(config, pair));
+  CompleteCoordinator(options, pair.coordinator);
+  return absl::OkStatus();
 }
 
 }  // namespace baton

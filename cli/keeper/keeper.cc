@@ -153,8 +153,9 @@ void Keeper::AwaitSomething() {
 }
 
 absl::Duration Keeper::SilenceLimit(const Child& child) const {
-  if (options_.watchdog == absl::ZeroDuration()) return absl::InfiniteDuration();
-  return child.has_spoken ? options_.watchdog : std::max(options_.watchdog, kFirstBeatLimit);
+  if (options_.liveness_timeout == absl::ZeroDuration()) return absl::InfiniteDuration();
+  return child.has_spoken ? options_.liveness_timeout
+                          : std::max(options_.liveness_timeout, kFirstBeatLimit);
 }
 
 absl::Duration Keeper::NextDeadline() const {

@@ -26,7 +26,7 @@ namespace baton::keeper {
 struct KeeperOptions {
   std::string program;                 // absolute; what lies there is what an upgrade starts
   std::vector<std::string> arguments;  // of this process
-  absl::Duration watchdog = kDefaultWatchdog;  // zero: a controller may be silent
+  absl::Duration liveness_timeout = kDefaultLivenessTimeout;  // zero: a controller may be silent
   // How long I/O may wait for a controller that ends again and again; infinite: for ever.
   absl::Duration give_up_after = absl::InfiniteDuration();
   // Answers `baton` while nobody else does. `problem`: why, in one line. Called by any thread.

@@ -89,7 +89,7 @@ absl::StatusOr<std::unique_ptr<KeeperClient>> KeeperClient::Connect() {
   if (!socket.valid()) return NoKeeper();
   const Channel channel(UniqueFd(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0)));
   std::array<pollfd, 1> watched{pollfd{socket.get(), POLLIN, 0}};
-  AwaitReadable(watched, kDefaultWatchdog);
+  AwaitReadable(watched, kDefaultLivenessTimeout);
   BATON_ASSIGN_OR_RETURN(std::optional<Received> received, channel.Receive());
   if (!received || !received->message.has_begin() ||
       received->descriptors.size() != kDescriptorsOfBegin) {
@@ -211,7 +211,7 @@ void KeeperClient::AwaitKeeper() {
   }
   std::array<pollfd, 2> watched{pollfd{wake_.get(), POLLIN, 0},
                                 pollfd{adoption_ == nullptr ? -1 : adoption_->fd(), POLLIN, 0}};
-  AwaitReadable(watched, kDefaultWatchdog);
+  AwaitReadable(watched, kDefaultLivenessTimeout);
   if (adoption_ == nullptr || watched[1].revents == 0) return;
   absl::StatusOr<AdoptionSocket::Connection> connection = adoption_->Accept();
   if (!connection.ok()) return spdlog::warn("{}", Message(connection.status()));
@@ -302,7 +302,7 @@ absl::StatusOr<UpgradeAnswer> KeeperClient::AskForUpgrade() {
   Packet message;
   message.mutable_upgrade();
   Send(message);
-  const absl::Time deadline = absl::Now() + kWarmLimit + kDefaultWatchdog;
+  const absl::Time deadline = absl::Now() + kWarmLimit + kDefaultLivenessTimeout;
   absl::MutexLock lock(&mutex_);
   while (!upgrade_answer_ && channel_ != nullptr && !changed_.WaitWithDeadline(&mutex_, deadline)) {
   }

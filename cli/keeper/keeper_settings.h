@@ -13,9 +13,9 @@ constexpr size_t kMaxDescriptors = 8;
 
 // How often a controller shows that it is alive.
 constexpr absl::Duration kBeatPeriod = absl::Milliseconds(200);
-constexpr absl::Duration kDefaultWatchdog = absl::Seconds(3);
-constexpr absl::Duration kMinWatchdog = absl::Seconds(1);
-// Until its first beat the watchdog waits at least for so long: a process that is being loaded on a
+constexpr absl::Duration kDefaultLivenessTimeout = absl::Seconds(3);
+constexpr absl::Duration kMinLivenessTimeout = absl::Seconds(1);
+// The first beat is waited for at least so long: a process that is being loaded on a
 // busy machine has done nothing yet that could hang.
 constexpr absl::Duration kFirstBeatLimit = absl::Seconds(30);
 // A keeper that was itself kept from running for so long judges nobody by it.
@@ -45,7 +45,7 @@ constexpr absl::Duration kSpareSilence = absl::Seconds(1);
 // `timeout` and terminals send the same signal several times within moments.
 constexpr absl::Duration kSameSignal = absl::Seconds(1);
 
-static_assert(kBeatPeriod < kMinWatchdog);
+static_assert(kBeatPeriod < kMinLivenessTimeout);
 static_assert(kBeatPeriod < kSpareSilence);
 static_assert(kMaxKilledBackoff < kFirstBackoff);
 static_assert(kMaxBackoff < kLoopPause);

@@ -17,7 +17,7 @@ constexpr size_t kDescriptorsOfFacts = 4;
 
 absl::StatusOr<Received> AwaitFacts(const Child& child) {
   pollfd watched = {.fd = child.channel().fd(), .events = POLLIN, .revents = 0};
-  ::poll(&watched, 1, static_cast<int>(absl::ToInt64Milliseconds(kDefaultWatchdog)));
+  ::poll(&watched, 1, static_cast<int>(absl::ToInt64Milliseconds(kDefaultLivenessTimeout)));
   BATON_ASSIGN_OR_RETURN(std::optional<Received> received, child.channel().Receive());
   if (received && received->message.has_facts() &&
       received->descriptors.size() == kDescriptorsOfFacts) {

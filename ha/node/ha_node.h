@@ -62,7 +62,7 @@ class HaNode {
     LeaseTimes lease_times;
     CoordinatorOptions coordinator;
     PeerNetwork::Options network;
-    absl::Duration heartbeat = absl::Milliseconds(100);
+    absl::Duration heartbeat;  // the period
     Watchdog::Options watchdog = {};
     // Turns a node off; OK: it is confirmed to be off.
     std::function<absl::Status(const std::string& node)> fence;

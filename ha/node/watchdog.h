@@ -17,8 +17,8 @@ namespace baton::ha {
 class Watchdog {
  public:
   struct Options {
-    std::string device;   // empty: there is none
-    absl::Duration time;  // whole seconds
+    std::string device;  // fed after each renewal of the lease; empty: there is none
+    absl::Duration time = absl::Seconds(5);  // until it resets the node; whole seconds
 
     // Zero where there is none.
     absl::Duration EffectiveTime() const { return device.empty() ? absl::ZeroDuration() : time; }

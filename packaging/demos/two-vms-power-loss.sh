@@ -29,7 +29,7 @@ baton() { on "$1" baton --quiet --control /run/control "${@:2}"; }
 for node in a b; do
   other=$([[ $node == a ]] && echo b || echo a)
   on "$node" "cp key-$node /run/key; chmod 600 /run/key; mkdir -p /run/mount; (batond --pool /pool/pool \
-    --node $node --mount /run/mount --control /run/control --watchdog 60 --key /run/key \
+    --node $node --mount /run/mount --control /run/control --liveness-timeout 60 --key /run/key \
     --allowed-keys allowed --listen tcp://10.77.0.${guest[$node]}:7400 \
     --peer $other=tcp://10.77.0.${guest[$other]}:7400 >log-$node 2>&1 &)"
   await "controller $node" grep --quiet '^ready$' "$VM_DIR/work/log-$node"

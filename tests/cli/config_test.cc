@@ -6,7 +6,6 @@
 
 #include <fstream>
 
-#include "cli/batond/coordinator_options.h"
 #include "tests/base/temporary_directory.h"
 #include "tests/base/testing.h"
 
@@ -14,6 +13,7 @@ namespace baton {
 namespace {
 
 using testing::HasSubstr;
+using testing::Pair;
 using testing::StartsWith;
 
 class ConfigTest : public testing::Test {
@@ -73,6 +73,7 @@ class ConfigTest : public testing::Test {
 
 std::string Text(const std::string* value) { return *value; }
 std::string Text(const double* value) { return std::to_string(*value); }
+std::string Text(const int64_t* value) { return std::to_string(*value); }
 std::string Text(const bool* value) { return *value ? "true" : "false"; }
 std::string Text(const std::vector<std::string>* value) {
   std::string text;
@@ -98,6 +99,7 @@ TEST_F(ConfigTest, TheExampleFileHasEverySettingAtItsDefault) {
   Config written;
   for (const Setting& setting : SettingsOf(written)) {  // nothing is there by chance
     if (auto* const* number = std::get_if<double*>(&setting.value)) **number = -1;
+    if (auto* const* whole = std::get_if<int64_t*>(&setting.value)) **whole = -1;
     if (auto* const* text = std::get_if<std::string*>(&setting.value)) **text = "?";
     if (auto* const* flag = std::get_if<bool*>(&setting.value)) **flag = true;
   }
@@ -111,7 +113,7 @@ TEST_F(ConfigTest, TheExampleFileHasEverySettingAtItsDefault) {
 TEST_F(ConfigTest, TheDefaultsAreThoseOfTheOptions) {
   const DaemonOptions parsed = Parse(needed_);
   const DaemonOptions defaults;
-  EXPECT_EQ(parsed.watchdog, defaults.watchdog);
+  EXPECT_EQ(parsed.liveness_timeout, defaults.liveness_timeout);
   EXPECT_EQ(parsed.give_up_after, defaults.give_up_after);
   EXPECT_EQ(parsed.ownership.file_mode, defaults.ownership.file_mode);
   EXPECT_EQ(parsed.log_level, defaults.log_level);
@@ -121,13 +123,13 @@ TEST_F(ConfigTest, TheDefaultsAreThoseOfTheOptions) {
   EXPECT_EQ(parsed.lease.takeover, defaults.lease.takeover);
   EXPECT_EQ(parsed.lease.poll, defaults.lease.poll);
   EXPECT_EQ(parsed.pair.heartbeat, defaults.pair.heartbeat);
-  EXPECT_EQ(parsed.pair.heartbeat_port, defaults.pair.heartbeat_port);
-  EXPECT_EQ(parsed.pair.data_port, defaults.pair.data_port);
-  EXPECT_EQ(parsed.pair.suspect_after, defaults.pair.suspect_after);
+  EXPECT_EQ(parsed.pair.network.heartbeat_port, defaults.pair.network.heartbeat_port);
+  EXPECT_EQ(parsed.pair.network.data_port, defaults.pair.network.data_port);
+  EXPECT_EQ(parsed.pair.coordinator.suspect_after, defaults.pair.coordinator.suspect_after);
   EXPECT_EQ(parsed.pair.io_timeout, defaults.pair.io_timeout);
   EXPECT_EQ(parsed.pair.fence.timeout, defaults.pair.fence.timeout);
   EXPECT_EQ(parsed.pair.fence.monitor_every, defaults.pair.fence.monitor_every);
-  EXPECT_EQ(parsed.pair.watchdog_time, defaults.pair.watchdog_time);
+  EXPECT_EQ(parsed.pair.watchdog.time, defaults.pair.watchdog.time);
   EXPECT_TRUE(parsed.pair.alone());
 }
 
@@ -143,7 +145,7 @@ mode = "0600"
 owner = "7"
 group = "8"
 [keeper]
-watchdog_seconds = 2
+liveness_timeout_seconds = 2
 give_up_after_seconds = 60
 [pair]
 listen = "tcp://10.0.0.1:7400"
@@ -180,24 +182,22 @@ ip = "bmc-{node}"
   EXPECT_EQ(options.ownership.file_mode, 0600u);
   EXPECT_EQ(options.ownership.uid, 7u);
   EXPECT_EQ(options.ownership.gid, 8u);
-  EXPECT_EQ(options.watchdog, absl::Seconds(2));
+  EXPECT_EQ(options.liveness_timeout, absl::Seconds(2));
   EXPECT_EQ(options.give_up_after, absl::Seconds(60));
   const PairOptions& pair = options.pair;
-  EXPECT_EQ(pair.listen, "tcp://10.0.0.1:7400");
-  ASSERT_EQ(pair.peers.size(), 2u);
-  EXPECT_EQ(pair.peers[0].node, "right");
-  EXPECT_EQ(pair.peers[0].address, "tcp://10.0.0.2:7400");
-  EXPECT_EQ(pair.peers[1].address, "tcp://[fd00::3]:7400");
-  EXPECT_EQ(pair.heartbeat_port, 7401);
-  EXPECT_EQ(pair.data_port, 7402);
+  EXPECT_EQ(pair.network.listen, "tcp://10.0.0.1:7400");
+  EXPECT_THAT(pair.network.peers, testing::ElementsAre(Pair("right", "tcp://10.0.0.2:7400"),
+                                                       Pair("third", "tcp://[fd00::3]:7400")));
+  EXPECT_EQ(pair.network.heartbeat_port, 7401);
+  EXPECT_EQ(pair.network.data_port, 7402);
   EXPECT_EQ(pair.key, "/etc/baton/left.key");
   EXPECT_EQ(pair.allowed_keys, "/etc/baton/allowed");
-  EXPECT_EQ(pair.takeover, ha::Takeover::kFencedOnly);
+  EXPECT_EQ(pair.coordinator.takeover, ha::Takeover::kFencedOnly);
   EXPECT_EQ(pair.heartbeat, absl::Milliseconds(200));
-  EXPECT_EQ(pair.suspect_after, absl::Seconds(1));
+  EXPECT_EQ(pair.coordinator.suspect_after, absl::Seconds(1));
   EXPECT_EQ(pair.io_timeout, absl::Seconds(30));
-  EXPECT_EQ(pair.watchdog_device, "/dev/watchdog");
-  EXPECT_EQ(pair.watchdog_time, absl::Seconds(6));
+  EXPECT_EQ(pair.watchdog.device, "/dev/watchdog");
+  EXPECT_EQ(pair.watchdog.time, absl::Seconds(6));
   EXPECT_EQ(options.lease.renew, absl::Seconds(1));
   EXPECT_EQ(options.lease.stop, absl::Seconds(4));
   EXPECT_EQ(options.lease.valid, absl::Seconds(5.5));
@@ -217,21 +217,21 @@ node = "left"
 mount = "/mnt"
 log_level = "debug"
 [keeper]
-watchdog_seconds = 2
+liveness_timeout_seconds = 2
 [pair]
 listen = "tcp://127.0.0.1:7400"
 peers = ["right=tcp://127.0.0.1:7401", "third=tcp://127.0.0.1:7402"]
 insecure = true
 )");
-  const DaemonOptions options = Parse({"--node", "other", "--config", file, "--watchdog", "9",
-                                       "--peer", "left=tcp://127.0.0.2:1", "--takeover", "manual"});
+  const DaemonOptions options =
+      Parse({"--node", "other", "--config", file, "--liveness-timeout", "9", "--peer",
+             "left=tcp://127.0.0.2:1", "--takeover", "manual"});
   EXPECT_EQ(options.pool, "/srv/pool");
   EXPECT_EQ(options.node, "other");
   EXPECT_EQ(options.log_level, spdlog::level::debug);
-  EXPECT_EQ(options.watchdog, absl::Seconds(9));
-  EXPECT_EQ(options.pair.takeover, ha::Takeover::kManual);
-  ASSERT_EQ(options.pair.peers.size(), 1u);
-  EXPECT_EQ(options.pair.peers[0].address, "tcp://127.0.0.2:1");
+  EXPECT_EQ(options.liveness_timeout, absl::Seconds(9));
+  EXPECT_EQ(options.pair.coordinator.takeover, ha::Takeover::kManual);
+  EXPECT_THAT(options.pair.network.peers, testing::ElementsAre(Pair("left", "tcp://127.0.0.2:1")));
   EXPECT_TRUE(options.pair.insecure);
 }
 
@@ -246,8 +246,8 @@ TEST_F(ConfigTest, PeersMayBeRepeatedOnTheCommandLine) {
   const DaemonOptions options =
       Parse(Needed({"--insecure", "--listen", "tcp://127.0.0.1:1", "--peer", "b=tcp://127.0.0.1:2",
                     "--peer", "c=tcp://[::1]:3"}));
-  ASSERT_EQ(options.pair.peers.size(), 2u);
-  EXPECT_EQ(options.pair.peers[1].node, "c");
+  EXPECT_THAT(options.pair.network.peers, testing::ElementsAre(Pair("b", "tcp://127.0.0.1:2"),
+                                                               Pair("c", "tcp://[::1]:3")));
 }
 
 TEST_F(ConfigTest, WhatIsNoConfigurationIsRefusedWithItsLine) {
@@ -258,8 +258,8 @@ TEST_F(ConfigTest, WhatIsNoConfigurationIsRefusedWithItsLine) {
   EXPECT_EQ(RefusalAfter("[leases]\n"), "batond.toml:4: leases: there is no such setting");
   EXPECT_EQ(RefusalAfter("lease = 3"), "batond.toml:4: lease: must be a table");
   EXPECT_EQ(RefusalAfter("log_level = 1"), "batond.toml:4: log_level: must be a text in quotes");
-  EXPECT_EQ(RefusalAfter("[keeper]\nwatchdog_seconds = \"3\""),
-            "batond.toml:5: keeper.watchdog_seconds: must be a number");
+  EXPECT_EQ(RefusalAfter("[keeper]\nliveness_timeout_seconds = \"3\""),
+            "batond.toml:5: keeper.liveness_timeout_seconds: must be a number");
   EXPECT_EQ(RefusalAfter("[pair]\ninsecure = 1"),
             "batond.toml:5: pair.insecure: must be true or false");
   EXPECT_EQ(RefusalAfter("[pair]\npeers = \"a\""),
@@ -285,7 +285,8 @@ TEST_F(ConfigTest, TimesThatContradictEachOtherAreRefused) {
   EXPECT_THAT(RefusalAfter("[pair]\nheartbeat_seconds = 0"), HasSubstr("must be positive"));
   EXPECT_THAT(RefusalAfter("[pair]\nheartbeat_seconds = 0.4"), HasSubstr("at least 3 x heartbeat"));
   EXPECT_THAT(RefusalAfter("[pair]\ndata_port = 65536"), HasSubstr("must be a port, or 0"));
-  EXPECT_THAT(RefusalAfter("[pair]\nheartbeat_port = 7401.5"), HasSubstr("must be a port, or 0"));
+  EXPECT_THAT(RefusalAfter("[pair]\ndata_port = -1"), HasSubstr("must be a port, or 0"));
+  EXPECT_THAT(RefusalAfter("[pair]\nheartbeat_port = 7401.5"), HasSubstr("must be a whole number"));
   EXPECT_THAT(RefusalAfter("[pair]\nheartbeat_port = 7401\ndata_port = 7401"),
               HasSubstr("must not be the port of the heartbeats"));
   EXPECT_THAT(RefusalAfter("[pair]\nsuspect_after_seconds = 5"),
@@ -296,7 +297,7 @@ TEST_F(ConfigTest, TimesThatContradictEachOtherAreRefused) {
   EXPECT_THAT(RefusalAfter("[pair]\nwatchdog_seconds = 1"), HasSubstr("3 x the lease's renew"));
   EXPECT_THAT(RefusalAfter("[pair]\nwatchdog_seconds = 5.5"), HasSubstr("whole seconds"));
   EXPECT_THAT(RefusalAfter("[pair]\nheartbeat_seconds = nan"), HasSubstr("must be positive"));
-  EXPECT_THAT(RefusalAfter("[keeper]\nwatchdog_seconds = 0.5"), HasSubstr("at least 1s"));
+  EXPECT_THAT(RefusalAfter("[keeper]\nliveness_timeout_seconds = 0.5"), HasSubstr("at least 1s"));
   EXPECT_THAT(RefusalAfter("[keeper]\ngive_up_after_seconds = -1"), HasSubstr("negative"));
   EXPECT_THAT(RefusalAfter("[fence]\ndelay_seconds = -1"), HasSubstr("negative"));
   EXPECT_THAT(RefusalAfter("[fence]\ntimeout_seconds = 0"), HasSubstr("positive"));
@@ -355,28 +356,51 @@ TEST_F(ConfigTest, FencingThatCannotWorkIsRefused) {
 }
 
 TEST_F(ConfigTest, TheCoordinatorIsSetByTheOptions) {
-  DaemonOptions options = Parse(
-      Needed({"--insecure", "--listen", "tcp://127.0.0.1:1", "--peer", "b=tcp://127.0.0.1:2"}));
-  ha::CoordinatorOptions coordinator = MakeCoordinatorOptions(options, true);
-  EXPECT_OK(CheckCoordinatorOptions(coordinator));
+  const std::vector<std::string> pair = {"--insecure", "--listen", "tcp://127.0.0.1:1", "--peer",
+                                         "b=tcp://127.0.0.1:2"};
+  const ha::CoordinatorOptions plain = Parse(Needed(pair)).pair.coordinator;
+  EXPECT_OK(CheckCoordinatorOptions(plain));
   const ha::CoordinatorOptions defaults;
-  EXPECT_EQ(coordinator.node, "left");
-  EXPECT_THAT(coordinator.peers, testing::ElementsAre("b"));
-  EXPECT_EQ(coordinator.times.stale_after, defaults.times.stale_after);
-  EXPECT_EQ(coordinator.times.takeover_after, defaults.times.takeover_after);
-  EXPECT_EQ(coordinator.suspect_after, defaults.suspect_after);
-  EXPECT_EQ(coordinator.look_limit, defaults.look_limit);
-  EXPECT_EQ(coordinator.times.watchdog, absl::ZeroDuration());
-  EXPECT_FALSE(coordinator.has_fence);
-  options.pair.watchdog_device = "/dev/watchdog";
-  options.pair.fence.program = "/fence";
-  options.lease.takeover = absl::Seconds(20);
-  coordinator = MakeCoordinatorOptions(options, false);
-  EXPECT_OK(CheckCoordinatorOptions(coordinator));
-  EXPECT_EQ(coordinator.times.watchdog, options.pair.watchdog_time);
-  EXPECT_TRUE(coordinator.has_fence);
-  EXPECT_FALSE(coordinator.certificate_counts);
-  EXPECT_EQ(coordinator.times.stale_after, absl::Seconds(8));
+  EXPECT_EQ(plain.node, "left");
+  EXPECT_THAT(plain.peers, testing::ElementsAre("b"));
+  EXPECT_EQ(plain.times.stale_after, defaults.times.stale_after);
+  EXPECT_EQ(plain.times.takeover_after, defaults.times.takeover_after);
+  EXPECT_EQ(plain.suspect_after, defaults.suspect_after);
+  EXPECT_EQ(plain.look_limit, defaults.look_limit);
+  EXPECT_EQ(plain.times.watchdog, absl::ZeroDuration());
+  EXPECT_FALSE(plain.has_fence);
+
+  std::vector<std::string> more = Needed(pair);
+  more.insert(more.end(), {"--config", Write(R"(
+[pair]
+watchdog_device = "/dev/watchdog"
+watchdog_seconds = 7
+[lease]
+takeover_seconds = 20
+poll_seconds = 2
+[fence]
+command = "/fence"
+delay_seconds = 3
+)")});
+  const ha::CoordinatorOptions all = Parse(more).pair.coordinator;
+  EXPECT_OK(CheckCoordinatorOptions(all));
+  EXPECT_EQ(all.times.watchdog, absl::Seconds(7));
+  EXPECT_TRUE(all.has_fence);
+  EXPECT_EQ(all.fence_delay, absl::Seconds(3));
+  EXPECT_EQ(all.times.stale_after, absl::Seconds(8));
+  EXPECT_EQ(all.look_limit, absl::Seconds(6));
+}
+
+TEST_F(ConfigTest, OldNamesOfSettingsAreTaken) {
+  const std::string file = Write("[keeper]\nwatchdog_seconds = 2\n");
+  EXPECT_EQ(Parse(Needed({"--config", file})).liveness_timeout, absl::Seconds(2));
+  EXPECT_EQ(Parse(Needed({"--watchdog", "9"})).liveness_timeout, absl::Seconds(9));
+  EXPECT_EQ(Parse(Needed({"--config", file, "--watchdog", "9"})).liveness_timeout,
+            absl::Seconds(9));
+  EXPECT_EQ(RefusalAfter("[keeper]\nliveness_timeout_seconds = 3\nwatchdog_seconds = 2"),
+            "batond.toml:6: keeper.watchdog_seconds: is another name of a setting above");
+  EXPECT_THAT(RefusalOf(Needed({"--watchdog", "9", "--liveness-timeout", "9"})),
+              HasSubstr("excludes"));
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ class ApplicationsTest(SystemTest):
     def setUp(self):
         super().setUp()
         self.random = random.Random(options.seed)
-        self.controller = self.lab.start_controller(options=("--watchdog", "1"))
+        self.controller = self.lab.start_controller(options=("--liveness-timeout", "1"))
 
     def kill_now_and_then(self, often=None):
         for _ in range(often or options.kills):

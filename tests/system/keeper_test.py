@@ -329,7 +329,7 @@ class Spare(KeeperTest):
 
 
 class Hung(KeeperTest):
-    daemon_options = ("--watchdog", "1.5")
+    daemon_options = ("--liveness-timeout", "1.5")
 
     def test_controller_is_replaced(self):
         self.start_hosts()
@@ -341,8 +341,8 @@ class Hung(KeeperTest):
         self.stop_hosts()
 
 
-class StoppedWithoutAWatchdog(KeeperTest):
-    daemon_options = ("--watchdog", "0")
+class StoppedWithoutALivenessTimeout(KeeperTest):
+    daemon_options = ("--liveness-timeout", "0")
 
     def test_lease_kills_it_and_another_one_goes_on(self):
         self.start_hosts()

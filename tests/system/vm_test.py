@@ -213,7 +213,7 @@ class WatchdogOfOneGuest(GuestTest):
                         f"--mount /run/{name} --control /run/control-{name} --insecure "
                         f"--listen tcp://127.0.0.1:{ports[name]} "
                         f"--peer {peer}=tcp://127.0.0.1:{ports[peer]} --config {name}.toml "
-                        f"--watchdog {vms.WATCHDOG_SECONDS} >log-{name} 2>&1 &)")
+                        f"--liveness-timeout {vms.LIVENESS_SECONDS} >log-{name} 2>&1 &)")
 
     def status_of(self, name):
         """What there is in the place of a status until the controller answers is no role."""

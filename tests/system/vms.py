@@ -12,7 +12,7 @@ PROGRAMS = ("batond", "baton", "verifying_host")
 START_SECONDS = 120
 GONE = 125  # vm-exec: there is no such guest
 # A guest is emulated: a program that is read for the first time takes seconds to start.
-WATCHDOG_SECONDS = 60
+LIVENESS_SECONDS = 60
 
 
 def missing():
@@ -83,7 +83,7 @@ class Guests:
                      f"--control /run/control --listen {address[name]} "
                      f"--peer {other}={address[other]} --key /run/key --allowed-keys allowed "
                      "--config settings.toml "
-                     f"--watchdog {WATCHDOG_SECONDS} >log-{name} 2>&1 &)")
+                     f"--liveness-timeout {LIVENESS_SECONDS} >log-{name} 2>&1 &)")
         for name in names:
             lab.wait_until(lambda n=name: "\nready\n" in self.log(n), timeout=START_SECONDS,
                            every=0.2, what=f"a controller in guest {name}")
