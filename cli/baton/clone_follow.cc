@@ -7,6 +7,7 @@
 #include "cli/baton/clone_calls.h"
 #include "cli/baton/clone_text.h"
 #include "cli/baton/interrupt.h"
+#include "engine/base/boot_time.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -25,12 +26,12 @@ absl::StatusOr<CloneStatus> FollowClone(CommandContext& context, const std::stri
   BATON_ASSIGN_OR_RETURN(CloneStatus last, CallCloneStatus(*context.client, clone));
   // From now on by number: a name may come to mean another clone.
   const std::string id = CloneNumber(last.id());
-  absl::Time seen = absl::Now();
+  absl::Duration seen = BootTime();
   while (true) {
     visit(last);
     BATON_RETURN_IF_ERROR(context.console.written());
     if (IsOver(last)) return last;
-    const absl::Time now = absl::Now();
+    const absl::Duration now = BootTime();
     if (now >= options.deadline) {
       return Error(absl::StatusCode::kDeadlineExceeded, "{} is still {}, {} copied", Title(last),
                    last.state(), PercentCopied(last));
@@ -40,8 +41,8 @@ absl::StatusOr<CloneStatus> FollowClone(CommandContext& context, const std::stri
     absl::StatusOr<CloneStatus> next = CallCloneStatus(*context.client, id);
     if (next.ok()) {
       last = *std::move(next);
-      seen = absl::Now();
-    } else if (!MayPass(next.status()) || absl::Now() - seen > kAwayLimit) {
+      seen = BootTime();
+    } else if (!MayPass(next.status()) || BootTime() - seen > kAwayLimit) {
       return next.status();
     }
   }

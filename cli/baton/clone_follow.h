@@ -13,7 +13,7 @@
 namespace baton {
 
 struct FollowOptions {
-  absl::Time deadline = absl::InfiniteFuture();
+  absl::Duration deadline = absl::InfiniteDuration();  // of BootTime()
   absl::Duration interval = absl::Milliseconds(100);
 };
 

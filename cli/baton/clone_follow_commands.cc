@@ -14,6 +14,7 @@
 #include "cli/baton/extent_map.h"
 #include "cli/baton/interrupt.h"
 #include "cli/baton/progress_meter.h"
+#include "engine/base/boot_time.h"
 #include "engine/base/names.h"
 #include "engine/base/status.h"
 
@@ -43,7 +44,7 @@ class ProgressLine {
   ProgressLine& operator=(const ProgressLine&) = delete;
 
   void Show(const CloneStatus& clone, const std::string& cells = {}) {
-    meter_.Add(absl::Now(), CopiedBytes(clone), clone.size_bytes());
+    meter_.Add(BootTime(), CopiedBytes(clone), clone.size_bytes());
     context_.console.ShowProgress(Label(clone) + meter_.Line(WidthBeside(clone), cells));
   }
   // Columns that `cells` should have.
@@ -67,7 +68,7 @@ class ProgressLine {
 absl::StatusOr<ExitCode> WaitForClone(CommandContext& context, const WaitArguments& arguments) {
   FollowOptions options;
   if (arguments.timeout_seconds) {
-    options.deadline = absl::Now() + absl::Seconds(*arguments.timeout_seconds);
+    options.deadline = BootTime() + absl::Seconds(*arguments.timeout_seconds);
   }
   ProgressLine line(context);
   BATON_ASSIGN_OR_RETURN(

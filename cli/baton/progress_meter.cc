@@ -24,7 +24,7 @@ std::string PlainCells(size_t width, double fraction) {
 
 }  // namespace
 
-void ProgressMeter::Add(absl::Time now, uint64_t done_bytes, uint64_t total_bytes) {
+void ProgressMeter::Add(absl::Duration now, uint64_t done_bytes, uint64_t total_bytes) {
   total_bytes_ = total_bytes;
   samples_.push_back({now, std::min(done_bytes, total_bytes)});
   while (samples_.size() > 2 && now - samples_[1].time >= kRateWindow) samples_.pop_front();

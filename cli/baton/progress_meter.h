@@ -11,11 +11,11 @@
 namespace baton {
 
 // The rate over the last seconds, so that it follows a changed limit and does not jump. Thread-
-// compatible; time is told, not asked.
+// compatible; time is told, not asked: that of BootTime().
 class ProgressMeter {
  public:
   // `done` of `total` bytes at `now`; neither time nor `done` goes back.
-  void Add(absl::Time now, uint64_t done_bytes, uint64_t total_bytes);
+  void Add(absl::Duration now, uint64_t done_bytes, uint64_t total_bytes);
 
   double bytes_per_second() const;
   // nullopt while nothing moves.
@@ -28,7 +28,7 @@ class ProgressMeter {
 
  private:
   struct Sample {
-    absl::Time time;
+    absl::Duration time;
     uint64_t done_bytes;
   };
   std::deque<Sample> samples_;

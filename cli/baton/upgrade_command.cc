@@ -3,6 +3,7 @@
 #include <string>
 
 #include "cli/baton/commands.h"
+#include "engine/base/boot_time.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -27,8 +28,8 @@ std::string DescribeUpgrade(const UpgradeStarted& upgrade) {
 absl::StatusOr<ControllerStatus> AwaitSuccessor(CommandContext& context, uint32_t old_pid) {
   Request request;
   request.mutable_status();
-  const absl::Time deadline = absl::Now() + kHandoverLimit;
-  while (absl::Now() < deadline) {
+  const absl::Duration deadline = BootTime() + kHandoverLimit;
+  while (BootTime() < deadline) {
     const absl::StatusOr<control::Response> response = context.client->Call(request);
     if (response.ok() && response->status().pid() != old_pid) return response->status();
     absl::SleepFor(kAskInterval);

@@ -6,6 +6,7 @@
 #include "cli/baton/import.h"
 #include "cli/baton/interrupt.h"
 #include "cli/baton/progress_meter.h"
+#include "engine/base/boot_time.h"
 #include "engine/base/names.h"
 #include "engine/base/status.h"
 
@@ -45,9 +46,9 @@ absl::StatusOr<VolumeStatus> CreatePartial(CommandContext& context, const std::s
 absl::Status CopyWithProgress(CommandContext& context, const ImportSource& source,
                               const std::string& path) {
   ProgressMeter meter;
-  absl::Time drawn = absl::InfinitePast();
+  absl::Duration drawn = -absl::InfiniteDuration();
   const absl::Status status = CopyIntoVolume(source, path, [&](uint64_t done_bytes) {
-    const absl::Time now = absl::Now();
+    const absl::Duration now = BootTime();
     if (now - drawn >= kRedrawInterval) {
       meter.Add(now, done_bytes, source.size_bytes);
       context.console.ShowProgress(meter.Line(context.console.width()));
@@ -69,10 +70,10 @@ absl::StatusOr<VolumeStatus> FinishImport(CommandContext& context, const std::st
 absl::Status DeletePartial(CommandContext& context, const std::string& name) {
   Request request;
   request.mutable_volume_delete()->set_name(name);
-  const absl::Time deadline = absl::Now() + kCloseGrace;
+  const absl::Duration deadline = BootTime() + kCloseGrace;
   while (true) {
     const absl::Status status = context.client->Call(request).status();
-    if (!absl::IsFailedPrecondition(status) || absl::Now() >= deadline) return status;
+    if (!absl::IsFailedPrecondition(status) || BootTime() >= deadline) return status;
     absl::SleepFor(absl::Milliseconds(50));
   }
 }
@@ -94,7 +95,7 @@ absl::StatusOr<ExitCode> ImportVolume(CommandContext& context, const ImportArgum
       arguments.file, arguments.format == "raw" ? ImportAs::kRaw : ImportAs::kRecognised);
   if (!source.ok()) return LocalFailure(source.status());
   CatchInterrupts();
-  const absl::Time begun = absl::Now();
+  const absl::Duration begun = BootTime();
   BATON_ASSIGN_OR_RETURN(VolumeStatus volume,
                          CreatePartial(context, arguments.name, source->volume_bytes));
   const absl::Status copied = CopyWithProgress(context, *source, volume.path());
@@ -104,7 +105,7 @@ absl::StatusOr<ExitCode> ImportVolume(CommandContext& context, const ImportArgum
   if (context.console.json()) context.console.AnswerJson(*finished);
   context.console.Confirm(fmt::format("volume {} imported: {} at {}, in {}", arguments.name,
                                       FormatSize(finished->size_bytes()), finished->path(),
-                                      FormatElapsed(absl::Now() - begun)));
+                                      FormatElapsed(BootTime() - begun)));
   return ExitCode::kDone;
 }
 

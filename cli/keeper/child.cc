@@ -13,6 +13,7 @@
 #include <ctime>
 #include <string_view>
 
+#include "engine/base/boot_time.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/status.h"
 
@@ -77,7 +78,7 @@ absl::StatusOr<UniqueFd> OpenPidfd(pid_t pid) {
 
 absl::Duration Monotonic() { return Clock(CLOCK_MONOTONIC); }
 
-int64_t BootNanoseconds() { return absl::ToInt64Nanoseconds(Clock(CLOCK_BOOTTIME)); }
+int64_t BootNanoseconds() { return absl::ToInt64Nanoseconds(BootTime()); }
 
 std::string IdentifyProgram(const std::string& path) {
   struct stat file = {};

@@ -18,6 +18,7 @@
 
 #include "cli/keeper/child.h"
 #include "cli/keeper/keeper_settings.h"
+#include "engine/base/boot_time.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/signals_blocked.h"
 #include "engine/base/status.h"
@@ -26,6 +27,8 @@ namespace baton::keeper {
 namespace {
 
 constexpr size_t kDescriptorsOfBegin = 4;
+// Who waits looks at the clock this often: timed waits of Abseil end by the wall clock.
+constexpr absl::Duration kWaitStep = absl::Milliseconds(100);
 constexpr size_t kNameBytes = 16;  // of a thread, and by its first one of a process
 
 // How this process is called in lists of processes, while this lives.
@@ -302,9 +305,10 @@ absl::StatusOr<UpgradeAnswer> KeeperClient::AskForUpgrade() {
   Packet message;
   message.mutable_upgrade();
   Send(message);
-  const absl::Time deadline = absl::Now() + kWarmLimit + kDefaultLivenessTimeout;
+  const absl::Duration deadline = BootTime() + kWarmLimit + kDefaultLivenessTimeout;
   absl::MutexLock lock(&mutex_);
-  while (!upgrade_answer_ && channel_ != nullptr && !changed_.WaitWithDeadline(&mutex_, deadline)) {
+  while (!upgrade_answer_ && channel_ != nullptr && BootTime() < deadline) {
+    changed_.WaitWithTimeout(&mutex_, kWaitStep);
   }
   upgrading_ = false;
   if (upgrade_answer_) return *upgrade_answer_;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <system_error>
 
+#include "engine/base/boot_time.h"
 #include "engine/base/signals_blocked.h"
 
 namespace baton {
@@ -15,12 +16,6 @@ namespace {
 
 // A sleeper may have been woken between entering itself and falling asleep: it is woken again.
 constexpr absl::Duration kWakeAgain = absl::Milliseconds(2);
-
-absl::Duration Now() {
-  timespec now = {};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return absl::DurationFromTimespec(now);
-}
 
 int MakeTimer() {
   const int timer = ::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC);
@@ -71,7 +66,7 @@ void DeadlineWaker::Arm(absl::Duration when) {
 
 bool DeadlineWaker::WakeDue() {
   absl::MutexLock lock(&mutex_);
-  const absl::Duration now = Now();
+  const absl::Duration now = BootTime();
   absl::Duration next = absl::InfiniteDuration();
   for (Sleeper* sleeper : sleepers_) {
     if (sleeper->deadline <= now) sleeper->condition->SignalAll();

@@ -6,6 +6,7 @@
 
 #include <thread>
 
+#include "engine/base/boot_time.h"
 #include "engine/base/signals_blocked.h"
 
 namespace baton {
@@ -22,11 +23,7 @@ class SystemThread final : public Thread {
 
 }  // namespace
 
-absl::Duration SystemRuntime::BootTime() const {
-  timespec now = {};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return absl::DurationFromTimespec(now);
-}
+absl::Duration SystemRuntime::BootTime() const { return baton::BootTime(); }
 
 absl::Time SystemRuntime::WallTime() const { return absl::Now(); }
 

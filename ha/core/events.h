@@ -10,7 +10,7 @@
 
 namespace baton::ha {
 
-// Each has its paragraph in coordinator.cc, next to the table.
+// Each has its paragraph in transitions.cc, next to the table.
 enum class State {
   kFollower,
   kSuspecting,

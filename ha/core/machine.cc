@@ -8,6 +8,24 @@
 
 namespace baton::ha {
 
+std::vector<Action> Machine::Step(const Event& event, absl::Duration now) {
+  path_.clear();
+  if (ended_) return {};
+  facts_.Advance(now);
+  std::visit([this](const auto& what) { Take(what); }, event);
+  if (facts_.epoch() != known_epoch_) {
+    known_epoch_ = facts_.epoch();
+    // What held this node back was about an epoch that is over.
+    if (!facts_.OwnerIs(Holder::kThisProcess)) {
+      hold_until_ = -absl::InfiniteDuration();
+      recovery_failure_.reset();
+    }
+  }
+  FollowTable();
+  if (!ended_) SyncAlarms();
+  return std::exchange(actions_, {});
+}
+
 // ---- What is asked of this process ------------------------------------------------------------
 
 void Machine::Take(const event::ClaimEnded& ended) {

@@ -1,5 +1,5 @@
 // The inside of a coordinator: what it knows, what it was asked, what it does. The table of its
-// states is in coordinator.cc.
+// states is in transitions.cc.
 #pragma once
 
 #include <optional>

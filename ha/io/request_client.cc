@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "engine/base/boot_time.h"
 #include "engine/base/limits.h"
 #include "engine/base/status.h"
 #include "ha/io/unix_listener.h"
@@ -52,11 +53,11 @@ absl::StatusOr<std::string> RequestClient::Call(const std::string& request,
 }
 
 absl::StatusOr<std::string> RequestClient::AwaitAnswer(ZmqSocket& socket, absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
+  const absl::Duration deadline = BootTime() + timeout;
   while (true) {
     std::array<ZmqPollItem, 2> items{ZmqPollItem{.handle = socket.handle()},
                                      ZmqPollItem{.handle = socket.connection_events()}};
-    ZmqPoll(items, deadline - absl::Now());
+    ZmqPoll(items, deadline - BootTime());
     // Asked before the answer is looked for: an answer that came before the end is seen.
     const auto trouble = items[1].readable ? socket.ConnectionTrouble() : ZmqSocket::Trouble::kNone;
     if (std::optional<Frames> answer = socket.Receive()) {
@@ -66,7 +67,7 @@ absl::StatusOr<std::string> RequestClient::AwaitAnswer(ZmqSocket& socket, absl::
     if (trouble == ZmqSocket::Trouble::kLost) return ConnectionLost(path_);
     // A queue of connections that is full passes, a server that is gone does not come back in time.
     if (trouble == ZmqSocket::Trouble::kNotMade) BATON_RETURN_IF_ERROR(Reachable(path_));
-    if (absl::Now() >= deadline) {
+    if (BootTime() >= deadline) {
       return Error(absl::StatusCode::kDeadlineExceeded, "no answer from {} within {}", path_,
                    absl::FormatDuration(timeout));
     }

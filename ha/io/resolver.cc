@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/boot_time.h"
 #include "engine/base/status.h"
 
 namespace baton::ha {
@@ -28,6 +29,8 @@ using Addresses = std::vector<std::string>;  // as a PeerAddress has them
 // A name that was looked up less than this ago is not looked up again.
 constexpr absl::Duration kLookUpAgain = absl::Seconds(1);
 constexpr size_t kMaxAddresses = 8;
+// Who waits looks at the clock this often: timed waits of Abseil end by the wall clock.
+constexpr absl::Duration kWaitStep = absl::Milliseconds(100);
 
 struct FreeAddresses {
   void operator()(addrinfo* found) const { ::freeaddrinfo(found); }
@@ -98,7 +101,7 @@ void WriteCache(const std::string& path, const Known& known) {
 struct Resolver::Book {
   struct Name {
     bool is_sought = false;
-    absl::Time sought = absl::InfinitePast();
+    absl::Duration sought = -absl::InfiniteDuration();
     size_t turn = 0;
     std::string error;  // of the last look-up; empty: it found something
     std::string told;   // in the log
@@ -123,7 +126,7 @@ void Resolver::Book::Seek(const std::shared_ptr<Book>& book, const std::string& 
   {
     absl::MutexLock lock(&book->mutex);
     Name& entry = book->names[name];
-    if (entry.is_sought || absl::Now() - entry.sought < kLookUpAgain) return;
+    if (entry.is_sought || BootTime() - entry.sought < kLookUpAgain) return;
     entry.is_sought = true;
   }
   std::thread([book, name] {
@@ -147,7 +150,7 @@ void Resolver::Book::Note(const std::string& name, Addresses found, std::string 
   if (!changed.empty() && !cache.empty()) WriteCache(cache, changed);
   absl::MutexLock lock(&mutex);
   names[name].is_sought = false;
-  names[name].sought = absl::Now();
+  names[name].sought = BootTime();
   ended.SignalAll();
 }
 
@@ -179,11 +182,11 @@ std::optional<PeerAddress> Resolver::Find(const PeerAddress& address) {
 absl::StatusOr<PeerAddress> Resolver::Await(const PeerAddress& address, absl::Duration patience) {
   if (address.IsNumber() || ::if_nametoindex(address.host.c_str()) != 0) return address;
   Book::Seek(book_, address.host);
-  const absl::Time deadline = absl::Now() + patience;
+  const absl::Duration deadline = BootTime() + patience;
   absl::MutexLock lock(&book_->mutex);
   while (!book_->known.contains(address.host) && book_->names[address.host].is_sought &&
-         absl::Now() < deadline) {
-    book_->ended.WaitWithDeadline(&book_->mutex, deadline);
+         BootTime() < deadline) {
+    book_->ended.WaitWithTimeout(&book_->mutex, std::min(deadline - BootTime(), kWaitStep));
   }
   if (const std::optional<std::string> host = book_->Next(address.host)) {
     return PeerAddress{*host, address.port};

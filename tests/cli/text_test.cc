@@ -47,7 +47,7 @@ TEST(TableTest, AlignsItsColumns) {
 
 TEST(ProgressTest, TellsRateAndTimeLeftOfTheLastSeconds) {
   ProgressMeter meter;
-  const absl::Time start = absl::FromUnixSeconds(1000);
+  const absl::Duration start = absl::Seconds(1000);
   EXPECT_EQ(meter.TimeLeft(), std::nullopt);
   for (int second = 0; second <= 20; ++second) {
     // Slow for ten seconds, then at 2 MiB/s.
@@ -61,10 +61,10 @@ TEST(ProgressTest, TellsRateAndTimeLeftOfTheLastSeconds) {
 
 TEST(ProgressTest, FitsTheTerminalAndSaysHundredOnlyAtTheEnd) {
   ProgressMeter meter;
-  meter.Add(absl::UnixEpoch(), 999, 1000);
+  meter.Add(absl::ZeroDuration(), 999, 1000);
   EXPECT_THAT(meter.Line(80), HasSubstr(" 99 %"));
   for (const size_t width : {1, 20, 79, 200}) EXPECT_LE(meter.Line(width).size(), width);
-  meter.Add(absl::UnixEpoch(), 1000, 1000);
+  meter.Add(absl::ZeroDuration(), 1000, 1000);
   EXPECT_THAT(meter.Line(80), HasSubstr("100 %"));
 }
 
