@@ -18,7 +18,7 @@ constexpr char kTemporaryPath[] = "pool.pb.tmp";
 constexpr char kNewIntentsPath[] = "intents.tmp";
 constexpr std::array<const char*, 3> kDirectories = {kVolumesPath, "meta", "lease"};
 constexpr uint64_t kMaxPoolFileBytes = 64 * limits::kKiB;
-constexpr uint64_t kRingBytes = limits::kLogEntries * (limits::kBlockBytes + limits::kLogDataBytes);
+constexpr uint64_t kLogBytes = limits::kLogEntries * (limits::kBlockBytes + limits::kLogDataBytes);
 
 bool IsIgnored(const std::string& name) { return name == "lost+found"; }
 
@@ -45,7 +45,7 @@ bool IsLeftOver(Storage& storage, const std::string& name) {
     return inside.ok() && inside->empty();
   }
   if (name != kTemporaryPath && name != kIntentsPath && name != kPoolPath) return false;
-  const uint64_t limit_bytes = name == kIntentsPath ? kRingBytes : kMaxPoolFileBytes;
+  const uint64_t limit_bytes = name == kIntentsPath ? kLogBytes : kMaxPoolFileBytes;
   const absl::StatusOr<std::string> content = ReadWholeFile(storage, name, limit_bytes);
   if (!content.ok()) return false;
   return IsZeros(*content) || (name == kTemporaryPath && ParsePool(*content).ok());
@@ -78,7 +78,7 @@ absl::Status MakeDirectories(Storage& storage) {
 // layout on the way.
 absl::Status MakeIntents(Storage& storage, const std::string& path) {
   BATON_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, storage.Open(path, {.create = true}));
-  const std::vector<std::byte> zeros(kRingBytes);
+  const std::vector<std::byte> zeros(kLogBytes);
   BATON_RETURN_IF_ERROR(file->Truncate(0));  // a crash may have left one
   BATON_RETURN_IF_ERROR(file->Write(0, zeros, WriteMode::kCached));
   return file->Sync();

@@ -133,8 +133,8 @@ TEST_F(ConfigTest, TheDefaultsAreThoseOfTheOptions) {
   EXPECT_TRUE(parsed.pair.alone());
 }
 
-TEST_F(ConfigTest, EverySettingOfTheFileArrives) {
-  const DaemonOptions options = Parse({"--config", Write(R"(
+// Each setting has another value than by default.
+constexpr char kEverySetting[] = R"(
 pool = "/srv/pool"
 node = "left"
 mount = "/mnt"
@@ -173,7 +173,10 @@ timeout_seconds = 20
 monitor_seconds = 5
 [fence.options]
 ip = "bmc-{node}"
-)")});
+)";
+
+TEST_F(ConfigTest, EverySettingOfTheFileArrives) {
+  const DaemonOptions options = Parse({"--config", Write(kEverySetting)});
   EXPECT_EQ(options.pool, "/srv/pool");
   EXPECT_EQ(options.node, "left");
   EXPECT_EQ(options.mount, "/mnt");

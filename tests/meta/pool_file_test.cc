@@ -16,7 +16,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr char kPoolId[] = "0123456789abcdef0123456789abcdef";
-constexpr uint64_t kRingBytes = limits::kLogEntries * (limits::kBlockBytes + limits::kLogDataBytes);
+constexpr uint64_t kLogBytes = limits::kLogEntries * (limits::kBlockBytes + limits::kLogDataBytes);
 
 class PoolFileTest : public testing::Test {
  protected:
@@ -42,8 +42,8 @@ TEST_F(PoolFileTest, AnEmptyDirectoryBecomesAPool) {
   EXPECT_THAT(Must(storage_->List("")),
               ElementsAre("intents", "lease", "meta", "pool.pb", "volumes"));
   const auto intents = Must(storage_->Open("intents", {.read_only = true}));
-  EXPECT_EQ(Must(intents->SizeBytes()), kRingBytes);
-  EXPECT_EQ(Must(intents->AllocatedBytes()), kRingBytes);
+  EXPECT_EQ(Must(intents->SizeBytes()), kLogBytes);
+  EXPECT_EQ(Must(intents->AllocatedBytes()), kLogBytes);
 }
 
 TEST_F(PoolFileTest, EveryPoolHasAnIdOfItsOwn) {
@@ -171,7 +171,7 @@ TEST_F(OldPool, IsReadAndGrowsWithItsRing) {
     EXPECT_EQ(record.pool_id(), kPoolId);
     EXPECT_EQ(record.durability(), DURABILITY_SYNC);
   });
-  EXPECT_EQ(machine.storage().Peek(kIntentsPath), std::vector<std::byte>(kRingBytes));
+  EXPECT_EQ(machine.storage().Peek(kIntentsPath), std::vector<std::byte>(kLogBytes));
 }
 
 // After a power cut at any step there is the old log or the new one, and growing can begin again.
@@ -188,7 +188,7 @@ TEST_F(OldPool, ACrashWhileItGrowsLeavesTheOldRingOrTheNewOne) {
       machine.Restart();
       machine.runtime().Run([&] {
         const uint64_t size = machine.storage().Peek(kIntentsPath).size();
-        ASSERT_TRUE(size == kOldBytes || size == kRingBytes) << size;
+        ASSERT_TRUE(size == kOldBytes || size == kLogBytes) << size;
         old_rings += size == kOldBytes;
         ASSERT_EQ(Must(ReadPool(machine.storage())).pool_id(), kPoolId);
         ASSERT_OK(RenewIntents(machine.storage()));
@@ -245,7 +245,7 @@ TEST(PoolCrashTest, ACrashLeavesAPoolOrNone) {
         for (const char* path : {"volumes", "meta", "lease"}) {
           ASSERT_TRUE(Must(machine.storage().Exists(path)));
         }
-        ASSERT_EQ(machine.storage().Peek("intents").size(), kRingBytes);
+        ASSERT_EQ(machine.storage().Peek("intents").size(), kLogBytes);
       });
     }
   }
