@@ -17,6 +17,7 @@
 
 #include "engine/base/errno_status.h"
 #include "engine/base/limits.h"
+#include "engine/base/posix_file.h"
 #include "engine/base/status.h"
 #include "engine/base/storage_path.h"
 
