@@ -163,9 +163,9 @@ class EngineImpl final : public Engine {
   }
 
  private:
-  void Finish();
+  void Finish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commands_);
   absl::Status FlushVolumes();
-  absl::Status RecordTimes();
+  absl::Status RecordTimes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commands_);
   absl::Status LoadTimesRule();
   absl::Status CheckServing() const;
   absl::Status LoadVolumes();
@@ -202,9 +202,9 @@ class EngineImpl final : public Engine {
   SleepLock commands_;  // before Clones' locks: commands that make, use or delete volumes
   mutable absl::Mutex mutex_;
   bool sealed_ ABSL_GUARDED_BY(mutex_) = false;
-  std::vector<Residual> feedback_;  // of Seal; under commands_
-  bool finished_ = false;           // likewise
-  bool times_recorded_ = false;     // likewise
+  std::vector<Residual> feedback_ ABSL_GUARDED_BY(commands_);  // of Seal
+  bool finished_ ABSL_GUARDED_BY(commands_) = false;
+  bool times_recorded_ ABSL_GUARDED_BY(commands_) = false;
 
   // Nothing changed before it and is not recorded: see LoadTimesRule.
   int64_t changed_since_unix_us_ = 0;

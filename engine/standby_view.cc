@@ -168,10 +168,11 @@ class StandbyViewImpl final : public StandbyView {
     absl::MutexLock guard(&mutex_);
     return shown_;
   }
-  absl::Status PollLocked();
-  absl::Status Follow(bool reopen);
-  absl::Status ReadNews(Shown& next);
-  absl::StatusOr<std::shared_ptr<const Records>> ReadRecords(const CatalogReader& catalog);
+  absl::Status PollLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(polling_);
+  absl::Status Follow(bool reopen) ABSL_EXCLUSIVE_LOCKS_REQUIRED(polling_);
+  absl::Status ReadNews(Shown& next) ABSL_EXCLUSIVE_LOCKS_REQUIRED(polling_);
+  absl::StatusOr<std::shared_ptr<const Records>> ReadRecords(const CatalogReader& catalog)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(polling_);
   absl::Status KeepWarm(const CatalogReader& catalog, Shown& next);
   absl::Status LookForClone(uint64_t id) const;
   absl::StatusOr<uint64_t> SizeOf(const std::string& name) const;
@@ -182,10 +183,11 @@ class StandbyViewImpl final : public StandbyView {
   Storage& storage_;
   Runtime& runtime_;
 
-  mutable SleepLock polling_;  // held over I/O; what follows is under it
-  MetaFollower follower_;
-  std::shared_ptr<const MetaReader> records_of_;  // where the records were read
-  absl::Duration records_read_;
+  mutable SleepLock polling_;  // held over I/O
+  MetaFollower follower_ ABSL_GUARDED_BY(polling_);
+  // Where and when the records were read.
+  std::shared_ptr<const MetaReader> records_of_ ABSL_GUARDED_BY(polling_);
+  absl::Duration records_read_ ABSL_GUARDED_BY(polling_);
 
   mutable absl::Mutex mutex_;  // never held over I/O
   ShownPtr shown_ ABSL_GUARDED_BY(mutex_) = std::make_shared<Shown>();
@@ -233,11 +235,12 @@ absl::Status StandbyViewImpl::Follow(bool reopen) {
   if (is_new) {
     for (const auto& [id, clone] : next->warm) clone->ReadAgain();
   }
+  const uint64_t sequence = follower_.sequence();
   const bool is_behind = std::any_of(next->warm.begin(), next->warm.end(), [&](const auto& entry) {
-    return !entry.second->HasAll(follower_.sequence());
+    return !entry.second->HasAll(sequence);
   });
-  if (is_new || is_behind || next->sequence != follower_.sequence()) {
-    next->sequence = follower_.sequence();
+  if (is_new || is_behind || next->sequence != sequence) {
+    next->sequence = sequence;
     BATON_RETURN_IF_ERROR(ReadNews(*next));
   }
   absl::MutexLock guard(&mutex_);

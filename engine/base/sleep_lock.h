@@ -1,6 +1,7 @@
 // A lock that may be held over I/O: whoever waits for it waits through the Runtime.
 #pragma once
 
+#include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 
 #include "engine/base/race_point.h"
@@ -9,14 +10,16 @@
 namespace baton {
 
 // Serialises long sections (commands, record changes). Never on the data path.
-class SleepLock {
+class ABSL_LOCKABLE SleepLock {
  public:
   explicit SleepLock(Runtime& runtime) : runtime_(runtime) {}
 
-  class Guard {
+  class ABSL_SCOPED_LOCKABLE Guard {
    public:
-    explicit Guard(SleepLock& lock) : lock_(lock) { lock_.Acquire(); }
-    ~Guard() { lock_.Release(); }
+    explicit Guard(SleepLock& lock) ABSL_EXCLUSIVE_LOCK_FUNCTION(lock) : lock_(lock) {
+      lock_.Acquire();
+    }
+    ~Guard() ABSL_UNLOCK_FUNCTION() { lock_.Release(); }
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
 
