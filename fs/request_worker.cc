@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 #include "engine/base/status.h"
 #include "fs/mount_settings.h"
@@ -25,7 +26,7 @@ void PrepareThread(int wake_signal) {
   // that the thread needs for that must not be got by writing such pages. (Needs
   // CAP_SYS_RESOURCE; without it only memory pressure with such a stack is at risk.)
   if (::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0) {
-    spdlog::debug("no IO_FLUSHER for a worker: {}", std::strerror(errno));
+    spdlog::debug("no IO_FLUSHER for a worker: {}", std::generic_category().message(errno));
   }
 }
 
@@ -96,7 +97,7 @@ RequestWorker::Received RequestWorker::Receive(MutableBytes& request) {
     mounted_.backlog.Close();  // nobody waits for that any more, and it must not happen later
   } else {
     spdlog::error("reading requests from the kernel failed, a worker ends: {}",
-                  std::strerror(error));
+                  std::generic_category().message(error));
   }
   return Received::kEnd;
 }

@@ -3,7 +3,7 @@
 #include <sys/mman.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include "engine/base/status.h"
 #include "fs/mount_settings.h"
@@ -16,7 +16,7 @@ absl::StatusOr<std::unique_ptr<ResidentBuffer>> ResidentBuffer::Make(size_t leng
       ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
     return Error(absl::StatusCode::kResourceExhausted, "no memory for a buffer of {} bytes: {}",
-                 length, std::strerror(errno));
+                 length, std::generic_category().message(errno));
   }
   ::madvise(memory, length, MADV_HUGEPAGE);  // a wish: a sixth of the time at each start
   // Not left to mlock: that may be forbidden, and under a sanitizer it does nothing and says OK.
@@ -24,7 +24,7 @@ absl::StatusOr<std::unique_ptr<ResidentBuffer>> ResidentBuffer::Make(size_t leng
     const int error = errno;
     ::munmap(memory, length);
     return Error(absl::StatusCode::kResourceExhausted, "no memory for a buffer of {} bytes: {}",
-                 length, std::strerror(error));
+                 length, std::generic_category().message(error));
   }
   const bool locked = ::mlock(memory, length) == 0;
   const MutableBytes bytes(static_cast<std::byte*>(memory), length);

@@ -63,8 +63,11 @@ absl::StatusOr<ExitCode> FollowEvents(CommandContext& context, absl::Time since)
     list.Clear();
     SleepUnlessInterrupted(kFollowInterval);
     absl::StatusOr<EventList> next = FetchEvents(context, since, sequence);
-    if (next.ok()) list = *std::move(next);
-    if (!next.ok() && ExitCodeOf(next.status()) == ExitCode::kRefused) return next.status();
+    if (next.ok()) {
+      list = *std::move(next);
+    } else if (ExitCodeOf(next.status()) == ExitCode::kRefused) {
+      return next.status();
+    }
   }
   return ExitCode::kDone;
 }

@@ -9,7 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include "engine/base/limits.h"
 
@@ -36,7 +36,7 @@ void LockMemory(Lock what) {
   if (!MayLockAllMemory()) {
     spdlog::info("memory is not locked: that needs CAP_IPC_LOCK, or no RLIMIT_MEMLOCK");
   } else if (::mlockall(flags) != 0) {
-    spdlog::info("memory is not locked: {}", std::strerror(errno));
+    spdlog::info("memory is not locked: {}", std::generic_category().message(errno));
   }
 }
 

@@ -28,14 +28,15 @@ bool ParseWhole(const std::string& text, int base, Number& value) {
 std::optional<uid_t> FindUser(const std::string& text) {
   uid_t uid = 0;
   if (ParseWhole(text, 10, uid)) return uid;
-  const passwd* user = ::getpwnam(text.c_str());
+  // One thread reads the settings.
+  const passwd* user = ::getpwnam(text.c_str());  // NOLINT(concurrency-mt-unsafe)
   return user == nullptr ? std::nullopt : std::optional(user->pw_uid);
 }
 
 std::optional<gid_t> FindGroup(const std::string& text) {
   gid_t gid = 0;
   if (ParseWhole(text, 10, gid)) return gid;
-  const group* found = ::getgrnam(text.c_str());
+  const group* found = ::getgrnam(text.c_str());  // NOLINT(concurrency-mt-unsafe): likewise
   return found == nullptr ? std::nullopt : std::optional(found->gr_gid);
 }
 

@@ -7,7 +7,7 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "cli/keeper/keeper.pb.h"
@@ -26,7 +26,10 @@ constexpr char kOpensName[] = "baton-opens";
 void Store(const char* name, int fd) {
   const std::string state = fmt::format("FDSTORE=1\nFDNAME={}", name);
   const int result = ::sd_pid_notify_with_fds(0, 0, state.c_str(), &fd, 1);
-  if (result < 0) spdlog::warn("the service manager does not keep {}: {}", name, strerror(-result));
+  if (result < 0) {
+    spdlog::warn("the service manager does not keep {}: {}", name,
+                 std::generic_category().message(-result));
+  }
 }
 
 // In a file of memory: text is nothing that the store takes.

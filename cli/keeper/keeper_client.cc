@@ -72,7 +72,7 @@ UniqueFd ChannelFromEnvironment() {
   const char* text = std::getenv(kChannelVariable);
   int fd = -1;
   if (text != nullptr) std::from_chars(text, text + std::strlen(text), fd);
-  ::unsetenv(kChannelVariable);
+  ::unsetenv(kChannelVariable);  // NOLINT(concurrency-mt-unsafe): at the start, nobody else looks
   if (fd >= 0) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   return UniqueFd(fd);
 }
