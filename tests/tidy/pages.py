@@ -6,6 +6,8 @@ import re
 
 import tree as trees
 
+CELL_WORDS = 20
+
 # The files whose names in the text are those of the tree.
 _ENDINGS = (".cc", ".h", ".py", ".proto", ".sh", ".md")
 _PATH = re.compile(r"(?<![\w./@{}-])((?:%s|packaging|docs)/[\w./*@{},-]*)" % "|".join(trees.CODE))
@@ -173,4 +175,18 @@ def check_identifiers(tree):
     return faults
 
 
-CHECKS = (check_paths, check_links, check_settings, check_identifiers)
+def check_cells(tree):
+    """A cell of a table is a paragraph: that belongs into a list."""
+    faults = []
+    for page in tree.pages():
+        text = re.sub(r"^ *```.*?^ *```", lambda block: "\n" * block[0].count("\n"), tree.text(page),
+                      flags=re.M | re.S)
+        for number, line in enumerate(text.splitlines(), 1):
+            for cell in re.split(r"(?<!\\)\|", line) if line.startswith("|") else ():
+                count = len(cell.split())
+                if count > CELL_WORDS:
+                    faults.append(f"{page}:{number}: a cell has {count} words, at most {CELL_WORDS}")
+    return faults
+
+
+CHECKS = (check_cells, check_paths, check_links, check_settings, check_identifiers)

@@ -164,6 +164,10 @@ class Planted(unittest.TestCase):
     def test_long_page(self):
         self.expect(code.check_lengths, tree.RULES, "\n" * 300, "lines, at most 300")
 
+    def test_long_cell(self):
+        self.expect(pages.check_cells, "docs/clone.md", "\n| a |\n|---|\n| " + "word " * 21 + "|\n",
+                    "a cell has 21 words, at most 20")
+
     def test_replaced_names(self):
         self.expect(code.check_names, "fs/session.h", "class Tenure;\n", '"Tenure" is now: OwnedEpoch')
         self.expect(code.check_names, "docs/clone.md", "The ring has it.\n", '"ring" is now: intent log')
