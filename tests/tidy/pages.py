@@ -175,6 +175,20 @@ def check_identifiers(tree):
     return faults
 
 
+# Where code names a thread.
+_THREAD = re.compile(r'(?:StartThread\(|WorkQueue\w*>\([^"\n]*|pthread_setname_np\([^"]*|\bthread_name = )'
+                     r'\s*(?:fmt::format\()?"([\w{}-]+)"')
+_THREAD_PAGES = ("docs/threads.md", "docs/pair-protocol.md")
+
+
+def check_threads(tree):
+    """A thread that the code starts is on no page about threads."""
+    known = {code.text for page in _THREAD_PAGES for code in code_of(tree, page) if not code.block}
+    return [f"{path}: thread {name} is neither in {' nor in '.join(_THREAD_PAGES)}"
+            for path in tree.below(trees.PRODUCTION, (".cc", ".h"))
+            for name in _THREAD.findall(tree.text(path)) if name.replace("{}", "N") not in known]
+
+
 def check_cells(tree):
     """A cell of a table is a paragraph: that belongs into a list."""
     faults = []
@@ -189,4 +203,4 @@ def check_cells(tree):
     return faults
 
 
-CHECKS = (check_cells, check_paths, check_links, check_settings, check_identifiers)
+CHECKS = (check_threads, check_cells, check_paths, check_links, check_settings, check_identifiers)

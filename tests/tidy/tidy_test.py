@@ -164,6 +164,10 @@ class Planted(unittest.TestCase):
     def test_long_page(self):
         self.expect(code.check_lengths, tree.RULES, "\n" * 300, "lines, at most 300")
 
+    def test_thread_without_a_page(self):
+        self.expect(pages.check_threads, "fs/session.cc", 'auto t = runtime.StartThread("planted", [] {});\n',
+                    r"fs/session\.cc: thread planted is neither in docs/threads\.md")
+
     def test_long_cell(self):
         self.expect(pages.check_cells, "docs/clone.md", "\n| a |\n|---|\n| " + "word " * 21 + "|\n",
                     "a cell has 21 words, at most 20")
