@@ -118,10 +118,10 @@ class CloneRun {
   absl::Status RecordLongHoles(ExtentSpan wanted, uint64_t least);
   absl::Status CopyDurably(Way way, ExtentSpan span);
   enum class Place { kLog, kTarget };  // where the T0 content is
-  absl::StatusOr<Place> CopyToRing(ExtentSpan span, uint32_t entry, Digester& digester);
-  absl::StatusOr<Place> CopyToTarget(ExtentSpan span, uint32_t entry, Digester& digester);
-  absl::Status WriteSlot(uint32_t entry, IntentSlot& slot);
-  absl::Status WriteBoth(uint64_t offset, Bytes piece, uint32_t entry, IntentSlot& slot);
+  absl::StatusOr<Place> CopyToLog(ExtentSpan span, const LogEntry& entry, Digester& digester);
+  absl::StatusOr<Place> CopyToTarget(ExtentSpan span, const LogEntry& entry, Digester& digester);
+  absl::Status WriteSlot(const LogEntry& entry, IntentSlot& slot);
+  absl::Status WriteBoth(uint64_t offset, Bytes piece, const LogEntry& entry, IntentSlot& slot);
   IntentSlot SlotOf(ExtentSpan span, const Digester& digester) const;
   absl::Status CopyInBackground(ExtentSpan span, MutableBytes buffer);
   absl::Status RecordHoles(ExtentSpan span);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "engine/base/mutant.h"
 #include "engine/base/status.h"
@@ -63,22 +64,19 @@ absl::Status CloneRun::RecordLongHoles(ExtentSpan wanted, uint64_t least) {
 }
 
 absl::Status CloneRun::CopyDurably(Way way, ExtentSpan span) {
-  BATON_ASSIGN_OR_RETURN(const uint32_t entry, services_.committer.AcquireEntry());
+  BATON_ASSIGN_OR_RETURN(LogEntry entry, services_.log.Acquire());
   Digester digester(geometry_, span);
   const uint64_t bytes = geometry_.BytesOf(span);
-  const bool by_ring = way == Way::kLog && bytes <= services_.log.shape().data_bytes;
-  const absl::StatusOr<Place> place =
-      by_ring ? CopyToRing(span, entry, digester) : CopyToTarget(span, entry, digester);
-  if (!place.ok()) {
-    services_.committer.Abandon(entry);
-    return place.status();
-  }
+  const bool by_log = way == Way::kLog && bytes <= services_.log.shape().data_bytes;
+  BATON_ASSIGN_OR_RETURN(const Place place, by_log ? CopyToLog(span, entry, digester)
+                                                   : CopyToTarget(span, entry, digester));
   progress_.landing += span.count;
-  if (*place == Place::kLog) {
-    services_.writeback.Enqueue(entry, progress_, *target_->file, geometry_.OffsetOf(span.first),
-                                bytes, span, digester.digests());
+  Landing landing(progress_, span, digester.digests(), std::move(entry));
+  if (place == Place::kLog) {
+    services_.writeback.Enqueue(std::move(landing), *target_->file, geometry_.OffsetOf(span.first),
+                                bytes);
   } else {
-    services_.committer.Enqueue(progress_, span, digester.digests(), entry);
+    services_.committer.Enqueue(std::move(landing));
   }
   copied_.Set(span);
   return absl::OkStatus();
@@ -95,8 +93,8 @@ IntentSlot CloneRun::SlotOf(ExtentSpan span, const Digester& digester) const {
 
 // Zeros are not written: the target has them since it was emptied, durably, so that a slot without
 // data is evidence enough.
-absl::StatusOr<CloneRun::Place> CloneRun::CopyToRing(ExtentSpan span, uint32_t entry,
-                                                     Digester& digester) {
+absl::StatusOr<CloneRun::Place> CloneRun::CopyToLog(ExtentSpan span, const LogEntry& entry,
+                                                    Digester& digester) {
   Place place = Place::kLog;
   const auto write = [&](uint64_t, Bytes data, bool) -> absl::Status {
     IntentSlot slot = SlotOf(span, digester);
@@ -104,19 +102,19 @@ absl::StatusOr<CloneRun::Place> CloneRun::CopyToRing(ExtentSpan span, uint32_t e
     slot.data_bytes = place == Place::kLog ? data.size() : 0;
     return WriteSlot(entry, slot);
   };
-  BATON_RETURN_IF_ERROR(CopyPieces(span, services_.log.Data(entry), digester, write));
+  BATON_RETURN_IF_ERROR(CopyPieces(span, entry.Data(), digester, write));
   return place;
 }
 
-absl::Status CloneRun::WriteSlot(uint32_t entry, IntentSlot& slot) {
+absl::Status CloneRun::WriteSlot(const LogEntry& entry, IntentSlot& slot) {
   BATON_RETURN_IF_ERROR(services_.fence.Check());
-  BATON_RETURN_IF_ERROR(services_.log.Write(entry, slot));
+  BATON_RETURN_IF_ERROR(entry.Write(slot));
   return services_.fence.Check();
 }
 
 // The last piece of the data and the slot are written side by side: the slot is evidence only
 // where the target has the content that it names, so neither needs to wait for the other.
-absl::StatusOr<CloneRun::Place> CloneRun::CopyToTarget(ExtentSpan span, uint32_t entry,
+absl::StatusOr<CloneRun::Place> CloneRun::CopyToTarget(ExtentSpan span, const LogEntry& entry,
                                                        Digester& digester) {
   const BufferPool::Handle buffer = services_.buffers.Acquire();
   const auto write = [&](uint64_t offset, Bytes piece, bool is_last) -> absl::Status {
@@ -131,13 +129,14 @@ absl::StatusOr<CloneRun::Place> CloneRun::CopyToTarget(ExtentSpan span, uint32_t
   return Place::kTarget;
 }
 
-absl::Status CloneRun::WriteBoth(uint64_t offset, Bytes piece, uint32_t entry, IntentSlot& slot) {
+absl::Status CloneRun::WriteBoth(uint64_t offset, Bytes piece, const LogEntry& entry,
+                                 IntentSlot& slot) {
   if (!IsDirect(target_->file->file()) || !services_.log.is_direct()) {
     BATON_RETURN_IF_ERROR(target_->file->WriteDurable(offset, piece));
     return WriteSlot(entry, slot);
   }
   const std::array<SideWrite, 2> writes = {SideWrite{&target_->file->file(), offset, piece},
-                                           services_.log.Prepare(entry, slot)};
+                                           entry.Prepare(slot)};
   if (BATON_MUTANT(kTargetDataWithoutSlot)) return target_->file->WriteDurable(offset, piece);
   if (BATON_MUTANT(kSlotWithoutTargetData)) {
     BATON_RETURN_IF_ERROR(target_->file->Write(offset, piece));
@@ -215,14 +214,14 @@ absl::Status CloneRun::CopyInBackground(ExtentSpan span, MutableBytes buffer) {
   if (has_data && !BATON_MUTANT(kCopierSkipsTargetSync)) {
     BATON_RETURN_IF_ERROR(target_->file->Flush());
   }
-  BATON_RETURN_IF_ERROR(services_.committer.Land(progress_, span, digester.digests()));
+  BATON_RETURN_IF_ERROR(services_.committer.Land({progress_, span, digester.digests()}));
   copied_.Set(span);
   return absl::OkStatus();
 }
 
 // The target was emptied, durably, when the clone was activated: nothing is to be copied.
 absl::Status CloneRun::RecordHoles(ExtentSpan span) {
-  BATON_RETURN_IF_ERROR(services_.committer.Land(progress_, span, {}));
+  BATON_RETURN_IF_ERROR(services_.committer.Land({progress_, span, {}}));
   copied_.Set(span);
   return absl::OkStatus();
 }

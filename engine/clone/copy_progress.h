@@ -12,7 +12,7 @@ struct Progress {
   bool keeps_digests = true;
   std::atomic<uint64_t> recorded{0};  // extents whose bit is durable
   std::atomic<uint64_t> landing{0};   // extents that only an intent slot stands for
-  std::atomic<uint64_t> in_ring{0};   // of these, those whose data is not in the target yet
+  std::atomic<uint64_t> in_log{0};    // of these, those whose data is not in the target yet
   // Copies of extents that were begun. Stored with each batch of bits, so that after a crash those
   // are missing in it that were begun since the last batch and have left neither bit nor slot (at
   // most limits::kMaxExtentsInFlight). Never less than the extents that are copied.

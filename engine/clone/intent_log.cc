@@ -87,15 +87,15 @@ absl::Status VisitSlots(const File& file, Runtime& runtime, const LogShape& shap
 
 absl::Status ForEachIntentSlot(Storage& storage, Runtime& runtime, SlotVisitor visit,
                                const LogShape& shape, UnreadableVisitor unreadable) {
-  BATON_ASSIGN_OR_RETURN(const OpenLog ring, OpenLogFile(storage, shape, true));
-  return VisitSlots(*ring.file, runtime, ring.is_old ? kOldLog : shape, visit, unreadable);
+  BATON_ASSIGN_OR_RETURN(const OpenLog log, OpenLogFile(storage, shape, true));
+  return VisitSlots(*log.file, runtime, log.is_old ? kOldLog : shape, visit, unreadable);
 }
 
 absl::StatusOr<std::unique_ptr<IntentLog>> IntentLog::Open(Storage& storage, Runtime& runtime,
                                                            uint64_t epoch, const LogShape& shape) {
-  BATON_ASSIGN_OR_RETURN(OpenLog ring, OpenLogFile(storage, shape, false));
+  BATON_ASSIGN_OR_RETURN(OpenLog log, OpenLogFile(storage, shape, false));
   return std::unique_ptr<IntentLog>(
-      new IntentLog(storage, runtime, epoch, shape, std::move(ring.file), ring.is_old));
+      new IntentLog(storage, runtime, epoch, shape, std::move(log.file), log.is_old));
 }
 
 absl::StatusOr<uint64_t> IntentLog::NewestMetaSequence(Storage& storage, Runtime& runtime) {
@@ -141,23 +141,54 @@ absl::Status IntentLog::ReadData(uint64_t entry, uint64_t offset, MutableBytes o
 
 absl::Status IntentLog::Renew() {
   BATON_RETURN_IF_ERROR(RenewIntents(storage_));
-  BATON_ASSIGN_OR_RETURN(OpenLog ring, OpenLogFile(storage_, shape_, false));
-  Use(std::move(ring.file));
-  is_old_ = ring.is_old;
+  BATON_ASSIGN_OR_RETURN(OpenLog log, OpenLogFile(storage_, shape_, false));
+  Use(std::move(log.file));
+  is_old_ = log.is_old;
   return absl::OkStatus();
 }
 
-std::optional<uint32_t> IntentLog::TryAcquire() {
-  absl::MutexLock guard(&mutex_);
+std::optional<LogEntry> IntentLog::TryAcquire() {
   if (free_.empty()) return std::nullopt;
-  const uint32_t entry = free_.back();
+  const uint32_t number = free_.back();
   free_.pop_back();
-  return entry;
+  return LogEntry(*this, number);
 }
 
-void IntentLog::Release(uint32_t entry) {
+absl::StatusOr<LogEntry> IntentLog::Acquire() {
+  {
+    absl::MutexLock guard(&mutex_);
+    if (!closed_.ok()) return closed_;
+    if (std::optional<LogEntry> entry = TryAcquire()) return *std::move(entry);
+  }
+  ShortageListener* const listener = listener_;
+  if (listener != nullptr) listener->OnShortage();
+  absl::StatusOr<LogEntry> result = WaitForEntry();
+  if (listener != nullptr) listener->OnShortageOver();
+  return result;
+}
+
+absl::StatusOr<LogEntry> IntentLog::WaitForEntry() {
   absl::MutexLock guard(&mutex_);
-  free_.push_back(entry);
+  ++waiting_;
+  while (closed_.ok() && free_.empty()) runtime_.Wait(given_back_, mutex_);
+  --waiting_;
+  if (!closed_.ok()) return closed_;
+  return *TryAcquire();
+}
+
+void IntentLog::Close(const absl::Status& aborted) {
+  absl::MutexLock guard(&mutex_);
+  closed_.Update(aborted);
+  given_back_.SignalAll();
+}
+
+void IntentLog::SetListener(ShortageListener* listener) { listener_ = listener; }
+
+void IntentLog::GiveBack(uint32_t number) {
+  absl::MutexLock guard(&mutex_);
+  if (!closed_.ok()) return;
+  free_.push_back(number);
+  if (waiting_ > 0) given_back_.Signal();
 }
 
 size_t IntentLog::free_entries() const {
@@ -165,33 +196,49 @@ size_t IntentLog::free_entries() const {
   return free_.size();
 }
 
-MutableBytes IntentLog::Data(uint32_t entry) const {
-  return {memory_.data() + shape_.OffsetOf(entry) + limits::kBlockBytes, shape_.data_bytes};
+MutableBytes IntentLog::Data(uint32_t number) const {
+  return {memory_.data() + shape_.OffsetOf(number) + limits::kBlockBytes, shape_.data_bytes};
 }
 
-MutableBytes IntentLog::Encode(uint32_t entry, IntentSlot& slot) {
-  const MutableBytes block = {memory_.data() + shape_.OffsetOf(entry), limits::kBlockBytes};
+MutableBytes IntentLog::Encode(uint32_t number, IntentSlot& slot) {
+  const MutableBytes block = {memory_.data() + shape_.OffsetOf(number), limits::kBlockBytes};
   slot.epoch = epoch_;
   slot.sequence = sequence_.fetch_add(1) + 1;
   EncodeSlot(slot, block);
   return block;
 }
 
-absl::Status IntentLog::Write(uint32_t entry, IntentSlot& slot) {
-  const MutableBytes block = Encode(entry, slot);
+absl::Status IntentLog::Write(uint32_t number, IntentSlot& slot) {
+  const MutableBytes block = Encode(number, slot);
   const Bytes whole(block.data(), block.size() + slot.data_bytes);
   if (BATON_MUTANT(kEntryNotDurable)) {
-    return file_->Write(shape_.OffsetOf(entry), whole, WriteMode::kCached);
+    return file_->Write(shape_.OffsetOf(number), whole, WriteMode::kCached);
   }
   if (BATON_MUTANT(kEntryWithoutData)) {
-    return sync_->WriteDurable(shape_.OffsetOf(entry), block);
+    return sync_->WriteDurable(shape_.OffsetOf(number), block);
   }
-  return sync_->WriteDurable(shape_.OffsetOf(entry), whole);
+  return sync_->WriteDurable(shape_.OffsetOf(number), whole);
 }
 
-SideWrite IntentLog::Prepare(uint32_t entry, IntentSlot& slot) {
+SideWrite IntentLog::Prepare(uint32_t number, IntentSlot& slot) {
   slot.data_bytes = 0;
-  return {file_.get(), shape_.OffsetOf(entry), Encode(entry, slot)};
+  return {file_.get(), shape_.OffsetOf(number), Encode(number, slot)};
 }
+
+LogEntry& LogEntry::operator=(LogEntry&& other) noexcept {
+  if (this == &other) return *this;
+  GiveBack();
+  log_ = std::exchange(other.log_, nullptr);
+  number_ = other.number_;
+  return *this;
+}
+
+void LogEntry::GiveBack() {
+  if (log_ != nullptr) std::exchange(log_, nullptr)->GiveBack(number_);
+}
+
+MutableBytes LogEntry::Data() const { return log_->Data(number_); }
+absl::Status LogEntry::Write(IntentSlot& slot) const { return log_->Write(number_, slot); }
+SideWrite LogEntry::Prepare(IntentSlot& slot) const { return log_->Prepare(number_, slot); }
 
 }  // namespace baton

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "engine/base/resident_memory.h"
@@ -45,8 +46,55 @@ absl::Status ForEachIntentSlot(Storage& storage, Runtime& runtime, SlotVisitor v
                                const LogShape& shape = {},
                                UnreadableVisitor unreadable = RefuseUnreadable);
 
-// Hands out entries to copies and takes them back once the bits that they stand for are durable
-// (O3). Shared by all clones of the pool. Thread-safe; no allocation after construction.
+class IntentLog;
+
+// An entry of the intent log in the hands of its only holder: the copy that fills it, then who
+// brings its data to the target, then who records its bits. It goes back to the log, and to the
+// next copy, when it is destroyed. Its holder keeps it until nothing needs what it holds any more:
+// the bits are durable (O3), the end of the run is, or nothing was overwritten.
+class LogEntry {
+ public:
+  LogEntry() = default;  // none
+  ~LogEntry() { GiveBack(); }
+  LogEntry(LogEntry&& other) noexcept
+      : log_(std::exchange(other.log_, nullptr)), number_(other.number_) {}
+  LogEntry& operator=(LogEntry&& other) noexcept;
+
+  bool is_none() const { return log_ == nullptr; }
+  uint64_t number() const { return number_; }  // its place in the file
+  // As the destructor; what remains is none.
+  void GiveBack();
+
+  // REQUIRES of the rest: it is not none.
+
+  // Where the holder puts its data: resident.
+  MutableBytes Data() const;
+  // Completes `slot` (epoch, sequence) and writes it with the data in front of which it stands, in
+  // one durable write; slot.data_bytes says how many.
+  absl::Status Write(IntentSlot& slot) const;
+  // Completes and encodes a `slot` without data and says where it goes, for a write side by side
+  // with that of the data to the target; not where there is no direct I/O.
+  SideWrite Prepare(IntentSlot& slot) const;
+
+ private:
+  friend class IntentLog;
+  LogEntry(IntentLog& log, uint32_t number) : log_(&log), number_(number) {}
+
+  IntentLog* log_ = nullptr;
+  uint32_t number_ = 0;
+};
+
+// Who holds entries and can give them back sooner than it would. Called without a lock held, from
+// any thread that needs an entry; as often one as the other.
+class ShortageListener {
+ public:
+  virtual ~ShortageListener() = default;
+  virtual void OnShortage() = 0;
+  virtual void OnShortageOver() = 0;
+};
+
+// The intent log and its entries, each of which has one holder or none. Shared by all clones of the
+// pool, and there until the last entry is back. Thread-safe; no allocation after construction.
 class IntentLog {
  public:
   // Opens the pool's intent log, which PoolFile made; DataLoss as ForEachIntentSlot.
@@ -59,38 +107,42 @@ class IntentLog {
   static absl::StatusOr<uint64_t> NewestMetaSequence(Storage& storage, Runtime& runtime);
 
   // As ForEachIntentSlot, and what is written from now on is newer than all that was found. To be
-  // called before the first TryAcquire, and when no entry is in use any more.
+  // called before the first Acquire, and when no entry is in use any more.
   absl::Status ForEach(SlotVisitor visit, UnreadableVisitor unreadable = RefuseUnreadable);
   // Data of an entry as it is in the file, from byte `offset` of it on.
   absl::Status ReadData(uint64_t entry, uint64_t offset, MutableBytes out) const;
 
   // The intent log is one of a pool of format 1, or not. Renew makes it a new and empty one; to be
-  // called when nothing of it is needed any more, and before the first TryAcquire.
+  // called when nothing of it is needed any more, and before the first Acquire.
   bool is_old() const { return is_old_; }
   absl::Status Renew();
 
-  // A free entry, or none at the moment.
-  std::optional<uint32_t> TryAcquire();
-  void Release(uint32_t entry);
+  // An entry, waiting while all are in use. Aborted: since Close.
+  absl::StatusOr<LogEntry> Acquire();
+  // The engine cannot go on. Entries that come back from now on are kept: whether their bits are
+  // durable is not known. Acquire returns `aborted`, also to those who wait.
+  void Close(const absl::Status& aborted);
+  // Told while somebody waits for an entry; null: nobody. Not while an entry is in use.
+  void SetListener(ShortageListener* listener);
+
   size_t free_entries() const;
   bool is_direct() const { return IsDirect(*file_); }
   const LogShape& shape() const { return shape_; }
-
-  // Where the holder of an entry puts its data: resident, the holder's until it is released.
-  MutableBytes Data(uint32_t entry) const;
-  // Completes `slot` (epoch, sequence) and writes it with the data in front of which it stands, in
-  // one durable write; slot.data_bytes says how many.
-  absl::Status Write(uint32_t entry, IntentSlot& slot);
-  // Completes and encodes a `slot` without data and says where it goes, for a write side by side
-  // with that of the data to the target; not where there is no direct I/O.
-  SideWrite Prepare(uint32_t entry, IntentSlot& slot);
 
  private:
   IntentLog(Storage& storage, Runtime& runtime, uint64_t epoch, const LogShape& shape,
             std::unique_ptr<File> file, bool is_old);
 
+  friend class LogEntry;
+  void GiveBack(uint32_t number);
+  MutableBytes Data(uint32_t number) const;
+  absl::Status Write(uint32_t number, IntentSlot& slot);
+  SideWrite Prepare(uint32_t number, IntentSlot& slot);
+
   void Use(std::unique_ptr<File> file);
-  MutableBytes Encode(uint32_t entry, IntentSlot& slot);
+  MutableBytes Encode(uint32_t number, IntentSlot& slot);
+  absl::StatusOr<LogEntry> WaitForEntry();
+  std::optional<LogEntry> TryAcquire() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Storage& storage_;
   Runtime& runtime_;
@@ -101,8 +153,12 @@ class IntentLog {
   bool is_old_;
   const ResidentMemory memory_;  // one entry after the other, as in the file
   std::atomic<uint64_t> sequence_{0};
+  std::atomic<ShortageListener*> listener_{nullptr};
   mutable absl::Mutex mutex_;
+  absl::CondVar given_back_;
   std::vector<uint32_t> free_ ABSL_GUARDED_BY(mutex_);
+  int waiting_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Status closed_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace baton

@@ -83,14 +83,14 @@ void SlotRecovery::AddCandidates(uint64_t entry, const IntentSlot& slot) {
   const auto run = runs_.find(slot.run_id);
   if (run == runs_.end()) return;  // of a run that has ended
   const Geometry& geometry = run->second->geometry();
-  const bool in_ring = slot.data_bytes > 0 && !BATON_MUTANT(kRecoveryIgnoresRing);
+  const bool in_log = slot.data_bytes > 0 && !BATON_MUTANT(kRecoveryIgnoresRing);
   for (uint64_t i = 0; i < slot.span.count; ++i) {
     const uint64_t extent = slot.span.first + i;
     if (extent >= geometry.extents() || run->second->copied().Test(extent)) continue;
     candidates_.push_back({.run = run->second,
                            .extent = extent,
                            .digest = slot.digests[i],
-                           .in_ring = in_ring,
+                           .in_log = in_log,
                            .entry = entry,
                            .entry_offset = i * geometry.extent_bytes});
   }
@@ -98,14 +98,14 @@ void SlotRecovery::AddCandidates(uint64_t entry, const IntentSlot& slot) {
 
 // The target holds the T0 content when it returns true.
 absl::StatusOr<bool> SlotRecovery::IsProven(const Candidate& candidate) {
-  if (candidate.in_ring) return BringFromRing(candidate);
+  if (candidate.in_log) return BringFromLog(candidate);
   BATON_ASSIGN_OR_RETURN(const Digest digest,
                          DigestOfExtent(*candidate.run->target()->file, candidate.run->geometry(),
                                         candidate.extent, buffer_));
   return digest == candidate.digest || BATON_MUTANT(kRecoverySkipsHash);
 }
 
-absl::StatusOr<bool> SlotRecovery::BringFromRing(const Candidate& candidate) {
+absl::StatusOr<bool> SlotRecovery::BringFromLog(const Candidate& candidate) {
   CloneRun& run = *candidate.run;
   const Geometry& geometry = run.geometry();
   const uint64_t length = geometry.BytesOf({candidate.extent, 1});

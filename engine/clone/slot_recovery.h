@@ -39,7 +39,7 @@ class SlotRecovery {
     std::shared_ptr<CloneRun> run;
     uint64_t extent = 0;
     Digest digest;
-    bool in_ring = false;
+    bool in_log = false;
     uint64_t entry = 0;
     uint64_t entry_offset = 0;  // of its data
   };
@@ -51,7 +51,7 @@ class SlotRecovery {
   absl::Status CheckNotNewer(const IntentSlot& slot) const;
   void AddCandidates(uint64_t entry, const IntentSlot& slot);
   absl::StatusOr<bool> IsProven(const Candidate& candidate);
-  absl::StatusOr<bool> BringFromRing(const Candidate& candidate);
+  absl::StatusOr<bool> BringFromLog(const Candidate& candidate);
   void Restore(const Candidate& candidate, MetaBatch& batch);
 
   Runtime& runtime_;

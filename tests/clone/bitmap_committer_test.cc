@@ -35,14 +35,64 @@ TEST(BitmapCommitter, AFaultOfOthersDuringACommitIsAnsweredWhenTheCommitIsOver) 
         while (!is_committing && !has_landed) pool.runtime().Yield();
         bench.committer->GiveUp(absl::AbortedError("a target could not be synced"));
       });
-      (void)bench.committer->Land(progress, {0, 1}, {});
+      (void)bench.committer->Land({progress, {0, 1}, {}});
       has_landed = true;
       EXPECT_FALSE(is_committing);
       other.reset();
-      EXPECT_CODE(bench.committer->Land(progress, {1, 1}, {}), kAborted);
+      EXPECT_CODE(bench.committer->Land({progress, {1, 1}, {}}), kAborted);
       pool.machine.steps().Observe(nullptr);
     });
   }
+}
+
+// What a fault leaves of the entries: those whose bits are not durable are not used again.
+TEST(BitmapCommitter, EntriesGoBackOnceTheirBitsAreDurableAndNotAfterAFault) {
+  SimPool pool;
+  pool.runtime().Run([&] {
+    CopyBench bench(pool, 8 * kBlock);
+    Progress progress{.run_id = 10};
+    const auto enqueue = [&](ExtentSpan span) {
+      progress.landing += span.count;
+      bench.committer->Enqueue({progress, span, {}, Must(bench.log->Acquire())});
+    };
+    enqueue({0, 1});
+    EXPECT_EQ(bench.log->free_entries(), limits::kLogEntries - 1);
+    EXPECT_OK(bench.committer->WaitLanded(progress, {0, 1}));
+    EXPECT_TRUE(bench.IsRecorded(0));
+    EXPECT_EQ(bench.log->free_entries(), limits::kLogEntries);
+    pool.machine.steps().Inject({.matches =
+                                     [](const sim::Operation& operation) {
+                                       return operation.kind ==
+                                              sim::OperationKind::kMetaDurableWrite;
+                                     },
+                                 .skip = 0,
+                                 .status = absl::DataLossError("input/output error"),
+                                 .sticky = false});
+    enqueue({1, 1});
+    EXPECT_CODE(bench.committer->WaitLanded(progress, {1, 1}), kAborted);
+    EXPECT_CODE(bench.log->Acquire(), kAborted);
+    bench.writeback.reset();
+    bench.committer.reset();
+    EXPECT_EQ(bench.log->free_entries(), limits::kLogEntries - 1);
+    EXPECT_FALSE(bench.IsRecorded(1));
+  });
+}
+
+// Otherwise the writer would wait for the delay of a batch.
+TEST(BitmapCommitter, ABatchIsLandedAtOnceWhenEntriesRunShort) {
+  SimPool pool;
+  pool.runtime().Run([&] {
+    CopyBench bench(pool, 8 * kBlock);
+    Progress progress{.run_id = 10};
+    std::vector<LogEntry> others;
+    while (bench.log->free_entries() > 1) others.push_back(Must(bench.log->Acquire()));
+    ++progress.landing;
+    bench.committer->Enqueue({progress, {0, 1}, {}, Must(bench.log->Acquire())});
+    const absl::Duration begin = pool.runtime().BootTime();
+    EXPECT_OK(bench.log->Acquire());
+    EXPECT_LT(pool.runtime().BootTime() - begin, absl::Milliseconds(limits::kLandingDelayMs) / 2);
+    EXPECT_TRUE(bench.IsRecorded(0));
+  });
 }
 
 }  // namespace

@@ -63,7 +63,7 @@ TEST_F(CloneRunTest, WhatIsPreservedIsInTheRingBeforeItIsInTheTarget) {
   Run([&](CopyBench& bench) {
     Start(bench);
     ASSERT_OK(bench.run->Preserve({1, 1}));
-    EXPECT_EQ(bench.run->progress().in_ring, 1u);
+    EXPECT_EQ(bench.run->progress().in_log, 1u);
     EXPECT_EQ(bench.Content(*bench.target), std::vector<std::byte>(kRunSize)) << "not yet";
     const std::vector<std::byte> t0 = Pattern(kRunSize, 1);
     int slots = 0;
@@ -90,7 +90,7 @@ TEST_F(CloneRunTest, PreservedExtentsLandByThemselves) {
     pool_.runtime().SleepFor(
         absl::Milliseconds(2 * (limits::kWritebackDelayMs + limits::kLandingDelayMs)));
     EXPECT_TRUE(bench.IsRecorded(0));
-    EXPECT_EQ(bench.run->progress().in_ring, 0u);
+    EXPECT_EQ(bench.run->progress().in_log, 0u);
     EXPECT_EQ(bench.run->progress().landing, 0u);
     EXPECT_EQ(bench.run->progress().recorded, 1u);
     EXPECT_EQ(bench.log->free_entries(), limits::kLogEntries);
@@ -171,7 +171,7 @@ TEST_F(CloneRunTest, ZerosAreRecordedByASlotAndWrittenNowhere) {
         }
         Start(bench);
         ASSERT_OK(bench.run->Preserve({1, 1}));
-        EXPECT_EQ(bench.run->progress().in_ring, 0u);
+        EXPECT_EQ(bench.run->progress().in_log, 0u);
         ASSERT_OK(bench.source->file->Write(kExtent, Pattern(kExtent, 9)));
         ASSERT_OK(bench.run->Drain());
         EXPECT_TRUE(bench.IsRecorded(1));
@@ -244,7 +244,7 @@ TEST_F(CloneRunTest, WhereWritesFailInsteadOfTheCloneTheTargetHasTheDataBeforeTh
     bench.run = bench.MakeRun({.run_id = 10, .fails_writes = true, .geometry = bench.geometry});
     Start(bench);
     ASSERT_OK(bench.run->Preserve({0, 6}));
-    EXPECT_EQ(bench.run->progress().in_ring, 0u);
+    EXPECT_EQ(bench.run->progress().in_log, 0u);
     EXPECT_EQ(bench.Content(*bench.target), Pattern(kRunSize, 1));
   });
 }

@@ -24,11 +24,21 @@ class IntentLogTest : public testing::Test {
     }));
     return slots;
   }
-  void WriteSlot(IntentLog& log, uint32_t index, uint64_t run_id) {
+  // The entry at that place of the file.
+  LogEntry AcquireAt(IntentLog& log, uint64_t number) {
+    std::vector<LogEntry> others;
+    while (true) {
+      LogEntry entry = Must(log.Acquire());
+      if (entry.number() == number) return entry;
+      others.push_back(std::move(entry));
+    }
+  }
+  void WriteSlot(IntentLog& log, uint64_t number, uint64_t run_id) {
     IntentSlot slot;
     slot.run_id = run_id;
     slot.span = {run_id, 1};
-    const SideWrite write = log.Prepare(index, slot);
+    const LogEntry entry = AcquireAt(log, number);
+    const SideWrite write = entry.Prepare(slot);
     EXPECT_OK(pool_.storage().WriteSideBySide({&write, 1}));
   }
 
@@ -59,18 +69,103 @@ TEST_F(IntentLogTest, SequencesGoOnWhereTheLastEpochEnded) {
   EXPECT_EQ(ReadAll(*log).back().sequence, 6u);
 }
 
-TEST_F(IntentLogTest, ASlotIsLentToOneAtATime) {
+TEST_F(IntentLogTest, AnEntryHasOneHolderAtATime) {
   const std::unique_ptr<IntentLog> log = Open();
   std::vector<bool> seen(limits::kLogEntries);
+  std::vector<LogEntry> entries;
   for (uint64_t i = 0; i < limits::kLogEntries; ++i) {
-    const std::optional<uint32_t> slot = log->TryAcquire();
-    ASSERT_TRUE(slot.has_value());
-    EXPECT_FALSE(seen[*slot]);
-    seen[*slot] = true;
+    entries.push_back(Must(log->Acquire()));
+    EXPECT_FALSE(seen[entries.back().number()]);
+    seen[entries.back().number()] = true;
   }
-  EXPECT_FALSE(log->TryAcquire().has_value());
-  log->Release(77);
-  EXPECT_EQ(log->TryAcquire(), 77u);
+  EXPECT_EQ(log->free_entries(), 0u);
+  const uint64_t number = entries[77].number();
+  entries[77].GiveBack();
+  EXPECT_TRUE(entries[77].is_none());
+  EXPECT_EQ(Must(log->Acquire()).number(), number);
+}
+
+TEST_F(IntentLogTest, AnEntryGoesBackOnceHoweverOftenItIsHandedOn) {
+  const std::unique_ptr<IntentLog> log = Open();
+  {
+    LogEntry first = Must(log->Acquire());
+    LogEntry second = std::move(first);
+    EXPECT_TRUE(first.is_none());
+    LogEntry third = Must(log->Acquire());
+    EXPECT_EQ(log->free_entries(), limits::kLogEntries - 2);
+    third = std::move(second);
+    EXPECT_EQ(log->free_entries(), limits::kLogEntries - 1) << "what it held before is back";
+    third.GiveBack();
+    third.GiveBack();
+    EXPECT_EQ(log->free_entries(), limits::kLogEntries);
+  }
+  EXPECT_EQ(log->free_entries(), limits::kLogEntries);
+}
+
+// Counts who waits.
+class CountingListener final : public ShortageListener {
+ public:
+  void OnShortage() override { ++now, ++ever; }
+  void OnShortageOver() override { --now; }
+  int now = 0;
+  int ever = 0;
+};
+
+TEST_F(IntentLogTest, WhoFindsNoEntryWaitsForOneAndTellsTheListenerMeanwhile) {
+  for (uint64_t seed = 1; seed <= 50 && !HasFailure(); ++seed) {
+    SimPool pool(seed);
+    pool.runtime().Run([&] {
+      const std::unique_ptr<IntentLog> log =
+          Must(IntentLog::Open(pool.storage(), pool.runtime(), 1));
+      CountingListener listener;
+      log->SetListener(&listener);
+      std::vector<LogEntry> entries;
+      while (log->free_entries() > 0) entries.push_back(Must(log->Acquire()));
+      EXPECT_EQ(listener.ever, 0);
+      int served = 0;
+      std::vector<std::unique_ptr<Thread>> waiters;
+      for (int i = 0; i < 3; ++i) {
+        waiters.push_back(pool.runtime().StartThread("waiter", [&] {
+          const LogEntry entry = Must(log->Acquire());
+          ++served;
+          pool.runtime().SleepFor(absl::Seconds(1));
+        }));
+      }
+      while (listener.now < 3) pool.runtime().Yield();
+      entries.pop_back();
+      entries.pop_back();
+      pool.runtime().SleepFor(absl::Milliseconds(100));
+      EXPECT_EQ(served, 2);
+      EXPECT_EQ(listener.now, 1);
+      waiters.clear();
+      EXPECT_EQ(served, 3) << "by an entry of one of the others";
+      EXPECT_EQ(listener.now, 0);
+      log->SetListener(nullptr);
+    });
+  }
+}
+
+TEST_F(IntentLogTest, AClosedLogGivesNoEntryAndKeepsWhatComesBack) {
+  const std::unique_ptr<IntentLog> log = Open();
+  LogEntry entry = Must(log->Acquire());
+  log->Close(absl::AbortedError("the metadata is gone"));
+  entry.GiveBack();
+  EXPECT_EQ(log->free_entries(), limits::kLogEntries - 1);
+  EXPECT_CODE(log->Acquire(), kAborted);
+}
+
+TEST_F(IntentLogTest, WhoWaitsForAnEntryIsToldOfTheClose) {
+  SimPool pool;
+  pool.runtime().Run([&] {
+    const std::unique_ptr<IntentLog> log = Must(IntentLog::Open(pool.storage(), pool.runtime(), 1));
+    std::vector<LogEntry> entries;
+    while (log->free_entries() > 0) entries.push_back(Must(log->Acquire()));
+    std::unique_ptr<Thread> waiter =
+        pool.runtime().StartThread("waiter", [&] { EXPECT_CODE(log->Acquire(), kAborted); });
+    pool.runtime().SleepFor(absl::Seconds(1));
+    log->Close(absl::AbortedError("the metadata is gone"));
+    waiter.reset();
+  });
 }
 
 TEST_F(IntentLogTest, AGarbledSlotIsNamed) {
@@ -83,7 +178,7 @@ TEST_F(IntentLogTest, AGarbledSlotIsNamed) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("intents, slot 99: it is garbled"));
 }
 
-TEST_F(IntentLogTest, ARingOfTheWrongSizeIsRefused) {
+TEST_F(IntentLogTest, ALogOfTheWrongSizeIsRefused) {
   const uint64_t right = LogShape().file_bytes();
   for (const uint64_t size : {uint64_t{0}, right - kBlock, right + kBlock}) {
     ASSERT_OK(Must(pool_.storage().Open("intents", {}))->Truncate(size));
@@ -97,12 +192,13 @@ TEST_F(IntentLogTest, ARingOfTheWrongSizeIsRefused) {
 TEST_F(IntentLogTest, DataIsFoundBehindItsSlot) {
   const std::unique_ptr<IntentLog> log = Open();
   const std::vector<std::byte> data = Pattern(2 * kBlock, 7);
-  std::copy(data.begin(), data.end(), log->Data(5).begin());
+  const LogEntry entry = AcquireAt(*log, 5);
+  std::copy(data.begin(), data.end(), entry.Data().begin());
   IntentSlot slot;
   slot.run_id = 9;
   slot.span = {3, 2};
   slot.data_bytes = data.size();
-  ASSERT_OK(log->Write(5, slot));
+  ASSERT_OK(entry.Write(slot));
   const std::unique_ptr<IntentLog> later = Open(2);
   EXPECT_EQ(ReadAll(*later).front().data_bytes, data.size());
   AlignedBlocks found(2 * kBlock);
@@ -112,7 +208,7 @@ TEST_F(IntentLogTest, DataIsFoundBehindItsSlot) {
   EXPECT_TRUE(std::equal(data.begin() + kBlock, data.end(), found.bytes().begin()));
 }
 
-TEST_F(IntentLogTest, SlotsOfAPoolOfFormat1AreReadAndTheRingIsMadeNew) {
+TEST_F(IntentLogTest, SlotsOfAPoolOfFormat1AreReadAndTheLogIsMadeNew) {
   {
     const std::unique_ptr<IntentLog> log = Open();
     IntentSlot slot;
