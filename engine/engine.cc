@@ -70,7 +70,7 @@ class EngineImpl final : public Engine {
         copy_bytes_(options.copy_bytes),
         copy_buffers_(options.copy_buffers),
         hold_copiers_(options.hold_copiers),
-        log_shape_(options.ring),
+        log_shape_(options.log_shape),
         locks_(catalog_, runtime_, fault_, std::move(options.on_lock_freed)),
         commands_(runtime_) {}
   ~EngineImpl() override { (void)Seal(); }

@@ -69,7 +69,7 @@ class Engine {
     // preserves what it overwrites.
     bool hold_copiers = false;
     // Of the pool's file; another one than a pool has is for tests.
-    LogShape ring = {};
+    LogShape log_shape = {};
     // Called from any thread when the engine cannot go on: an error of a sync (DataLoss), of a
     // metadata write, of the fence. Once, and a second time when it was something else and a sync
     // fails after it. No write is acknowledged from then on. It only takes note:

@@ -42,8 +42,12 @@ class BatchThread {
     working_.reserve(options_.room);
     thread_ = runtime_.StartThread(options_.name, [this] { Run(); });
   }
-  // What waits is worked on first, unless there was an error.
-  ~BatchThread() {
+  ~BatchThread() { Stop(); }
+  BatchThread(const BatchThread&) = delete;
+  BatchThread& operator=(const BatchThread&) = delete;
+
+  // What waits is worked on first, unless there was an error. What comes later waits for ever.
+  void Stop() {
     {
       absl::MutexLock guard(&mutex_);
       stopping_ = true;
@@ -51,8 +55,6 @@ class BatchThread {
     }
     thread_.reset();
   }
-  BatchThread(const BatchThread&) = delete;
-  BatchThread& operator=(const BatchThread&) = delete;
 
   // Never waits. After an error the item is kept and nothing becomes of it.
   void Add(Item&& item) {

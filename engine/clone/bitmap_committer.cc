@@ -33,7 +33,10 @@ BitmapCommitter::BitmapCommitter(Runtime& runtime, Catalog& catalog, IntentLog& 
   log_.SetListener(this);
 }
 
-BitmapCommitter::~BitmapCommitter() { log_.SetListener(nullptr); }
+BitmapCommitter::~BitmapCommitter() {
+  Stop();
+  log_.SetListener(nullptr);
+}
 
 void BitmapCommitter::Enqueue(Landing&& landing) { batches_.Add(std::move(landing)); }
 

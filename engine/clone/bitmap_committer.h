@@ -47,9 +47,12 @@ struct Landing {
 class BitmapCommitter final : private ShortageListener {
  public:
   BitmapCommitter(Runtime& runtime, Catalog& catalog, IntentLog& log, Fault& fault);
-  ~BitmapCommitter() override;  // what is queued is landed first
+  ~BitmapCommitter() override;  // as Stop
   BitmapCommitter(const BitmapCommitter&) = delete;
   BitmapCommitter& operator=(const BitmapCommitter&) = delete;
+
+  // What is queued is landed first. Nothing is enqueued after it.
+  void Stop() { batches_.Stop(); }
 
   // The copy is durable in the target, and its evidence in the landing's entry; the caller has
   // counted it in progress.landing. To be called before the bits are set in memory, so that whoever

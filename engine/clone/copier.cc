@@ -43,7 +43,7 @@ Copier::Copier(Runtime& runtime, int workers, size_t buffer_bytes, OnFinished on
   }
 }
 
-Copier::~Copier() {
+void Copier::Stop() {
   {
     absl::MutexLock guard(&mutex_);
     stopping_ = true;

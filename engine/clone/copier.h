@@ -47,7 +47,10 @@ class Copier {
 
   // `buffer_bytes`: what one step reads and writes at once.
   Copier(Runtime& runtime, int workers, size_t buffer_bytes, OnFinished on_finished);
-  ~Copier();  // steps in progress are finished
+  ~Copier() { Stop(); }
+
+  // Steps in progress are finished, and none is begun any more.
+  void Stop();
 
   void Add(std::shared_ptr<CopyJob> job);
   // Returns when no thread works on the job. Nothing happens when it is not there.

@@ -35,11 +35,13 @@ class LogWriteback {
   // says so.
   using OnFailed = std::function<absl::Status(uint64_t run_id, const absl::Status& why)>;
 
-  // What waits is written back by the destructor before it returns.
   LogWriteback(Runtime& runtime, const IntentLog& log, BitmapCommitter& committer, Fault& fault,
                OnFailed on_failed);
   LogWriteback(const LogWriteback&) = delete;
   LogWriteback& operator=(const LogWriteback&) = delete;
+
+  // What waits is written back first, as in the destructor. Nothing is enqueued after it.
+  void Stop() { batches_.Stop(); }
 
   // T0 content of the landing's extents, which belongs at `offset` of `target`, is durable in its
   // entry, evidence included, `bytes` long; the caller has counted it in progress.landing. To be

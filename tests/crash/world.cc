@@ -100,7 +100,7 @@ bool World::OpenEngine() {
                     .request_bytes = 2 * kBlock,
                     .copy_buffers = 2,
                     .copy_bytes = 2 * kBlock,
-                    .ring = kLog,
+                    .log_shape = kLog,
                     .on_fault = [this](const absl::Status&) {
                       faulted_ = true;
                       storage_failed_ = !machine_.steps().crashed();

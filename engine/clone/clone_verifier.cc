@@ -1,9 +1,13 @@
-// Verify: read the target again and compare it with the digests of T0.
-#include <algorithm>
+#include "engine/clone/clone_verifier.h"
 
+#include <algorithm>
+#include <optional>
+
+#include "engine/base/buffer_pool.h"
+#include "engine/base/limits.h"
 #include "engine/base/status.h"
 #include "engine/clone/certificate.h"
-#include "engine/clone/clones.h"
+#include "engine/clone/digester.h"
 
 namespace baton {
 namespace {
@@ -63,10 +67,10 @@ class TargetDigests {
 
 }  // namespace
 
-absl::StatusOr<VerifyReport> Clones::Verify(
-    uint64_t id, const std::function<bool(uint64_t done, uint64_t total)>& progress) const {
-  BATON_ASSIGN_OR_RETURN(const RelationPtr relation, GetFor(Action::kVerify, id));
-  const RelationRecord record = RecordOf(*relation);
+absl::StatusOr<VerifyReport> CloneVerifier::Verify(uint64_t id,
+                                                   const VerifyProgress& progress) const {
+  BATON_ASSIGN_OR_RETURN(const Relation relation, checks_.GetFor(Action::kVerify, id));
+  const RelationRecord& record = relation.record;
   if (record.no_digests()) {
     return Error(absl::StatusCode::kFailedPrecondition,
                  "clone {} keeps no digests (it was created with --no-digests): there is nothing "
@@ -82,7 +86,7 @@ absl::StatusOr<VerifyReport> Clones::Verify(
   report.set_id(id);
   report.set_extents_total(total);
   report.set_certificate(record.certificate());
-  const auto is_file = [&] { return !HasView(target->name); };
+  const auto is_file = [&] { return !table_.HasView(target->name); };
   const auto check = [&](uint64_t first, std::span<const Digest> expected) -> absl::Status {
     for (uint64_t extent = first; extent < first + expected.size(); ++extent) {
       BATON_ASSIGN_OR_RETURN(const Digest found, digests.Of(extent, is_file));
