@@ -8,6 +8,7 @@
 
 #include "engine/base/buffer_pool.h"
 #include "engine/base/fault.h"
+#include "engine/base/forwarding_io.h"
 #include "engine/base/names.h"
 #include "engine/base/sleep_lock.h"
 #include "engine/base/status.h"
@@ -24,23 +25,18 @@ namespace {
 using absl::StatusCode;
 
 // A host's handle on a volume; counts as open while it lives.
-class OpenHandle final : public VolumeIo {
+class OpenHandle final : public ForwardingIo {
  public:
   // REQUIRES: Openings::Add() has counted it.
   OpenHandle(const Runtime& runtime, std::shared_ptr<Volume> volume)
-      : runtime_(runtime), volume_(std::move(volume)) {}
+      : ForwardingIo(volume->path), runtime_(runtime), volume_(std::move(volume)) {}
   ~OpenHandle() override { volume_->openings.Drop(); }
 
-  uint64_t size_bytes() const override { return volume_->path.size_bytes(); }
-  absl::Status Read(uint64_t offset, MutableBytes out) override {
-    return volume_->path.Read(offset, out);
-  }
   absl::Status Write(uint64_t offset, Bytes data) override {
-    return Changed(volume_->path.Write(offset, data));
+    return Changed(ForwardingIo::Write(offset, data));
   }
-  absl::Status Flush() override { return volume_->path.Flush(); }
   absl::Status Discard(uint64_t offset, uint64_t length_bytes) override {
-    return Changed(volume_->path.Discard(offset, length_bytes));
+    return Changed(ForwardingIo::Discard(offset, length_bytes));
   }
 
  private:

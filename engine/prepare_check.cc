@@ -5,13 +5,13 @@
 #include "engine/base/buffer_pool.h"
 #include "engine/base/limits.h"
 #include "engine/base/status.h"
-#include "engine/meta/pool_file.h"
+#include "engine/volume_files.h"
 
 namespace baton {
 
 absl::Status CheckVolumeReachable(Storage& storage, Runtime& runtime, const std::string& name,
                                   uint64_t size_bytes) {
-  const std::string path = std::string(kVolumesPath) + "/" + name;
+  const std::string path = VolumeFilePath(name);
   const absl::StatusOr<std::unique_ptr<File>> file =
       storage.Open(path, {.direct = true, .read_only = true});
   BATON_RETURN_IF_ERROR(file.status());

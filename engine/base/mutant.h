@@ -25,13 +25,13 @@ enum class Mutant {
   kStartWithoutQuiesce,        // T0 is taken while writes are in flight
   kStartNotDurable,            // the host writes on before T0 is durable
   kFailureNotDurable,          // the host writes on before the clone's failure is durable
-  kStopEndsRunLate,            // a stopped clone's target is readable while its ring is dropped
+  kStopEndsRunLate,            // a stopped clone's target is readable while its entries are dropped
   kRecoveryStopsAtEmptySlot,   // recovery does not look at all slots
   kRecoverySkipsHash,          // recovery believes a slot without looking at the data
-  kRecoveryIgnoresRing,        // recovery looks for the data in the target alone
+  kRecoveryIgnoresLog,         // recovery looks for the data in the target alone
   kTargetReadIgnoresLog,     // a read of the target does not wait for what the intent log still has
   kTargetReadNoSecondLook,   // a read of the target from the source does not look again
-  kCopyIgnoresClaims,        // the copier copies what a host write is preserving
+  kCopyIgnoresLocks,         // the copier copies what a host write is preserving
   kActivateKeepsOldContent,  // holes are recorded over the target's old content
 };
 

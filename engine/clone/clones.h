@@ -1,6 +1,7 @@
 // The clones of a pool: the root that owns what commands, copies, endings and views of them need.
 #pragma once
 
+#include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
@@ -84,6 +85,10 @@ class Clones {
   }
   absl::StatusOr<VerifyReport> Verify(uint64_t id, const VerifyProgress& progress) const {
     return verifier_.Verify(id, progress);
+  }
+  // By number. `visit` runs under a lock: it waits for nothing.
+  void ForEachRecord(absl::FunctionRef<void(const RelationRecord&)> visit) const {
+    table_.ForEach([&](const Relation& relation) { visit(relation.record); });
   }
   std::vector<uint64_t> Using(const std::string& volume) const { return table_.Using(volume); }
   bool IsOffline(const std::string& volume) const { return table_.IsOffline(volume); }

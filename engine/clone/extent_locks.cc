@@ -70,7 +70,7 @@ bool ExtentLocks::IsLocked(uint64_t extent) const { return FreeRun(extent, 1) ==
 
 uint64_t ExtentLocks::FreeRun(uint64_t first, uint64_t max) const {
   uint64_t end = copied_.NextSet(first, std::min(first + max, copied_.bits()));
-  if (BATON_MUTANT(kCopyIgnoresClaims)) return end - first;
+  if (BATON_MUTANT(kCopyIgnoresLocks)) return end - first;
   for (const Hold* hold = held_; hold != nullptr; hold = hold->next_) {
     if (hold->span_.end() > first) end = std::min(end, std::max(first, hold->span_.first));
   }

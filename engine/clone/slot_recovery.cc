@@ -83,7 +83,7 @@ void SlotRecovery::AddCandidates(uint64_t entry, const IntentSlot& slot) {
   const auto run = runs_.find(slot.run_id);
   if (run == runs_.end()) return;  // of a run that has ended
   const Geometry& geometry = run->second->geometry();
-  const bool in_log = slot.data_bytes > 0 && !BATON_MUTANT(kRecoveryIgnoresRing);
+  const bool in_log = slot.data_bytes > 0 && !BATON_MUTANT(kRecoveryIgnoresLog);
   for (uint64_t i = 0; i < slot.span.count; ++i) {
     const uint64_t extent = slot.span.first + i;
     if (extent >= geometry.extents() || run->second->copied().Test(extent)) continue;

@@ -29,7 +29,7 @@ std::string RandomPoolId();
 absl::Status InitPool(Storage& storage, Durability durability, Runtime& runtime,
                       const std::string& pool_id = RandomPoolId());
 
-// Makes a pool of format 1 one of format 2, whose ring is empty: nothing may be needed any more of
+// Makes a pool of format 1 one of format 2, whose intent log is empty: nothing may be needed any more of
 // what the old slots say. After a crash in the middle of it the old slots, or the new log, are
 // there as a whole, and it may be repeated. A program that knows format 1 only refuses the pool.
 absl::Status RenewIntents(Storage& storage);

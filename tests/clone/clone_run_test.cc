@@ -59,7 +59,7 @@ TEST_F(CloneRunTest, PreserveCopiesWhatIsWantedAndNothingElse) {
   });
 }
 
-TEST_F(CloneRunTest, WhatIsPreservedIsInTheRingBeforeItIsInTheTarget) {
+TEST_F(CloneRunTest, WhatIsPreservedIsInTheLogBeforeItIsInTheTarget) {
   Run([&](CopyBench& bench) {
     Start(bench);
     ASSERT_OK(bench.run->Preserve({1, 1}));
@@ -264,7 +264,7 @@ TEST_F(CloneRunTest, ATargetThatDoesNotTakePreservedDataEndsTheRun) {
   });
 }
 
-TEST_F(CloneRunTest, MoreWritesThanTheRingHasEntriesWaitForRoom) {
+TEST_F(CloneRunTest, MoreWritesThanTheLogHasEntriesWaitForRoom) {
   constexpr uint64_t kLong = (limits::kLogEntries + 40) * kExtent;
   pool_.runtime().Run([&] {
     CopyBench bench(pool_, kLong);

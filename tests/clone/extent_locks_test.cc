@@ -22,7 +22,7 @@ std::vector<std::pair<uint64_t, uint64_t>> Pairs(const std::vector<ExtentSpan>& 
   return pairs;
 }
 
-class ClaimsTest : public testing::Test {
+class ExtentLocksTest : public testing::Test {
  protected:
   std::pair<uint64_t, uint64_t> SpanOf(const ExtentLocks::Hold& hold) {
     return {hold.span().first, hold.span().count};
@@ -35,7 +35,7 @@ class ClaimsTest : public testing::Test {
 
 using Span = std::pair<uint64_t, uint64_t>;
 
-TEST_F(ClaimsTest, TakesTheFirstRunThatIsNotCopied) {
+TEST_F(ExtentLocksTest, TakesTheFirstRunThatIsNotCopied) {
   copied_.Set({0, 4});
   copied_.Set({7, 1});
   ExtentLocks::Hold hold(locks_);
@@ -43,13 +43,13 @@ TEST_F(ClaimsTest, TakesTheFirstRunThatIsNotCopied) {
   EXPECT_EQ(SpanOf(hold), Span(4, 3));
 }
 
-TEST_F(ClaimsTest, TakesNoMoreThanAsked) {
+TEST_F(ExtentLocksTest, TakesNoMoreThanAsked) {
   ExtentLocks::Hold hold(locks_);
   locks_.AcquirePending(hold, {10, 20}, 2);
   EXPECT_EQ(SpanOf(hold), Span(10, 2));
 }
 
-TEST_F(ClaimsTest, StaysEmptyWhenAllIsCopied) {
+TEST_F(ExtentLocksTest, StaysEmptyWhenAllIsCopied) {
   copied_.Set({10, 5});
   ExtentLocks::Hold hold(locks_);
   locks_.AcquirePending(hold, {10, 5}, 16);
@@ -57,7 +57,7 @@ TEST_F(ClaimsTest, StaysEmptyWhenAllIsCopied) {
   EXPECT_EQ(locks_.copying(), 0u);
 }
 
-TEST_F(ClaimsTest, EndsBeforeWhatSomebodyElseHolds) {
+TEST_F(ExtentLocksTest, EndsBeforeWhatSomebodyElseHolds) {
   ExtentLocks::Hold other(locks_);
   locks_.AcquirePending(other, {14, 2}, 16);
   ExtentLocks::Hold hold(locks_);
@@ -66,7 +66,7 @@ TEST_F(ClaimsTest, EndsBeforeWhatSomebodyElseHolds) {
   EXPECT_EQ(Pairs(locks_.Snapshot()), (std::vector<Span>{{12, 2}, {14, 2}}));
 }
 
-TEST_F(ClaimsTest, TryAcquireLeavesTheReserveToHostWrites) {
+TEST_F(ExtentLocksTest, TryAcquireLeavesTheReserveToHostWrites) {
   ExtentLocks::Hold background(locks_);
   ASSERT_TRUE(locks_.TryAcquire(background, {0, kLimit - kReserve}, true));
   ExtentLocks::Hold more(locks_);
@@ -77,7 +77,7 @@ TEST_F(ClaimsTest, TryAcquireLeavesTheReserveToHostWrites) {
   EXPECT_EQ(locks_.copying(), kLimit);
 }
 
-TEST_F(ClaimsTest, HolesWeighNothing) {
+TEST_F(ExtentLocksTest, HolesWeighNothing) {
   ExtentLocks::Hold holes(locks_);
   ASSERT_TRUE(locks_.TryAcquire(holes, {0, 60}, false));
   EXPECT_EQ(SpanOf(holes), Span(0, 60));
@@ -87,7 +87,7 @@ TEST_F(ClaimsTest, HolesWeighNothing) {
   EXPECT_FALSE(locks_.TryAcquire(copy, {30, 1}, true)) << "locked all the same";
 }
 
-TEST_F(ClaimsTest, NextFreeSkipsCopiedAndClaimed) {
+TEST_F(ExtentLocksTest, NextFreeSkipsCopiedAndLocked) {
   copied_.Set({0, 3});
   ExtentLocks::Hold hold(locks_);
   locks_.AcquirePending(hold, {3, 2}, 16);
@@ -96,7 +96,7 @@ TEST_F(ClaimsTest, NextFreeSkipsCopiedAndClaimed) {
   EXPECT_EQ(locks_.NextFree(0, 5), 5u) << "none: the end";
 }
 
-TEST_F(ClaimsTest, AWaiterGetsTheExtentWhenTheHolderGivesUp) {
+TEST_F(ExtentLocksTest, AWaiterGetsTheExtentWhenTheHolderGivesUp) {
   runtime_.Run([&] {
     auto held = std::make_unique<ExtentLocks::Hold>(locks_);
     locks_.AcquirePending(*held, {5, 1}, 16);
@@ -114,7 +114,7 @@ TEST_F(ClaimsTest, AWaiterGetsTheExtentWhenTheHolderGivesUp) {
   });
 }
 
-TEST_F(ClaimsTest, AWaiterGoesOnWithoutAClaimWhenTheHolderHasCopied) {
+TEST_F(ExtentLocksTest, AWaiterGoesOnWithoutALockWhenTheHolderHasCopied) {
   runtime_.Run([&] {
     auto held = std::make_unique<ExtentLocks::Hold>(locks_);
     locks_.AcquirePending(*held, {5, 1}, 16);
@@ -131,7 +131,7 @@ TEST_F(ClaimsTest, AWaiterGoesOnWithoutAClaimWhenTheHolderHasCopied) {
   });
 }
 
-TEST_F(ClaimsTest, WaitNoneReturnsWhenTheLastIsReleased) {
+TEST_F(ExtentLocksTest, WaitNoneReturnsWhenTheLastIsReleased) {
   runtime_.Run([&] {
     auto held = std::make_unique<ExtentLocks::Hold>(locks_);
     locks_.AcquirePending(*held, {5, 1}, 16);

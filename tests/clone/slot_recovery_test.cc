@@ -51,7 +51,7 @@ class SlotRecoveryTest : public testing::Test {
   std::map<uint64_t, absl::Status> failures_;
 };
 
-TEST_F(SlotRecoveryTest, DataOfTheRingIsBroughtToTheTarget) {
+TEST_F(SlotRecoveryTest, DataOfTheLogIsBroughtToTheTarget) {
   Run([&](CopyBench& bench) {
     ASSERT_OK(Recover(bench));
     EXPECT_TRUE(next_->copied().AllSet({1, 2}));
@@ -141,7 +141,7 @@ TEST_F(SlotRecoveryTest, ZerosThatOnlyASlotStandsForAreRecorded) {
   });
 }
 
-TEST_F(SlotRecoveryTest, DataOfTheRingThatCannotBeReadFailsItsRun) {
+TEST_F(SlotRecoveryTest, DataOfTheLogThatCannotBeReadFailsItsRun) {
   Run([&](CopyBench& bench) {
     FailReads(pool_.machine, "intents", true, [](const auto& read) { return !IsSlot(read); });
     ASSERT_OK(Recover(bench));
