@@ -2,7 +2,6 @@
 #pragma once
 
 #include <absl/status/status.h>
-#include <absl/synchronization/mutex.h>
 
 #include <functional>
 #include <map>
