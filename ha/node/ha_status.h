@@ -26,7 +26,8 @@ struct PeerStatus {
   bool evicted = false;  // says the owner
 };
 
-struct HaStatus {
+// Who owns the pool, as far as this node can tell.
+struct Ownership {
   bool is_owner = false;     // this node serves the pool
   bool serves = false;       // `owner` serves `epoch`, and this node can tell
   std::string state;         // of the coordinator
@@ -34,7 +35,10 @@ struct HaStatus {
   uint64_t epoch = 0;        // of the owner
   std::string proof;         // by which that epoch was claimed, where it is known
   absl::Duration lease_age;  // since the record was seen to change
-  std::string takeover;      // auto, fenced-only, manual
+};
+
+struct HaStatus : Ownership {
+  std::string takeover;  // auto, fenced-only, manual
   std::vector<std::string> alarms;
   std::vector<PeerStatus> peers;
   absl::Status storage;

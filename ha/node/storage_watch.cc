@@ -20,19 +20,19 @@ constexpr absl::Duration kMeasurePeriod = absl::Seconds(1);
 StorageWatch::StorageWatch(Options options, Handlers handlers)
     : options_(std::move(options)),
       handlers_(std::move(handlers)),
+      stop_(options_.runtime),
       last_look_(options_.runtime.BootTime()) {}
 
-StorageWatch::~StorageWatch() {
-  {
-    absl::MutexLock lock(&mutex_);
-    stopping_ = true;
-    stopped_.SignalAll();
-  }
-  thread_.reset();
+void StorageWatch::Start() {
+  thread_ = options_.runtime.StartThread("storage-watch", [this] {
+    do NoteLook(Look());
+    while (stop_.Rest(options_.every));
+  });
 }
 
-void StorageWatch::Start() {
-  thread_ = options_.runtime.StartThread("storage-watch", [this] { Run(); });
+void StorageWatch::Stop() {
+  stop_.Stop();
+  thread_.reset();
 }
 
 absl::Status StorageWatch::Health() const {
@@ -49,22 +49,9 @@ absl::Status StorageWatch::Shortage() const {
   return shortage_;
 }
 
-void StorageWatch::Run() {
-  absl::MutexLock lock(&mutex_);
-  while (!stopping_) {
-    mutex_.Unlock();
-    const absl::Status status = Look();
-    mutex_.Lock();
-    NoteLook(status);
-    const absl::Duration next = options_.runtime.BootTime() + options_.every;
-    while (!stopping_ && options_.runtime.BootTime() < next) {
-      options_.runtime.WaitUntil(stopped_, mutex_, next);
-    }
-  }
-}
-
 // Of an owner an error means that the pool moves, and that hosts wait.
 void StorageWatch::NoteLook(const absl::Status& status) {
+  absl::MutexLock lock(&mutex_);
   const bool is_short = IsOutOfDescriptors(status);
   if (is_short && shortage_.ok()) spdlog::error("descriptors: {}", Message(status));
   shortage_ = is_short ? status : absl::OkStatus();

@@ -15,6 +15,7 @@
 #include "engine/base/model.pb.h"
 #include "engine/base/posix_storage.h"
 #include "engine/base/runtime.h"
+#include "engine/base/stop_signal.h"
 #include "engine/lease/lease_record.h"
 #include "engine/lease/node_lock.h"
 #include "engine/lease/reserve.h"
@@ -47,11 +48,13 @@ class StorageWatch {
   };
 
   StorageWatch(Options options, Handlers handlers);
-  ~StorageWatch();  // waits for a look that is under way
+  ~StorageWatch() { Stop(); }
   StorageWatch(const StorageWatch&) = delete;
   StorageWatch& operator=(const StorageWatch&) = delete;
 
   void Start();
+  // Waits for a look that is under way; no other follows.
+  void Stop();
   // Open, and no other process of this node's name is alive; null until then.
   PosixStorage* storage() const { return ready_.load(std::memory_order_acquire); }
   // OK when the last look that counts was good and not too long ago.
@@ -65,8 +68,7 @@ class StorageWatch {
   absl::Status Probe() const { return node_lock_->Probe(); }
 
  private:
-  void Run();
-  void NoteLook(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteLook(const absl::Status& status);
   absl::Status Look();
   absl::Status OpenStorage();
   void Measure();
@@ -78,10 +80,9 @@ class StorageWatch {
   std::atomic<PosixStorage*> ready_ = nullptr;
   uint64_t certified_epoch_ = 0;  // of the thread
   absl::Duration next_measure_;   // likewise
+  StopSignal stop_;
 
   mutable absl::Mutex mutex_;
-  absl::CondVar stopped_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status last_ ABSL_GUARDED_BY(mutex_) = absl::UnavailableError("not looked at yet");
   absl::Status shortage_ ABSL_GUARDED_BY(mutex_);
   absl::Duration last_look_ ABSL_GUARDED_BY(mutex_);

@@ -20,15 +20,7 @@ class WorkQueue {
   WorkQueue(Runtime& runtime, const std::string& name) : runtime_(runtime) {
     thread_ = runtime.StartThread(name, [this] { Run(); });
   }
-  // Waits for what is being done; what has not begun is dropped.
-  ~WorkQueue() {
-    {
-      absl::MutexLock lock(&mutex_);
-      stopping_ = true;
-      changed_.Signal();
-    }
-    thread_.reset();
-  }
+  ~WorkQueue() { Stop(); }
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
@@ -36,6 +28,16 @@ class WorkQueue {
     absl::MutexLock lock(&mutex_);
     jobs_.push_back(std::move(job));
     changed_.Signal();
+  }
+  // Waits for the job that is being done; others, and those of later calls, are dropped. By one
+  // thread.
+  void Stop() {
+    {
+      absl::MutexLock lock(&mutex_);
+      stopping_ = true;
+      changed_.Signal();
+    }
+    thread_.reset();
   }
 
  private:
