@@ -3,13 +3,10 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <filesystem>
 #include <utility>
 
 #include "cli/batond/ha_setup.h"
-#include "cli/control/names_of.h"
-#include "cli/service/ha_status_reply.h"
+#include "cli/batond/upgrade.h"
 #include "engine/base/status.h"
 #include "engine/meta/pool_file.h"
 #include "ha/io/eviction_status.h"
@@ -31,7 +28,11 @@ absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const DaemonOption
 }
 
 // No beat may look at what goes.
-Controller::~Controller() { keeper_.SetLivenessCheck({}); }
+Controller::~Controller() {
+  keeper_.SetLivenessCheck({});
+  StopCommands();
+  session_.Begin(nullptr);
+}
 
 // One that has peers learns from its keeper what it must know: it serves its mount also while its
 // own way to the storage is broken.
@@ -61,37 +62,56 @@ absl::Status Controller::PrepareSession() {
   session.adopt = !session.init_answer.empty();
   session.open_later = !options_.pair.alone();
   session.ownership = options_.ownership;
-  node_service_ = std::make_unique<control::NodeService>(
-      control::NodeService::Options{.owner = drainable_service_,
-                                    .pair = [this] { return ha_node_.get(); },
-                                    .node = options_.node,
-                                    .mount = mount_->path(),
-                                    .describe = [this] { return Describe(); },
-                                    .upgrade = [this] { return Upgrade(); },
-                                    .audit = audit_});
-  session.on_disconnect = [this] { end_.Note(ProcessEvent::kUnmounted); };
+  session.on_disconnect = [&end = end_] { end.Note(ProcessEvent::kUnmounted); };
   // What its programs do from there on they do without the locks that they count on.
-  session.on_locks_lost = [this](const std::string& text) {
-    end_.NoteFault(ha::MountEnds(Error(absl::StatusCode::kFailedPrecondition, "{}", text)));
+  session.on_locks_lost = [&end = end_](const std::string& text) {
+    end.NoteFault(ha::MountEnds(Error(absl::StatusCode::kFailedPrecondition, "{}", text)));
   };
-  session.on_first_answer = [this] {
-    first_answer_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
-    end_.Note(ProcessEvent::kFirstAnswer);
+  session.on_first_answer = [&end = end_, &runtime = runtime_, &succession = succession_] {
+    succession.NoteFirstAnswer(runtime.BootTime());
+    end.Note(ProcessEvent::kFirstAnswer);
   };
   BATON_ASSIGN_OR_RETURN(auto made, fs::Session::Make(router_, runtime_, std::move(session)));
-  absl::MutexLock lock(&session_mutex_);
-  session_ = std::move(made);
+  session_.Begin(std::move(made));
+  MakeServices();
   return absl::OkStatus();
+}
+
+void Controller::MakeServices() {
+  reporter_ = std::make_unique<StatusReporter>(
+      runtime_,
+      StatusReporter::Facts{
+          .node = options_.node, .pool = options_.pool, .mount = mount_->path(), .record = pool_},
+      StatusReporter::Sources{
+          .role = role_slot_,
+          .succession = succession_,
+          .end = end_,
+          .space = space_,
+          .keeper_client = keeper_,
+          .garbled_messages = garbled_messages_,
+      });
+  services_ = std::make_unique<OwnerServices>(
+      OwnerServices::Options{.runtime = runtime_,
+                             .mount = mount_->path(),
+                             .mount_events = session_,
+                             .audit = audit_,
+                             .describe = [&reporter = *reporter_] { return reporter.Describe(); },
+                             .upgrade = [&keeper = keeper_] { return AskForUpgrade(keeper); }});
+  volumes_ = std::make_unique<ha::VolumeAdapter>(
+      services_->pool(),
+      [&slot = role_slot_](const absl::Status& status) {
+        PoolRole* const role = slot.get();
+        return role != nullptr && role->StorageFailed(status);
+      },
+      options_.node);
 }
 
 // From here on no other controller of this mount is alive.
 absl::Status Controller::AwaitTurn() {
-  before_ = keeper_.begin().predecessor();
-  restarts_ = keeper_.begin().facts().restarts();
+  succession_.Follow(keeper_.begin().predecessor(), keeper_.begin().facts().restarts());
   if (keeper_.begin().warm()) {
     BATON_ASSIGN_OR_RETURN(const keeper::Go go, keeper_.AwaitGo(BATON_VERSION));
-    before_ = go.predecessor();
-    restarts_ = go.restarts();
+    succession_.Follow(go.predecessor(), go.restarts());
   }
   BATON_ASSIGN_OR_RETURN(identity_, MakeNodeIdentity(options_.node));
   if (!options_.pair.alone()) return absl::OkStatus();
@@ -108,10 +128,13 @@ absl::Status Controller::ServeAlone() {
   BATON_RETURN_IF_ERROR(
       ha::SettleOwnEviction(owned_epoch_->engine(), options_.node, may_have_files));
   BATON_RETURN_IF_ERROR(owned_epoch_->engine().DropLocksOfOthers({options_.node}));
-  Begin(*owned_epoch_);
-  router_.Route(&volumes_);
-  BATON_RETURN_IF_ERROR(session()->Serve());
-  serving_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
+  role_ = std::make_unique<LoneRole>(options_.node, *owned_epoch_, end_);
+  role_slot_.Set(*role_);
+  services_->BeginAlone(*owned_epoch_);
+  MakeCommands(nullptr);
+  router_.Route(volumes_.get());
+  BATON_RETURN_IF_ERROR(session_.get()->Serve());
+  succession_.NoteServing(runtime_.BootTime());
   owned_epoch_->engine().StartCopiers();
   BATON_RETURN_IF_ERROR(owned_epoch_->RecordClaim());
   space_meter_ = std::make_unique<SpaceMeter>(*storage_, runtime_, space_);
@@ -125,217 +148,93 @@ absl::Status Controller::ClaimEpoch() {
                                          .identity = identity_,
                                          .holds_node_lock = true,
                                          .times = options_.lease,
-                                         .give_up = [this] { return end_.IsAsked(); }}));
+                                         .give_up = [&end = end_] { return end.IsAsked(); }}));
   BATON_ASSIGN_OR_RETURN(
-      owned_epoch_, ha::OwnedEpoch::Claim(
-                        {.storage = *storage_,
-                         .runtime = runtime_,
-                         .identity = identity_,
-                         .lease_times = options_.lease,
-                         .durability = pool_.durability(),
-                         .on_fault = [this](const absl::Status& fault) { end_.NoteFault(fault); },
-                         .on_lock_freed = [this](uint64_t volume_id) { RetryLocks(volume_id); }},
-                        gone));
+      owned_epoch_,
+      ha::OwnedEpoch::Claim(
+          {.storage = *storage_,
+           .runtime = runtime_,
+           .identity = identity_,
+           .lease_times = options_.lease,
+           .durability = pool_.durability(),
+           .on_fault = [&end = end_](const absl::Status& fault) { end.NoteFault(fault); },
+           .on_lock_freed = [&session =
+                                 session_](uint64_t volume_id) { session.LockFreed(volume_id); }},
+          gone));
   return absl::OkStatus();
 }
 
 absl::Status Controller::ServeInPair() {
+  BATON_RETURN_IF_ERROR(MakeHaNode());
+  MakeCommands(ha_node_.get());
+  BATON_RETURN_IF_ERROR(session_.get()->Serve());
+  succession_.NoteServing(runtime_.BootTime());
+  BATON_RETURN_IF_ERROR(ha_node_->Start(*node_service_));
+  return StartCommands();
+}
+
+absl::Status Controller::MakeHaNode() {
   BATON_ASSIGN_OR_RETURN(
       ha::HaNode::Options options,
       HaNodeOptionsOf(options_,
                       {.runtime = runtime_,
                        .router = router_,
-                       .local = volumes_,
-                       .locks = volumes_,
+                       .local = *volumes_,
+                       .locks = *volumes_,
+                       .services = *services_,
+                       .mount = session_,
                        .pool = pool_,
                        .identity = identity_,
                        .certificate_counts = keeper_.begin().facts().writes_end_with_process()}));
-  BATON_RETURN_IF_ERROR(session()->Serve());
-  serving_boot_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime());
-  BATON_ASSIGN_OR_RETURN(
-      ha_node_,
-      ha::HaNode::Make(std::move(options),
-                       {.begin = [this](ha::OwnedEpoch& owned) { Begin(owned); },
-                        .end = [this] { End(); },
-                        .control =
-                            [this](const std::string& peer, const std::string& request) {
-                              return node_service_->HandleAsOwner(peer, request);
-                            },
-                        .readmit = [this](const std::string& node,
-                                          uint64_t eviction) { return Readmit(node, eviction); },
-                        .content_changed = [this](uint64_t volume_id) { DropPages(volume_id); },
-                        .lock_freed = [this](uint64_t volume_id) { RetryLocks(volume_id); },
-                        .measured = [this](const SpaceReading& space) { space_.Note(space); },
-                        .fault = [this](const absl::Status& fault) { end_.NoteFault(fault); }}));
-  BATON_RETURN_IF_ERROR(ha_node_->Start());
-  return StartCommands();
+  options.on_space = [&watch = space_](const SpaceReading& space) { watch.Note(space); };
+  options.on_fault = [&end = end_](const absl::Status& fault) { end.NoteFault(fault); };
+  BATON_ASSIGN_OR_RETURN(ha_node_, ha::HaNode::Make(std::move(options)));
+  role_ = std::make_unique<PeeredRole>(*ha_node_);
+  role_slot_.Set(*role_);
+  return absl::OkStatus();
+}
+
+void Controller::MakeCommands(ha::HaNode* node) {
+  node_service_ = std::make_unique<control::NodeService>(control::NodeService::Options{
+      .owner = services_->commands(),
+      .pair = node,
+      .node = options_.node,
+      .mount = mount_->path(),
+      .describe = [&reporter = *reporter_] { return reporter.Describe(); },
+      .upgrade = [&keeper = keeper_] { return AskForUpgrade(keeper); },
+      .audit = audit_});
 }
 
 absl::Status Controller::StartCommands() {
   // The locks that a status takes.
-  keeper_.SetLivenessCheck([this] {
-    if (const ha::Drainable<ha::OwnedPool>::Use owned(drainable_); owned) {
-      owned->engine.TakeLocks();
-    }
-    if (ha_node_ != nullptr) ha_node_->Describe();
-    static_cast<void>(end_.fault());
+  keeper_.SetLivenessCheck([&pool = services_->pool(), node = ha_node_.get(), &end = end_] {
+    if (const ha::Drainable<ha::OwnedPool>::Use owned(pool); owned) owned->engine.TakeLocks();
+    if (node != nullptr) node->Describe();
+    static_cast<void>(end.fault());
   });
-  BATON_ASSIGN_OR_RETURN(
-      server_, ha::RequestServer::Start(
-                   *listener_,
-                   {.dropped = garbled_messages_,
-                    .workers = control::NodeService::Workers(),
-                    .lane_of = control::NodeService::LaneOf,
-                    .busy = control::NodeService::Busy()},
-                   [this](const std::string& bytes, const ha::RequestServer::Sender& sender) {
-                     return node_service_->Handle(bytes, sender);
-                   }));
-  keeper_.SayServing(session()->init_answer(), BATON_VERSION);
+  BATON_ASSIGN_OR_RETURN(server_,
+                         ha::RequestServer::Start(
+                             *listener_,
+                             {.dropped = garbled_messages_,
+                              .workers = control::NodeService::Workers(),
+                              .lane_of = control::NodeService::LaneOf,
+                              .busy = control::NodeService::Busy()},
+                             [&service = *node_service_](const std::string& bytes,
+                                                         const ha::RequestServer::Sender& sender) {
+                               return service.Handle(bytes, sender);
+                             }));
+  keeper_.SayServing(session_.get()->init_answer(), BATON_VERSION);
   return absl::OkStatus();
-}
-
-void Controller::Begin(ha::OwnedEpoch& owned) {
-  owned_ = std::make_unique<ha::OwnedPool>(ha::OwnedPool{owned.engine(), owned.storage()});
-  std::function<absl::Status(const std::string&)> evict;
-  if (ha_node_ != nullptr) {
-    evict = [this, &owned](const std::string& node) {
-      return ha_node_->EvictNode(owned.engine(), node);
-    };
-  }
-  service_ = std::make_unique<control::ControlService>(control::ControlService::Options{
-      .engine = owned.engine(),
-      .runtime = runtime_,
-      .mount = mount_->path(),
-      .describe = [this] { return Describe(); },
-      .content_changed = [this](uint64_t volume_id) { ContentChanged(volume_id); },
-      .peers = Peers(),
-      .evict = std::move(evict),
-      .upgrade = [this] { return Upgrade(); },
-      .audit = audit_});
-  drainable_.Set(*owned_);
-  drainable_service_.Set(*service_);
-}
-
-// The engine is sealed: whoever uses it ends soon.
-void Controller::End() {
-  drainable_service_.Drain();
-  service_.reset();
-  drainable_.Drain();
-}
-
-control::CloneService::Peers Controller::Peers() {
-  if (options_.pair.alone()) return {};
-  return {
-      .prepare =
-          [this](const std::string& source, const std::string& target, uint64_t size_bytes,
-                 bool degraded) { return ha_node_->Prepare(source, target, size_bytes, degraded); },
-      .await_opens = [this](bool degraded) { return ha_node_->AwaitOpens(degraded); },
-      .activated = [this](const std::vector<uint64_t>& ids) { ha_node_->TellActivated(ids); }};
-}
-
-absl::Status Controller::Readmit(const std::string& node, uint64_t eviction) {
-  const ha::Drainable<ha::OwnedPool>::Use owned(drainable_);
-  if (!owned) return absl::AbortedError("this controller does not own the pool");
-  // Its mount has nothing open, so it holds nothing; an eviction that took too long left that.
-  BATON_RETURN_IF_ERROR(owned->engine.DropLocks(node));
-  return owned->engine.ReadmitNode(node, eviction);
-}
-
-absl::Status Controller::RecordEvent(const std::string& kind, const std::string& text) {
-  if (ha_node_ == nullptr) return owned_epoch_->RecordEvent(kind, text);
-  ha_node_->Note(kind, text);
-  return absl::OkStatus();
-}
-
-// With peers what is noted for the events is in the log, too.
-void Controller::NoteCommand(const std::string& line, bool in_events) {
-  if (ha_node_ == nullptr || !in_events) spdlog::info("command: {}", line);
-  if (!in_events) return;
-  const absl::Status recorded = RecordEvent("command", line);
-  if (!recorded.ok()) spdlog::warn("an event is missing: {}", Message(recorded));
-}
-
-void Controller::DropPages(uint64_t volume_id) {
-  const std::shared_ptr<fs::Session> current = session();
-  if (current == nullptr) return;
-  const absl::Status dropped = current->DropPages(volume_id);
-  if (!dropped.ok()) {
-    spdlog::warn("memory maps of volume {} may show old content: {}", volume_id, Message(dropped));
-  }
-}
-
-void Controller::RetryLocks(uint64_t volume_id) {
-  if (const auto current = session()) current->RetryLocks(volume_id);
-}
-
-void Controller::ContentChanged(uint64_t volume_id) {
-  DropPages(volume_id);
-  if (ha_node_ != nullptr) ha_node_->TellContentChanged(volume_id);
-}
-
-control::ControllerStatus Controller::Describe() const {
-  control::ControllerStatus status;
-  status.set_node(options_.node);
-  if (!end_.fault().ok()) status.add_problems(Message(end_.fault()));
-  if (ha_node_ != nullptr) {
-    DescribeHa(ha_node_->Describe(), status);
-  } else {
-    DescribeOwner(status);
-  }
-  DescribeSpace(status);
-  status.set_version(BATON_VERSION);
-  status.set_pid(static_cast<uint32_t>(::getpid()));
-  status.set_pool(std::filesystem::absolute(options_.pool).lexically_normal());
-  status.set_pool_id(pool_.pool_id());
-  status.set_mount(mount_->path());
-  status.set_durability(NameOf(pool_.durability()));
-  status.set_uptime_seconds(
-      static_cast<uint64_t>(absl::ToInt64Seconds(runtime_.BootTime() - started_)));
-  status.set_garbled_messages(garbled_messages_);
-  status.set_keeper_pid(keeper_.keeper_pid());
-  if (keeper_.keeper_pid() == 0) status.add_problems("there is no keeper: start batond again");
-  status.set_restarts(restarts_);
-  if (before_.cause() != keeper::CAUSE_NONE) {
-    status.set_serving_after_ms(WaitedMs(serving_boot_ns_));
-    status.set_first_answer_after_ms(WaitedMs(first_answer_boot_ns_));
-  }
-  return status;
-}
-
-void Controller::DescribeOwner(control::ControllerStatus& status) const {
-  const absl::Status fault = end_.fault().ok() ? owned_epoch_->Check() : end_.fault();
-  const std::string role = fault.ok() ? "owner" : "none";
-  status.set_role(role);
-  if (fault.ok()) status.set_owner(options_.node);
-  if (!fault.ok() && end_.fault().ok()) status.add_problems(Message(fault));
-  status.set_epoch(owned_epoch_->epoch());
-  status.set_proof(owned_epoch_->proof());
-  control::NodeStatus& node = *status.add_nodes();
-  node.set_name(options_.node);
-  node.set_role(role);
-  node.set_reachable(true);
-}
-
-void Controller::DescribeSpace(control::ControllerStatus& status) const {
-  const SpaceStatus space = space_.Describe();
-  status.set_pool_total_bytes(space.pool.total_bytes);
-  status.set_pool_free_bytes(space.pool.free_bytes);
-  status.set_reserve_bytes(space.pool.reserve_bytes);
-  if (space.time_to_full < absl::InfiniteDuration()) {
-    status.set_pool_full_in_seconds(
-        static_cast<uint64_t>(absl::ToInt64Seconds(space.time_to_full)) + 1);
-  }
-  for (const std::string& text : space.critical) status.add_problems("space: " + text);
-  for (const std::string& text : space.warnings) status.add_warnings("space: " + text);
 }
 
 absl::Status Controller::Stop() {
   StopCommands();
   Unmount();
   router_.Shutdown();
-  EndSession();
+  session_.End();
   router_.Leave();
-  BATON_RETURN_IF_ERROR(RecordEvent("controller-stopped", "an orderly stop was asked for"));
+  BATON_RETURN_IF_ERROR(
+      role_slot_.RecordEvent("controller-stopped", "an orderly stop was asked for"));
   return Seal();
 }
 
@@ -343,23 +242,10 @@ absl::Status Controller::Drain() {
   StopCommands();
   keeper_.SayDraining();
   router_.Shutdown();
-  EndSession();
-  BATON_RETURN_IF_ERROR(RecordEvent("controller-stopped", "drained for another process"));
+  session_.End();
+  BATON_RETURN_IF_ERROR(
+      role_slot_.RecordEvent("controller-stopped", "drained for another process"));
   return Seal();
-}
-
-std::shared_ptr<fs::Session> Controller::session() const {
-  absl::MutexLock lock(&session_mutex_);
-  return session_;
-}
-
-// Pages that another thread is just dropping may hold it for longer: it serves no more.
-void Controller::EndSession() {
-  const std::shared_ptr<fs::Session> current = session();
-  if (current == nullptr) return;
-  current->Stop();
-  absl::MutexLock lock(&session_mutex_);
-  session_.reset();
 }
 
 void Controller::StopCommands() {
@@ -370,7 +256,7 @@ void Controller::StopCommands() {
 absl::Status Controller::Seal() {
   if (ha_node_ != nullptr) return ha_node_->Stop();
   BATON_RETURN_IF_ERROR(owned_epoch_->Seal().status());
-  End();
+  services_->End();
   return owned_epoch_->Release();
 }
 
@@ -386,10 +272,10 @@ void Controller::Unmount() {
 void Controller::GiveUpStart() {
   StopCommands();
   router_.Shutdown();
-  EndSession();
+  session_.End();
   keeper_.SetLivenessCheck({});
   if (ha_node_ != nullptr) ha_node_->Stop().IgnoreError();
-  End();
+  services_->End();
   owned_epoch_.reset();
 }
 

@@ -66,6 +66,8 @@ absl::StatusOr<ha::HaNode::Options> HaNodeOptionsOf(const DaemonOptions& options
       .router = parts.router,
       .local = parts.local,
       .locks = parts.locks,
+      .services = parts.services,
+      .mount = parts.mount,
       .pool = options.pool,
       .pool_id = parts.pool.pool_id(),
       .durability = parts.pool.durability(),
@@ -82,7 +84,9 @@ absl::StatusOr<ha::HaNode::Options> HaNodeOptionsOf(const DaemonOptions& options
             return ha::RunFenceCommand(command, node, ha::FenceAction::kMonitor).status();
           },
       .monitor_fence_every = options.pair.fence.program.empty() ? absl::InfiniteDuration()
-                                                                : options.pair.fence.monitor_every};
+                                                                : options.pair.fence.monitor_every,
+      .on_space = {},
+      .on_fault = {}};
 }
 
 }  // namespace baton

@@ -14,6 +14,8 @@ struct HaParts {
   ha::Router& router;
   ha::VolumeServer& local;
   ha::LockServer& locks;
+  ha::EpochServices& services;
+  ha::MountEvents& mount;
   const PoolRecord& pool;
   const NodeIdentity& identity;
   bool certificate_counts = false;
@@ -25,7 +27,8 @@ absl::Status CheckKeyFiles(const PairOptions& pair);
 // For how long a host's change that was sent to an owner, and had no answer, may still take effect.
 absl::Duration DoubtOf(const DaemonOptions& options);
 
-// Reads the key files. REQUIRES: options.pair is not alone.
+// Reads the key files. `on_space` and `on_fault` are left to the caller. REQUIRES: options.pair is
+// not alone.
 absl::StatusOr<ha::HaNode::Options> HaNodeOptionsOf(const DaemonOptions& options, HaParts parts);
 
 }  // namespace baton

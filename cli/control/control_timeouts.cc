@@ -4,7 +4,7 @@ namespace baton::control {
 namespace {
 
 // A change may have to allocate or to empty a volume; a question never waits for more than locks,
-// and 10 s for an owner (HaNode::AskOwner), after which what a standby knows is read.
+// and 10 s for an owner (ha::OwnerClient), after which what a standby knows is read.
 constexpr absl::Duration kQuestionTimeout = absl::Seconds(15);
 constexpr absl::Duration kChangeTimeout = absl::Minutes(10);
 

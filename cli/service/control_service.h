@@ -44,7 +44,7 @@ class ControlService {
     std::function<void(uint64_t volume_id)> content_changed;
     // The other controllers' part in the commands on clones; empty: there are none.
     CloneService::Peers peers;
-    // Ends what waits in the mount of another node (HaNode::EvictNode); empty: there is none.
+    // Ends what waits in the mount of another node (ha::OwnerPeers::EvictNode); empty: there is none.
     std::function<absl::Status(const std::string& node)> evict;
     // Hands over to another process of the program as it is installed now.
     std::function<absl::StatusOr<UpgradeStarted>()> upgrade;

@@ -151,7 +151,7 @@ absl::Status NodeService::Execute(const Request& request, const std::string& byt
 
 absl::Status NodeService::AskOwner(const Request& request, const std::string& bytes,
                                    Response& response) {
-  ha::HaNode* const pair = options_.pair();
+  ha::HaNode* const pair = options_.pair;
   if (pair == nullptr) return absl::AbortedError("this controller is starting or ending");
   if (pair->unserved() && AnswerVolumes(pair->view(), request, response).ok()) {
     return absl::OkStatus();
@@ -237,7 +237,7 @@ VolumeList NodeService::ListFromView(const StandbyView& view, const std::string&
 
 absl::StatusOr<FailoverDone> NodeService::Failover(const FailoverRequest& request,
                                                    const std::string& bytes, bool is_ours) {
-  ha::HaNode* const pair = options_.pair();
+  ha::HaNode* const pair = options_.pair;
   if (pair == nullptr) {
     return absl::FailedPreconditionError(
         "this controller has no peers (--peer): there is nobody to hand over to");
@@ -270,7 +270,7 @@ absl::StatusOr<FailoverDone> NodeService::Failover(const FailoverRequest& reques
 
 ControllerStatus NodeService::StandbyStatus() const {
   ControllerStatus status = options_.describe();
-  ha::HaNode* const pair = options_.pair();
+  ha::HaNode* const pair = options_.pair;
   const std::shared_ptr<StandbyView> view = pair == nullptr ? nullptr : pair->view();
   if (view != nullptr) AddClones(view->ListClones(), status);
   status.set_healthy(status.problems().empty());

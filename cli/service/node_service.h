@@ -15,17 +15,18 @@
 #include "cli/service/audit.h"
 #include "cli/service/control_service.h"
 #include "ha/io/request_server.h"
+#include "ha/node/epoch_services.h"
 #include "ha/node/ha_node.h"
 #include "ha/volumes/drainable.h"
 
 namespace baton::control {
 
 // Thread-safe.
-class NodeService {
+class NodeService final : public ha::CommandTarget {
  public:
   struct Options {
     ha::Drainable<ControlService>& owner;  // somebody is there while this controller owns the pool
-    std::function<ha::HaNode*()> pair;     // null: this controller is alone
+    ha::HaNode* pair = nullptr;            // null: this controller is alone
     std::string node;
     std::string mount;
     std::function<ControllerStatus()> describe;
@@ -44,9 +45,10 @@ class NodeService {
   static size_t LaneOf(const std::string& request);
   static std::string Busy();
 
-  // One that `peer` has passed on. Aborted: nothing was done; this controller owns nothing, or is
-  // busy with so many commands of its peers that no other call of theirs would be answered.
-  absl::StatusOr<std::string> HandleAsOwner(const std::string& peer, const std::string& request);
+  // Aborted, too: this controller is busy with so many commands of its peers that no other call of
+  // theirs would be answered.
+  absl::StatusOr<std::string> HandleAsOwner(const std::string& peer,
+                                            const std::string& request) override;
 
  private:
   absl::Status Execute(const Request& request, const std::string& bytes, Response& response);

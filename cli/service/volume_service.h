@@ -16,7 +16,7 @@ namespace baton::control {
 // Thread-safe. Refusals are the engine's.
 class VolumeService {
  public:
-  // Returns when it is known what is open on every node (HaNode::AwaitOpens); empty: there is one.
+  // Returns when it is known what is open on every node (ha::OwnerPeers::AwaitOpens); empty: there is one.
   using AwaitOpens = std::function<absl::Status(bool degraded)>;
 
   VolumeService(Engine& engine, std::string mount, AwaitOpens await_opens)

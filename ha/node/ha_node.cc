@@ -1,171 +1,324 @@
 #include "ha/node/ha_node.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "engine/base/status.h"
+#include "engine/base/stop_signal.h"
 #include "ha/io/peer_api_codec.h"
+#include "ha/node/coordinator_loop.h"
+#include "ha/node/lease_reporter.h"
+#include "ha/node/operator_orders.h"
+#include "ha/node/owner_client.h"
+#include "ha/node/peer_commands.h"
+#include "ha/node/peer_inbox.h"
+#include "ha/node/storage_failures.h"
 
 namespace baton::ha {
 namespace {
 
-constexpr size_t kMaxNotes = 200;
 constexpr absl::Duration kStopLimit = absl::Seconds(15);
-// An epoch that began less than this ago: its owner before may have met the same error.
-constexpr absl::Duration kYoung = absl::Seconds(2);
-constexpr absl::Duration kHeardLately = absl::Milliseconds(500);
-// How long a command waits for an owner where there is none.
-constexpr absl::Duration kOwnerPatience = absl::Seconds(10);
-// Who asks is told what there is to tell so long before it gives up.
-constexpr absl::Duration kAnswerMargin = absl::Seconds(1);
-// An owner that had no answer because it is about to change is asked again after this long.
-constexpr absl::Duration kOwnerAgain = absl::Milliseconds(20);
-// How long storage may take for what a peer or a command asks of a standby.
-constexpr absl::Duration kStoragePatience = absl::Seconds(3);
-// How long a handover waits for its node to be heard: connections that broke are back after that.
-constexpr absl::Duration kPeerPatience = absl::Seconds(3);
+
+std::vector<std::string> PeerNames(const PeerNetwork::Options& network) {
+  std::vector<std::string> names;
+  for (const auto& [peer, address] : network.peers) names.push_back(peer);
+  return names;
+}
+
+RemotePeers MakeRemotePeers(Runtime& runtime, PeerNetwork& network,
+                            const std::vector<std::string>& peers, const std::string& boot_id) {
+  RemotePeers remotes;
+  for (const std::string& peer : peers) {
+    remotes[peer] = std::make_unique<RemoteVolumes>(runtime, network, peer, boot_id);
+  }
+  return remotes;
+}
+
+HaStatus StatusOf(Ownership ownership) {
+  HaStatus status;
+  static_cast<Ownership&>(status) = std::move(ownership);
+  return status;
+}
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<HaNode>> HaNode::Make(Options options, Hooks hooks) {
-  BATON_RETURN_IF_ERROR(CheckCoordinatorOptions(options.coordinator));
-  return std::unique_ptr<HaNode>(new HaNode(std::move(options), std::move(hooks)));
+// In the order in which they are made: each refers to those before it. Two rings are closed by
+// objects that only take note (`events`, `opens`) and by the watch, which begins last.
+struct HaNode::Parts {
+  Parts(const Options& options, CommandTarget& commands, ServedVolumes& served,
+        PeerNetwork& network);
+  void Start();
+  // Nobody waits in here any more, be it for a peer, a command or the mount.
+  void StopWaiting();
+  // Ends all threads. Those who take note do so until the end.
+  void Stop();
+
+  std::unique_ptr<Conductor> MakeConductor(const Options& options, ServedVolumes& served,
+                                           PeerNetwork& network);
+
+  Runtime& runtime;
+  const std::vector<std::string> peer_names;
+  const OwnerTimes own_times;
+  const RemotePeers remotes;
+
+  // What is known, and by whom it is waited for.
+  EventQueue events{runtime};
+  PeerTable peers{runtime};
+  OwnershipBoard board{runtime};
+  ServedEpoch served_epoch{runtime};
+  StopSignal ended{runtime};
+  LatestLease lease;
+  AlarmList alarms;
+  SealFeedback feedback;
+
+  OpensReporter opens;
+  LeaseReporter lease_reporter;
+  StorageWatch watch;
+  EpochRunner epochs;
+  StorageFailures failures;
+
+  // Of a standby.
+  ViewFollower follower;
+  UnservedNames names;
+  StorageJobs jobs;
+  StandbyCommands standby;
+  OwnerClient owner_client;
+
+  // Of the owner.
+  OpensGate opens_gate;
+  Evictions evictions;
+  PeerCommands peer_commands;
+
+  // Changes of owner.
+  PeerHandovers handovers;
+  OperatorOrders orders;
+  Fencing fencing;
+  FenceMonitor fence_monitor;
+  PeerInbox inbox;
+  CoordinatorLoop loop;
+};
+
+HaNode::Parts::Parts(const Options& options, CommandTarget& commands, ServedVolumes& served,
+                     PeerNetwork& network)
+    : runtime(options.runtime),
+      peer_names(PeerNames(options.network)),
+      own_times(OwnerTimesOf(options.lease_times, options.watchdog.EffectiveTime())),
+      remotes(MakeRemotePeers(runtime, network, peer_names, options.identity.boot_id)),
+      opens(runtime, options.router, remotes, network, options.on_fault),
+      lease_reporter(
+          {.identity = options.identity,
+           .times = own_times,
+           .has_watchdog = !options.watchdog.device.empty(),
+           .certificate_counts = options.coordinator.certificate_counts},
+          {.lease = lease, .router = options.router, .epochs = epochs, .events = events}),
+      watch(
+          {.runtime = runtime,
+           .pool = options.pool,
+           .pool_id = options.pool_id,
+           .node = options.identity.node,
+           .every = options.lease_times.poll,
+           .patience = options.lease_times.stop},
+          {.on_lease = [this](const std::optional<LeaseRecord>& record,
+                              absl::Duration began) { lease_reporter.Report(record, began); },
+           .on_certificate =
+               [this](const DeathCertificate& certificate) { lease_reporter.Report(certificate); },
+           .on_space = options.on_space}),
+      epochs({.runtime = runtime,
+              .identity = options.identity,
+              .peers = peer_names,
+              .lease_times = options.lease_times,
+              .durability = options.durability,
+              .watchdog = options.watchdog,
+              .on_fault = options.on_fault,
+              .on_lock_freed =
+                  [this, &mount = options.mount](uint64_t volume_id) {
+                    mount.LockFreed(volume_id);
+                    opens.TellLockFreed(volume_id);
+                  }},
+             {.watch = watch,
+              .lease = lease,
+              .router = options.router,
+              .services = options.services,
+              .feedback = feedback,
+              .events = events}),
+      failures(watch, served_epoch, peers, options.on_fault),
+      follower(runtime, watch, lease, board),
+      names(runtime, options.router, follower, watch),
+      jobs(runtime),
+      standby(runtime, watch, follower, jobs),
+      owner_client(runtime, options.identity.node, commands, network, board),
+      opens_gate(runtime, {.node = options.identity.node, .peers = peer_names},
+                 {.router = options.router,
+                  .local = options.local,
+                  .served = served,
+                  .peers = peers,
+                  .epoch = served_epoch}),
+      evictions(runtime, {.node = options.identity.node, .peers = peer_names},
+                {.network = network,
+                 .served = served,
+                 .services = options.services,
+                 .epoch = served_epoch,
+                 .peers = peers}),
+      peer_commands(peer_names, network, opens_gate, evictions),
+      handovers(runtime, network, feedback, events),
+      orders(runtime, {peer_names.begin(), peer_names.end()}, peers, board, events),
+      fencing(runtime, options.fence, events),
+      fence_monitor(runtime, {.ask = options.monitor_fence, .every = options.monitor_fence_every},
+                    peers, events),
+      inbox({.node = options.identity.node, .times = own_times}, {.commands = commands,
+                                                                  .mount = options.mount,
+                                                                  .served = served,
+                                                                  .evictions = evictions,
+                                                                  .standby = standby,
+                                                                  .handovers = handovers,
+                                                                  .opens = opens,
+                                                                  .peers = peers,
+                                                                  .events = events}),
+      loop(runtime, events, MakeConductor(options, served, network)) {}
+
+std::unique_ptr<Conductor> HaNode::Parts::MakeConductor(const Options& options,
+                                                        ServedVolumes& served,
+                                                        PeerNetwork& network) {
+  return std::make_unique<Conductor>(
+      runtime,
+      Conductor::Options{.coordinator = options.coordinator,
+                         .heartbeat = {.period = options.heartbeat, .times = own_times},
+                         .on_fault = options.on_fault},
+      MountRouting::Targets{.router = options.router,
+                            .local = options.local,
+                            .served = served,
+                            .peers = remotes,
+                            .table = peers},
+      network,
+      Conductor::Hands{.epochs = epochs,
+                       .services = options.services,
+                       .owner_peers = peer_commands,
+                       .served_epoch = served_epoch,
+                       .handovers = handovers,
+                       .fencing = fencing,
+                       .fence_monitor = fence_monitor,
+                       .alarms = alarms,
+                       .board = board,
+                       .opens = opens,
+                       .names = names,
+                       .peers = peers,
+                       .watch = watch,
+                       .ended = ended});
 }
 
-absl::Status HaNode::Start() {
+void HaNode::Parts::Start() {
+  watch.Start();
+  follower.Start();
+  opens.Start();
+  loop.Start();
+}
+
+void HaNode::Parts::StopWaiting() {
+  events.Stop();
+  peers.Stop();
+  board.Stop();
+  served_epoch.Stop();
+  owner_client.Stop();
+  jobs.StopWaiting();
+  handovers.StopWaiting();
+}
+
+void HaNode::Parts::Stop() {
+  loop.Stop();
+  opens.Stop();
+  follower.Stop();
+  jobs.Stop();
+  fence_monitor.Stop();
+  fencing.Stop();
+  handovers.Stop();
+  epochs.Stop();
+  watch.Stop();
+}
+
+absl::StatusOr<std::unique_ptr<HaNode>> HaNode::Make(Options options) {
+  BATON_RETURN_IF_ERROR(CheckCoordinatorOptions(options.coordinator));
+  return std::unique_ptr<HaNode>(new HaNode(std::move(options)));
+}
+
+HaNode::HaNode(Options options)
+    : options_(std::move(options)), served_(options_.local, options_.locks) {}
+
+absl::Status HaNode::Start(CommandTarget& commands) {
   BATON_RETURN_IF_ERROR(StartNetwork());
-  StartThreads();
+  parts_ = std::make_unique<Parts>(options_, commands, served_, *network_);
+  inbox_.Set(parts_->inbox);
+  parts_->Start();
   return absl::OkStatus();
 }
 
-HaNode::HaNode(Options options, Hooks hooks)
-    : options_(std::move(options)),
-      own_times_(OwnerTimesOf(options_.lease_times, options_.watchdog.EffectiveTime())),
-      hooks_(std::move(hooks)),
-      runtime_(options_.runtime),
-      served_(options_.local, options_.locks),
-      evictions_(options_.runtime),
-      coordinator_(
-          std::make_unique<Coordinator>(options_.coordinator, options_.runtime.BootTime())) {}
-
+// What comes before there is an inbox, or after, finds a controller that owns nothing.
 absl::Status HaNode::StartNetwork() {
+  using Inbox = Drainable<PeerInbox>::Use;
   BATON_ASSIGN_OR_RETURN(
       network_,
       PeerNetwork::Start(
-          runtime_, options_.network,
-          {.on_call = [this](const std::string& peer,
-                             const std::string& request) { return OnCall(peer, request); },
-           .on_heartbeat = [this](const Heartbeat& heartbeat) { OnHeartbeat(heartbeat); },
+          options_.runtime, options_.network,
+          {.on_call =
+               [this](const std::string& peer, const std::string& request) {
+                 if (const Inbox inbox(inbox_); inbox) return inbox->Answer(peer, request);
+                 return RefusalOf(absl::AbortedError("this controller is starting or ending"))
+                     .SerializeAsString();
+               },
+           .on_heartbeat =
+               [this](const Heartbeat& heartbeat) {
+                 if (const Inbox inbox(inbox_); inbox) inbox->Hear(heartbeat);
+               },
            .on_connection =
                [this](const std::string& peer, bool connected) {
-                 if (connected) NoteConnected(peer);
+                 const Inbox inbox(inbox_);
+                 if (inbox && connected) inbox->NoteConnected(peer);
                },
            .on_forward_connection = {},
            .forward_target = &served_}));
-  for (const auto& [peer, address] : options_.network.peers) {
-    remotes_[peer] =
-        std::make_unique<RemoteVolumes>(runtime_, *network_, peer, options_.identity.boot_id);
-  }
   return absl::OkStatus();
 }
 
-void HaNode::StartThreads() {
-  watch_ = std::make_unique<StorageWatch>(
-      StorageWatch::Options{.runtime = runtime_,
-                            .pool = options_.pool,
-                            .pool_id = options_.pool_id,
-                            .node = options_.identity.node,
-                            .every = options_.lease_times.poll,
-                            .patience = options_.lease_times.stop},
-      StorageWatch::Handlers{.on_lease = [this](const std::optional<LeaseRecord>& record,
-                                                absl::Duration began) { OnLease(record, began); },
-                             .on_certificate =
-                                 [this](const DeathCertificate& certificate) {
-                                   Post(event::Certificate{.node = certificate.node(),
-                                                           .epoch = certificate.epoch()});
-                                 },
-                             .on_space = hooks_.measured});
-  view_volumes_ = std::make_unique<ViewVolumes>(ViewVolumes::Sources{
-      .view = [this] { return view(); },
-      .capacity =
-          [this] {
-            const SpaceReading space = watch_->space();
-            return Capacity{.total_bytes = space.total_bytes, .free_bytes = space.free_bytes};
-          }});
-  epoch_queue_ = std::make_unique<WorkQueue>(runtime_, "epoch");
-  orders_ = std::make_unique<WorkQueue>(runtime_, "peer-orders");
-  fences_ = std::make_unique<WorkQueue>(runtime_, "fence");
-  fence_monitor_ = std::make_unique<WorkQueue>(runtime_, "fence-monitor");
-  storage_calls_ = std::make_unique<WorkQueue>(runtime_, "storage-calls");
-  watch_->Start();
-  follower_ = runtime_.StartThread("standby-view", [this] { FollowOwner(); });
-  teller_ = runtime_.StartThread("tell-opens", [this] { TellOpens(); });
-  thread_ = runtime_.StartThread("pair", [this] { Run(); });
-}
-
+// Nobody uses the network when it goes; it goes before the engine of an epoch that was not sealed.
 HaNode::~HaNode() {
-  {
-    absl::MutexLock lock(&mutex_);
-    stopping_ = true;
-    changed_.SignalAll();
+  if (parts_ != nullptr) {
+    parts_->StopWaiting();
+    inbox_.Drain();
+    parts_->Stop();
   }
-  thread_.reset();
-  teller_.reset();
-  follower_.reset();
-  storage_calls_.reset();
-  fence_monitor_.reset();
-  fences_.reset();
-  orders_.reset();
-  epoch_queue_.reset();
-  watch_.reset();
   network_.reset();
 }
 
 absl::Status HaNode::Stop() {
-  if (thread_ == nullptr) return absl::OkStatus();  // it never started
-  Post(event::Shutdown{});
-  absl::MutexLock lock(&mutex_);
-  const absl::Duration deadline = runtime_.BootTime() + kStopLimit;
-  while (!ended_ && runtime_.BootTime() < deadline) {
-    runtime_.WaitUntil(changed_, mutex_, deadline);
-  }
-  return ended_ ? *ended_ : absl::AbortedError("the pool was not sealed in time");
+  if (parts_ == nullptr) return absl::OkStatus();  // it never started
+  parts_->events.Post(event::Shutdown{});
+  if (!parts_->ended.Rest(kStopLimit)) return absl::OkStatus();
+  return absl::AbortedError("the pool was not sealed in time");
 }
 
 HaStatus HaNode::Describe() const {
-  const absl::Duration now = runtime_.BootTime();
-  HaStatus status;
-  std::shared_ptr<StandbyView> known;
-  {
-    absl::MutexLock lock(&mutex_);
-    status = status_;
-    known = view_;
-    for (const auto& [alarm, text] : alarms_) {
-      status.alarms.push_back(fmt::format("{}: {}", Name(alarm), text));
-    }
-    for (const auto& [name, volumes] : remotes_) {
-      PeerStatus& peer = status.peers.emplace_back();
-      peer.name = name;
-      const auto seen = peers_.find(name);
-      if (seen == peers_.end()) continue;
-      peer.heard = now - seen->second.heard;
-      peer.state = seen->second.last.state();
-      peer.epoch = seen->second.last.epoch();
-      peer.health = seen->second.last.health();
-      peer.owner = seen->second.last.owner();
-    }
-  }
-  const std::vector<std::string> evicted = EvictedNodes(status);
-  for (PeerStatus& peer : status.peers) {
-    peer.connected = network_->connected(peer.name);
-    peer.evicted = std::find(evicted.begin(), evicted.end(), peer.name) != evicted.end();
-  }
+  HaStatus status = StatusOf(parts_->board.Read());
   status.takeover = Name(options_.coordinator.takeover);
-  status.storage = watch_->Health();
-  status.shortage = watch_->Shortage();
+  status.alarms = parts_->alarms.Lines();
+  const std::vector<std::string> evicted = parts_->evictions.Known(status);
+  for (const std::string& name : parts_->peer_names) {
+    PeerStatus& peer = status.peers.emplace_back();
+    peer.name = name;
+    peer.connected = network_->connected(name);
+    peer.evicted = std::find(evicted.begin(), evicted.end(), name) != evicted.end();
+    const std::optional<PeerTable::Peer> seen = parts_->peers.Find(name);
+    if (!seen) continue;
+    peer.heard = seen->silence;
+    peer.state = seen->last.state();
+    peer.epoch = seen->last.epoch();
+    peer.health = seen->last.health();
+    peer.owner = seen->last.owner();
+  }
+  status.storage = parts_->watch.Health();
+  status.shortage = parts_->watch.Shortage();
   status.counters = network_->counters();
+  const std::shared_ptr<StandbyView> known = view();
   if (known != nullptr && !status.is_owner) {
     status.lag = known->Lag();
     status.warm = known->ListWarm();
@@ -174,153 +327,31 @@ HaStatus HaNode::Describe() const {
 }
 
 void HaNode::Note(const std::string& kind, const std::string& text) {
-  spdlog::info("{}: {}", kind, text);
-  {
-    absl::MutexLock lock(&mutex_);
-    if (notes_.size() == kMaxNotes) notes_.pop_front();
-    notes_.emplace_back(kind, text);
-    if (!status_.is_owner) return;
-  }
-  epoch_queue_->Do([this] { RecordNotes(); });
-}
-
-bool HaNode::WaitForOwner(absl::Duration deadline, std::string& owner) {
-  absl::MutexLock lock(&mutex_);
-  while (!status_.serves && !stopping_ && runtime_.BootTime() < deadline) {
-    runtime_.WaitUntil(changed_, mutex_, deadline);
-  }
-  owner = status_.owner;
-  return status_.serves;
+  parts_->epochs.Note(kind, text);
 }
 
 absl::StatusOr<std::string> HaNode::AskOwner(const std::string& request, absl::Duration timeout) {
-  const absl::Duration begun = runtime_.BootTime();
-  const absl::Duration end = begun + std::max(timeout - kAnswerMargin, timeout / 2);
-  const absl::Duration deadline = std::min(end, begun + kOwnerPatience);
-  std::string owner;
-  while (WaitForOwner(deadline, owner)) {
-    const absl::StatusOr<std::string> answer = AskWhoOwns(owner, request, end);
-    // It has just given the epoch back, and nothing was done.
-    if (!absl::IsAborted(answer.status()) || runtime_.BootTime() >= deadline) return answer;
-    Rest(kOwnerAgain);
-  }
-  return absl::UnavailableError("no controller owns the pool at the moment: try again");
+  return parts_->owner_client.Ask(request, timeout);
 }
 
-// This node may have become the owner while it waited.
-absl::StatusOr<std::string> HaNode::AskWhoOwns(const std::string& owner, const std::string& request,
-                                               absl::Duration end) {
-  if (owner == options_.identity.node) return hooks_.control(owner, request);
-  peer_api::Call call;
-  call.set_control(request);
-  BATON_ASSIGN_OR_RETURN(const peer_api::Answer answer,
-                         Call(owner, call, std::max(end - runtime_.BootTime(), kOwnerAgain)));
-  return answer.control();
-}
-
-void HaNode::Rest(absl::Duration time) {
-  absl::MutexLock lock(&mutex_);
-  const absl::Duration until = runtime_.BootTime() + time;
-  while (!stopping_ && runtime_.BootTime() < until) runtime_.WaitUntil(changed_, mutex_, until);
-}
-
-// The thread may hang in storage for ever; whoever asks does not.
 absl::Status HaNode::OnStorage(std::function<absl::Status()> work) {
-  struct Job {
-    std::optional<absl::Status> result;
-    bool given_up = false;
-  };
-  const auto job = std::make_shared<Job>();
-  storage_calls_->Do([this, job, work = std::move(work)] {
-    {
-      absl::MutexLock lock(&mutex_);
-      if (job->given_up) return;
-    }
-    absl::Status status = work();
-    absl::MutexLock lock(&mutex_);
-    job->result = std::move(status);
-    changed_.SignalAll();
-  });
-  absl::MutexLock lock(&mutex_);
-  const absl::Duration deadline = runtime_.BootTime() + kStoragePatience;
-  while (!job->result && !stopping_ && runtime_.BootTime() < deadline) {
-    runtime_.WaitUntil(changed_, mutex_, deadline);
-  }
-  if (job->result) return *job->result;
-  job->given_up = true;
-  return absl::UnavailableError("its storage does not answer");
+  return parts_->jobs.Do(std::move(work));
 }
 
-// One that is silent for a moment only is worth waiting for.
-void HaNode::WaitForHealthyPeer(const std::string& node, absl::Duration deadline) {
-  if (!node.empty() && !remotes_.contains(node)) return;
-  absl::MutexLock lock(&mutex_);
-  const auto is_healthy = [&](const auto& peer) {
-    return (node.empty() || peer.first == node) && HeardLately(peer.second) &&
-           peer.second.last.health().empty();
-  };
-  while (std::none_of(peers_.begin(), peers_.end(), is_healthy) && !stopping_ &&
-         runtime_.BootTime() < deadline) {
-    runtime_.WaitUntil(changed_, mutex_, deadline);
-  }
-}
+bool HaNode::unserved() const { return parts_->names.unserved(); }
+
+std::shared_ptr<StandbyView> HaNode::view() const { return parts_->follower.view(); }
 
 absl::StatusOr<HaStatus> HaNode::HandOver(const std::string& to, absl::Duration timeout) {
-  const HaStatus before = Describe();
-  const absl::Duration deadline = runtime_.BootTime() + timeout;
-  WaitForHealthyPeer(to, runtime_.BootTime() + std::min(timeout, kPeerPatience));
-  {
-    absl::MutexLock lock(&mutex_);
-    refusal_.clear();
-  }
-  Post(event::Handover{to});
-  absl::MutexLock lock(&mutex_);
-  while (runtime_.BootTime() < deadline && !stopping_) {
-    if (!refusal_.empty()) return absl::FailedPreconditionError(refusal_);
-    if (status_.serves && status_.epoch > before.epoch) {
-      if (!status_.is_owner) return status_;
-      return absl::FailedPreconditionError(
-          "no other controller claimed the pool, so this one owns it again; see `baton status`");
-    }
-    runtime_.WaitUntil(changed_, mutex_, deadline);
-  }
-  return absl::DeadlineExceededError("no other controller owns the pool yet; see `baton status`");
+  BATON_ASSIGN_OR_RETURN(Ownership after, parts_->orders.HandOver(to, timeout));
+  return StatusOf(std::move(after));
 }
 
 absl::StatusOr<HaStatus> HaNode::TakeOver(bool owner_is_dead, absl::Duration timeout) {
-  const absl::Duration deadline = runtime_.BootTime() + timeout;
-  Post(event::OperatorTakeover{owner_is_dead});
-  absl::MutexLock lock(&mutex_);
-  while (!status_.is_owner && !stopping_ && runtime_.BootTime() < deadline) {
-    runtime_.WaitUntil(changed_, mutex_, deadline);
-  }
-  if (status_.is_owner) return status_;
-  return absl::DeadlineExceededError(
-      "this controller does not own the pool yet; see `baton status`");
+  BATON_ASSIGN_OR_RETURN(Ownership after, parts_->orders.TakeOver(owner_is_dead, timeout));
+  return StatusOf(std::move(after));
 }
 
-bool HaNode::StorageFailed(const absl::Status& status) {
-  const bool fails_as_a_whole = !watch_->Probe().ok();
-  if (!fails_as_a_whole && MayHaveFailedBefore()) return false;
-  if (!HearsFitPeer()) return fails_as_a_whole;
-  hooks_.fault(Annotate(absl::AbortedError(Message(status)), "the storage of this node fails"));
-  return true;
-}
-
-bool HaNode::MayHaveFailedBefore() const {
-  absl::MutexLock lock(&mutex_);
-  return follows_failure_ && runtime_.BootTime() - served_since_ < kYoung;
-}
-
-bool HaNode::HearsFitPeer() const {
-  absl::MutexLock lock(&mutex_);
-  return std::any_of(peers_.begin(), peers_.end(), [this](const auto& peer) {
-    return HeardLately(peer.second) && peer.second.last.eligible();
-  });
-}
-
-bool HaNode::HeardLately(const PeerSeen& peer) const {
-  return runtime_.BootTime() - peer.heard < kHeardLately;
-}
+bool HaNode::StorageFailed(const absl::Status& status) { return parts_->failures.Report(status); }
 
 }  // namespace baton::ha

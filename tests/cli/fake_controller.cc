@@ -40,7 +40,7 @@ FakeController::FakeController() {
   drainable_.Set(*service_);
   node_service_ = std::make_unique<control::NodeService>(
       control::NodeService::Options{.owner = drainable_,
-                                    .pair = [] { return nullptr; },
+                                    .pair = nullptr,
                                     .node = "left",
                                     .mount = "/mnt/volumes",
                                     .describe = [this] { return Describe(); },

@@ -1,10 +1,10 @@
-// What a controller tells of the one before it.
+#include "cli/batond/succession.h"
+
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
 
-#include "cli/batond/controller.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -32,45 +32,38 @@ std::string DescribeTakeover(const keeper::Predecessor& before, uint64_t waited_
 }  // namespace
 
 // Zero where it has not come yet.
-uint64_t Controller::WaitedMs(int64_t until_boot_ns) const {
+uint64_t Succession::WaitedMs(int64_t until_boot_ns) const {
   const int64_t waited = until_boot_ns - before_.waiting_since_boot_ns();
   return static_cast<uint64_t>(std::max<int64_t>(waited, 0)) / 1'000'000;
 }
 
-void Controller::RecordTakeover() {
+void Succession::Record(const RoleSlot& role) const {
   if (before_.cause() == keeper::CAUSE_NONE) return;
   absl::Status recorded;
   if (before_.cause() == keeper::CAUSE_HUNG) {
-    recorded = RecordEvent(
+    recorded = role.RecordEvent(
         "controller-hung",
         fmt::format("process {} did not answer any more: its keeper killed it", before_.pid()));
   }
   const std::string text = DescribeTakeover(before_, WaitedMs(serving_boot_ns_), restarts_);
   spdlog::info("{}", text);
-  recorded.Update(RecordEvent(KindOf(before_), text));
+  recorded.Update(role.RecordEvent(KindOf(before_), text));
   if (!recorded.ok()) spdlog::warn("events are missing: {}", Message(recorded));
 }
 
-void Controller::RecordFirstAnswer() {
+void Succession::RecordFirstAnswer(const RoleSlot& role) const {
   if (before_.cause() == keeper::CAUSE_NONE) return;
-  const absl::Status recorded = RecordEvent(
+  const absl::Status recorded = role.RecordEvent(
       "io-resumed", fmt::format("the first request was answered {} ms after the end of {}",
                                 WaitedMs(first_answer_boot_ns_), NameOf(before_)));
   if (!recorded.ok()) spdlog::warn("an event is missing: {}", Message(recorded));
 }
 
-absl::StatusOr<control::UpgradeStarted> Controller::Upgrade() {
-  BATON_ASSIGN_OR_RETURN(const keeper::UpgradeAnswer answer, keeper_.AskForUpgrade());
-  if (!answer.refused().empty()) {
-    return Error(absl::StatusCode::kFailedPrecondition, "no upgrade: {}; process {} goes on",
-                 answer.refused(), ::getpid());
-  }
-  control::UpgradeStarted started;
-  started.set_old_pid(static_cast<uint32_t>(::getpid()));
-  started.set_old_version(BATON_VERSION);
-  started.set_new_pid(answer.pid());
-  started.set_new_version(answer.version());
-  return started;
+void Succession::Describe(control::ControllerStatus& status) const {
+  status.set_restarts(restarts_);
+  if (before_.cause() == keeper::CAUSE_NONE) return;
+  status.set_serving_after_ms(WaitedMs(serving_boot_ns_));
+  status.set_first_answer_after_ms(WaitedMs(first_answer_boot_ns_));
 }
 
 }  // namespace baton

@@ -1,0 +1,54 @@
+#include "cli/batond/status_reporter.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "cli/control/names_of.h"
+#include "engine/base/status.h"
+
+namespace baton {
+
+StatusReporter::StatusReporter(Runtime& runtime, Facts facts, Sources sources)
+    : runtime_(runtime),
+      started_(runtime.BootTime()),
+      facts_(std::move(facts)),
+      sources_(sources) {}
+
+control::ControllerStatus StatusReporter::Describe() const {
+  control::ControllerStatus status;
+  status.set_node(facts_.node);
+  if (!sources_.end.fault().ok()) status.add_problems(Message(sources_.end.fault()));
+  if (const PoolRole* const role = sources_.role.get()) role->Describe(status);
+  DescribeSpace(status);
+  status.set_version(BATON_VERSION);
+  status.set_pid(static_cast<uint32_t>(::getpid()));
+  status.set_pool(std::filesystem::absolute(facts_.pool).lexically_normal());
+  status.set_pool_id(facts_.record.pool_id());
+  status.set_mount(facts_.mount);
+  status.set_durability(NameOf(facts_.record.durability()));
+  status.set_uptime_seconds(
+      static_cast<uint64_t>(absl::ToInt64Seconds(runtime_.BootTime() - started_)));
+  status.set_garbled_messages(sources_.garbled_messages);
+  const uint32_t keeper_pid = sources_.keeper_client.keeper_pid();
+  status.set_keeper_pid(keeper_pid);
+  if (keeper_pid == 0) status.add_problems("there is no keeper: start batond again");
+  sources_.succession.Describe(status);
+  return status;
+}
+
+void StatusReporter::DescribeSpace(control::ControllerStatus& status) const {
+  const SpaceStatus space = sources_.space.Describe();
+  status.set_pool_total_bytes(space.pool.total_bytes);
+  status.set_pool_free_bytes(space.pool.free_bytes);
+  status.set_reserve_bytes(space.pool.reserve_bytes);
+  if (space.time_to_full < absl::InfiniteDuration()) {
+    status.set_pool_full_in_seconds(
+        static_cast<uint64_t>(absl::ToInt64Seconds(space.time_to_full)) + 1);
+  }
+  for (const std::string& text : space.critical) status.add_problems("space: " + text);
+  for (const std::string& text : space.warnings) status.add_warnings("space: " + text);
+}
+
+}  // namespace baton

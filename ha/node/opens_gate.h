@@ -1,0 +1,51 @@
+// Whether the owner knows what is open in the mount of every node.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <string>
+#include <vector>
+
+#include "engine/base/runtime.h"
+#include "ha/node/peer_table.h"
+#include "ha/node/served_epoch.h"
+#include "ha/volumes/router.h"
+#include "ha/volumes/served_volumes.h"
+
+namespace baton::ha {
+
+// Thread-safe.
+class OpensGate {
+ public:
+  struct Options {
+    std::string node;                // this one
+    std::vector<std::string> peers;  // the other ones of the pool
+  };
+  // All of them outlive this.
+  struct Sources {
+    const Router& router;
+    const VolumeServer& local;  // who serves this node's mount while it is the owner
+    ServedVolumes& served;
+    const PeerTable& peers;
+    ServedEpoch& epoch;
+  };
+
+  OpensGate(Runtime& runtime, Options options, Sources sources)
+      : runtime_(runtime), options_(std::move(options)), sources_(sources) {}
+
+  // See OwnerPeers::AwaitOpens.
+  absl::Status Await(bool degraded);
+
+ private:
+  // One that has not told; empty: all have.
+  std::string Missing(bool degraded) const;
+  bool IsSilent(const std::string& peer) const;
+  bool IsOff(const std::string& peer) const;
+  void ForgetSilent();
+
+  Runtime& runtime_;
+  const Options options_;
+  const Sources sources_;
+};
+
+}  // namespace baton::ha
