@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "cli/batond/ha_setup.h"
-#include "cli/batond/upgrade.h"
+#include "cli/batond/ask_for_upgrade.h"
 #include "engine/base/status.h"
 #include "engine/meta/pool_file.h"
 #include "ha/io/eviction_status.h"

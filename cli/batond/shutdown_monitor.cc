@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 
 #include <array>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "engine/base/errno_status.h"
+#include "engine/base/status.h"
 
 namespace baton {
 namespace {
@@ -30,10 +30,9 @@ absl::StatusOr<std::unique_ptr<ShutdownMonitor>> ShutdownMonitor::Make() {
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   UniqueFd signal_fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signal_fd.valid()) return ErrnoStatus(errno, "make a signalfd for", "SIGTERM");
-  UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wake.valid()) return ErrnoStatus(errno, "make an eventfd for", "faults");
-  return std::unique_ptr<ShutdownMonitor>(
-      new ShutdownMonitor(std::move(signal_fd), std::move(wake)));
+  std::unique_ptr<ShutdownMonitor> monitor(new ShutdownMonitor(std::move(signal_fd)));
+  BATON_RETURN_IF_ERROR(monitor->wake_.status());
+  return monitor;
 }
 
 void ShutdownMonitor::NoteFault(const absl::Status& fault) {
@@ -50,7 +49,7 @@ void ShutdownMonitor::Note(ProcessEvent event) {
     absl::MutexLock guard(&mutex_);
     events_.insert(event);
   }
-  ::eventfd_write(wake_.get(), 1);
+  wake_.Wake();
 }
 
 ProcessEvent ShutdownMonitor::Await() {
@@ -60,11 +59,9 @@ ProcessEvent ShutdownMonitor::Await() {
       absl::MutexLock guard(&mutex_);
       if (!events_.empty()) return events_.extract(std::prev(events_.end())).value();
     }
-    std::array<pollfd, 2> watched{pollfd{signals_.get(), POLLIN, 0},
-                                  pollfd{wake_.get(), POLLIN, 0}};
+    std::array<pollfd, 2> watched{pollfd{signals_.get(), POLLIN, 0}, pollfd{wake_.fd(), POLLIN, 0}};
     ::poll(watched.data(), watched.size(), -1);
-    eventfd_t count;
-    ::eventfd_read(wake_.get(), &count);
+    wake_.Clear();
   }
 }
 

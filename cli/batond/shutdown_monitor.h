@@ -11,6 +11,7 @@
 #include <set>
 
 #include "engine/base/unique_fd.h"
+#include "engine/base/wake_fd.h"
 
 namespace baton {
 
@@ -45,12 +46,11 @@ class ShutdownMonitor {
   bool IsAsked() const;
 
  private:
-  ShutdownMonitor(UniqueFd signals, UniqueFd wake)
-      : signals_(std::move(signals)), wake_(std::move(wake)) {}
+  explicit ShutdownMonitor(UniqueFd signals) : signals_(std::move(signals)) {}
   bool SignalIsOrder();
 
   const UniqueFd signals_;
-  const UniqueFd wake_;
+  WakeFd wake_;
   mutable absl::Mutex mutex_;
   absl::Status fault_ ABSL_GUARDED_BY(mutex_);
   std::set<ProcessEvent> events_ ABSL_GUARDED_BY(mutex_);

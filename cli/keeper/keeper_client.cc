@@ -5,12 +5,10 @@
 #include <poll.h>
 #include <pthread.h>
 #include <spdlog/spdlog.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -19,7 +17,6 @@
 #include "cli/keeper/child.h"
 #include "cli/keeper/keeper_settings.h"
 #include "engine/base/boot_time.h"
-#include "engine/base/errno_status.h"
 #include "engine/base/signals_blocked.h"
 #include "engine/base/status.h"
 
@@ -98,21 +95,19 @@ absl::StatusOr<std::unique_ptr<KeeperClient>> KeeperClient::Connect() {
       received->descriptors.size() != kDescriptorsOfBegin) {
     return NoKeeper();
   }
-  UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wake.valid()) return ErrnoStatus(errno, "make an eventfd for", "the keeper's link");
-  return std::unique_ptr<KeeperClient>(new KeeperClient(
-      std::move(socket), std::move(wake), std::move(*received->message.mutable_begin()),
-      std::move(received->descriptors)));
+  std::unique_ptr<KeeperClient> client(
+      new KeeperClient(std::move(socket), std::move(*received->message.mutable_begin()),
+                       std::move(received->descriptors)));
+  BATON_RETURN_IF_ERROR(client->wake_.status());
+  return client;
 }
 
-KeeperClient::KeeperClient(UniqueFd socket, UniqueFd wake, Begin begin,
-                           std::vector<UniqueFd> descriptors)
+KeeperClient::KeeperClient(UniqueFd socket, Begin begin, std::vector<UniqueFd> descriptors)
     : begin_(std::move(begin)),
       fuse_(std::move(descriptors[0])),
       listener_(std::move(descriptors[1])),
       listener_lock_(std::move(descriptors[2])),
       open_table_(std::move(descriptors[3])),
-      wake_(std::move(wake)),
       keeper_pid_(begin_.keeper_pid()),
       channel_(std::make_shared<const Channel>(std::move(socket))),
       init_answer_(begin_.facts().init_answer()),
@@ -120,7 +115,7 @@ KeeperClient::KeeperClient(UniqueFd socket, UniqueFd wake, Begin begin,
 
 KeeperClient::~KeeperClient() {
   ending_ = true;
-  ::eventfd_write(wake_.get(), 1);
+  wake_.Wake();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -151,7 +146,7 @@ void KeeperClient::Run() {
       AwaitKeeper();
     } else {
       Beat();
-      std::array<pollfd, 2> watched{pollfd{wake_.get(), POLLIN, 0},
+      std::array<pollfd, 2> watched{pollfd{wake_.fd(), POLLIN, 0},
                                     pollfd{channel->fd(), POLLIN, 0}};
       AwaitReadable(watched, kBeatPeriod);
       TakeMessages(*channel);
@@ -212,7 +207,7 @@ void KeeperClient::AwaitKeeper() {
     if (!socket.ok()) spdlog::error("{}", Message(socket.status()));
     if (socket.ok()) adoption_ = *std::move(socket);
   }
-  std::array<pollfd, 2> watched{pollfd{wake_.get(), POLLIN, 0},
+  std::array<pollfd, 2> watched{pollfd{wake_.fd(), POLLIN, 0},
                                 pollfd{adoption_ == nullptr ? -1 : adoption_->fd(), POLLIN, 0}};
   AwaitReadable(watched, kDefaultLivenessTimeout);
   if (adoption_ == nullptr || watched[1].revents == 0) return;

@@ -16,6 +16,7 @@
 #include "cli/keeper/adoption_socket.h"
 #include "cli/keeper/channel.h"
 #include "engine/base/unique_fd.h"
+#include "engine/base/wake_fd.h"
 #include "fs/mount.h"
 #include "ha/io/unix_listener.h"
 
@@ -70,7 +71,7 @@ class KeeperClient {
   uint32_t keeper_pid() const { return keeper_pid_; }
 
  private:
-  KeeperClient(UniqueFd socket, UniqueFd wake, Begin begin, std::vector<UniqueFd> descriptors);
+  KeeperClient(UniqueFd socket, Begin begin, std::vector<UniqueFd> descriptors);
 
   void Run();
   void Beat();
@@ -87,7 +88,7 @@ class KeeperClient {
   const UniqueFd listener_;
   const UniqueFd listener_lock_;
   const UniqueFd open_table_;
-  const UniqueFd wake_;  // an eventfd
+  WakeFd wake_;
   Handlers handlers_;
   std::atomic<uint32_t> keeper_pid_;
 

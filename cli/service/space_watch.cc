@@ -141,32 +141,16 @@ void SpaceWatch::LogChanges(const SpaceStatus& status) {
 }
 
 SpaceMeter::SpaceMeter(Storage& storage, Runtime& runtime, SpaceWatch& watch)
-    : storage_(storage), runtime_(runtime), watch_(watch) {
+    : storage_(storage), watch_(watch), stop_(runtime) {
   Measure();
-  thread_ = runtime_.StartThread("space-meter", [this] { Run(); });
+  thread_ = runtime.StartThread("space-meter", [this] {
+    while (stop_.Rest(kMeasureEvery)) Measure();
+  });
 }
 
 SpaceMeter::~SpaceMeter() {
-  {
-    absl::MutexLock guard(&mutex_);
-    stopping_ = true;
-    stopped_.SignalAll();
-  }
+  stop_.Stop();
   thread_.reset();
-}
-
-void SpaceMeter::Run() {
-  while (true) {
-    {
-      absl::MutexLock guard(&mutex_);
-      const absl::Duration next = runtime_.BootTime() + kMeasureEvery;
-      while (!stopping_ && runtime_.BootTime() < next) {
-        runtime_.WaitUntil(stopped_, mutex_, next);
-      }
-      if (stopping_) return;
-    }
-    Measure();
-  }
 }
 
 void SpaceMeter::Measure() { watch_.Note(MeasureSpace(storage_)); }

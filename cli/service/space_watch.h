@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/base/runtime.h"
+#include "engine/base/stop_signal.h"
 #include "engine/base/storage.h"
 #include "engine/lease/reserve.h"
 
@@ -103,15 +104,11 @@ class SpaceMeter {
   SpaceMeter& operator=(const SpaceMeter&) = delete;
 
  private:
-  void Run();
   void Measure();
 
   Storage& storage_;
-  Runtime& runtime_;
   SpaceWatch& watch_;
-  absl::Mutex mutex_;
-  absl::CondVar stopped_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  StopSignal stop_;
   std::unique_ptr<Thread> thread_;
 };
 

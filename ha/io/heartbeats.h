@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "engine/base/runtime.h"
+#include "engine/base/wake_fd.h"
 #include "ha/io/heartbeat_filter.h"
 #include "ha/io/peer_refusals.h"
 #include "ha/io/peer_socket.h"
 #include "ha/io/strangers.h"
-#include "ha/io/wake_fd.h"
 
 namespace baton::ha {
 

@@ -7,9 +7,9 @@
 #include <memory>
 
 #include "engine/base/runtime.h"
+#include "engine/base/wake_fd.h"
 #include "ha/io/keys.h"
 #include "ha/io/peer_refusals.h"
-#include "ha/io/wake_fd.h"
 #include "ha/io/zmq_socket.h"
 
 namespace baton::ha {

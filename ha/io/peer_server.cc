@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "engine/base/status.h"
+#include "engine/base/wake_fd.h"
 #include "ha/io/hello.h"
 #include "ha/io/peer_sessions.h"
 #include "ha/io/peer_settings.h"
 #include "ha/io/strangers.h"
-#include "ha/io/wake_fd.h"
 
 namespace baton::ha {
 namespace {

@@ -3,20 +3,17 @@
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
 #include <pthread.h>
-#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <deque>
 #include <numeric>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "engine/base/errno_status.h"
 #include "engine/base/status.h"
-#include "engine/base/unique_fd.h"
+#include "engine/base/wake_fd.h"
 #include "ha/io/zmq_socket.h"
 
 namespace baton::ha {
@@ -55,14 +52,11 @@ class Server final : public RequestServer {
   std::optional<Envelope> NextRequest(size_t number) ABSL_LOCKS_EXCLUDED(mutex_);
   void Answer(const Envelope& request) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  void WakeLoop();
-  void ClearWake();
-
   const RequestServer::Options options_;
   const Handler handler_;
   std::unique_ptr<ZmqContext> context_;
   std::unique_ptr<ZmqSocket> socket_;  // the loop's
-  UniqueFd wake_;                      // an eventfd that workers use to wake the loop
+  WakeFd wake_;                        // by which workers wake the loop
 
   absl::Mutex mutex_;
   std::deque<Lane> lanes_ ABSL_GUARDED_BY(mutex_);  // their number never changes
@@ -75,8 +69,7 @@ class Server final : public RequestServer {
 };
 
 absl::Status Server::Start(const UnixListener& listener) {
-  wake_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wake_.valid()) return ErrnoStatus(errno, "make an eventfd for", listener.path());
+  BATON_RETURN_IF_ERROR(wake_.status());
   BATON_ASSIGN_OR_RETURN(context_, ZmqContext::Make());
   BATON_ASSIGN_OR_RETURN(socket_, ZmqSocket::Open(*context_, ZmqSocket::Type::kRouter));
   BATON_RETURN_IF_ERROR(socket_->Serve(listener.path(), listener.fd()));
@@ -101,7 +94,7 @@ Server::~Server() {
   }
   for (std::thread& worker : workers_) worker.join();
   if (loop_.joinable()) {
-    WakeLoop();
+    wake_.Wake();
     loop_.join();
   }
 }
@@ -110,10 +103,10 @@ void Server::Loop() {
   pthread_setname_np(pthread_self(), "control");
   while (!Finished()) {
     // While the queue is full nothing is read: requests wait in their senders' sockets.
-    std::array<ZmqPollItem, 2> items{ZmqPollItem{.fd = wake_.get()},
+    std::array<ZmqPollItem, 2> items{ZmqPollItem{.fd = wake_.fd()},
                                      ZmqPollItem{.handle = socket_->handle()}};
     ZmqPoll(std::span(items).first(HasRoom() ? 2 : 1), absl::InfiniteDuration());
-    if (items[0].readable) ClearWake();
+    if (items[0].readable) wake_.Clear();
     if (items[1].readable) ReceiveRequests();
     SendAnswers();
   }
@@ -188,7 +181,7 @@ std::optional<Envelope> Server::NextRequest(size_t number) {
     request = std::move(lane.requests.front());
     lane.requests.pop_front();
   }
-  WakeLoop();  // there is room again
+  wake_.Wake();  // there is room again
   return request;
 }
 
@@ -202,14 +195,7 @@ void Server::Answer(const Envelope& request) {
     absl::MutexLock guard(&mutex_);
     answers_.push_back({request.peer, *std::move(body), std::nullopt});
   }
-  WakeLoop();
-}
-
-void Server::WakeLoop() { ::eventfd_write(wake_.get(), 1); }
-
-void Server::ClearWake() {
-  eventfd_t count;
-  ::eventfd_read(wake_.get(), &count);
+  wake_.Wake();
 }
 
 }  // namespace

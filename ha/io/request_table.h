@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "engine/base/runtime.h"
+#include "engine/base/wake_fd.h"
 #include "ha/io/peer_settings.h"
-#include "ha/io/wake_fd.h"
 #include "ha/io/wire.h"
 #include "ha/io/zmq_socket.h"
 

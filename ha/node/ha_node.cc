@@ -14,6 +14,7 @@
 #include "ha/node/owner_client.h"
 #include "ha/node/peer_commands.h"
 #include "ha/node/peer_inbox.h"
+#include "ha/node/pool_nodes.h"
 #include "ha/node/storage_failures.h"
 
 namespace baton::ha {
@@ -21,10 +22,10 @@ namespace {
 
 constexpr absl::Duration kStopLimit = absl::Seconds(15);
 
-std::vector<std::string> PeerNames(const PeerNetwork::Options& network) {
-  std::vector<std::string> names;
-  for (const auto& [peer, address] : network.peers) names.push_back(peer);
-  return names;
+PoolNodes NodesOf(const HaNode::Options& options) {
+  PoolNodes nodes{.self = options.identity.node, .peers = {}};
+  for (const auto& [peer, address] : options.network.peers) nodes.peers.push_back(peer);
+  return nodes;
 }
 
 RemotePeers MakeRemotePeers(Runtime& runtime, PeerNetwork& network,
@@ -34,6 +35,30 @@ RemotePeers MakeRemotePeers(Runtime& runtime, PeerNetwork& network,
     remotes[peer] = std::make_unique<RemoteVolumes>(runtime, network, peer, boot_id);
   }
   return remotes;
+}
+
+StorageWatch::Options WatchOptionsOf(const HaNode::Options& options) {
+  return {.runtime = options.runtime,
+          .pool = options.pool,
+          .pool_id = options.pool_id,
+          .node = options.identity.node,
+          .every = options.lease_times.poll,
+          .patience = options.lease_times.stop};
+}
+
+EpochWork::Options EpochOptionsOf(const HaNode::Options& options, const PoolNodes& nodes,
+                                  OpensReporter& opens) {
+  return {.runtime = options.runtime,
+          .identity = options.identity,
+          .peers = nodes.peers,
+          .lease_times = options.lease_times,
+          .durability = options.durability,
+          .watchdog = options.watchdog,
+          .on_fault = options.on_fault,
+          .on_lock_freed = [&mount = options.mount, &opens](uint64_t volume_id) {
+            mount.LockFreed(volume_id);
+            opens.TellLockFreed(volume_id);
+          }};
 }
 
 HaStatus StatusOf(Ownership ownership) {
@@ -55,11 +80,12 @@ struct HaNode::Parts {
   // Ends all threads. Those who take note do so until the end.
   void Stop();
 
+  StorageWatch::Handlers WatchHandlers(const Options& options);
   std::unique_ptr<Conductor> MakeConductor(const Options& options, ServedVolumes& served,
                                            PeerNetwork& network);
 
   Runtime& runtime;
-  const std::vector<std::string> peer_names;
+  const PoolNodes nodes;
   const OwnerTimes own_times;
   const RemotePeers remotes;
 
@@ -88,7 +114,7 @@ struct HaNode::Parts {
 
   // Of the owner.
   OpensGate opens_gate;
-  Evictions evictions;
+  NodeEvictions evictions;
   PeerCommands peer_commands;
 
   // Changes of owner.
@@ -103,9 +129,9 @@ struct HaNode::Parts {
 HaNode::Parts::Parts(const Options& options, CommandTarget& commands, ServedVolumes& served,
                      PeerNetwork& network)
     : runtime(options.runtime),
-      peer_names(PeerNames(options.network)),
+      nodes(NodesOf(options)),
       own_times(OwnerTimesOf(options.lease_times, options.watchdog.EffectiveTime())),
-      remotes(MakeRemotePeers(runtime, network, peer_names, options.identity.boot_id)),
+      remotes(MakeRemotePeers(runtime, network, nodes.peers, options.identity.boot_id)),
       opens(runtime, options.router, remotes, network, options.on_fault),
       lease_reporter(
           {.identity = options.identity,
@@ -113,57 +139,34 @@ HaNode::Parts::Parts(const Options& options, CommandTarget& commands, ServedVolu
            .has_watchdog = !options.watchdog.device.empty(),
            .certificate_counts = options.coordinator.certificate_counts},
           {.lease = lease, .router = options.router, .epochs = epochs, .events = events}),
-      watch(
-          {.runtime = runtime,
-           .pool = options.pool,
-           .pool_id = options.pool_id,
-           .node = options.identity.node,
-           .every = options.lease_times.poll,
-           .patience = options.lease_times.stop},
-          {.on_lease = [this](const std::optional<LeaseRecord>& record,
-                              absl::Duration began) { lease_reporter.Report(record, began); },
-           .on_certificate =
-               [this](const DeathCertificate& certificate) { lease_reporter.Report(certificate); },
-           .on_space = options.on_space}),
-      epochs({.runtime = runtime,
-              .identity = options.identity,
-              .peers = peer_names,
-              .lease_times = options.lease_times,
-              .durability = options.durability,
-              .watchdog = options.watchdog,
-              .on_fault = options.on_fault,
-              .on_lock_freed =
-                  [this, &mount = options.mount](uint64_t volume_id) {
-                    mount.LockFreed(volume_id);
-                    opens.TellLockFreed(volume_id);
-                  }},
-             {.watch = watch,
-              .lease = lease,
-              .router = options.router,
-              .services = options.services,
-              .feedback = feedback,
-              .events = events}),
+      watch(WatchOptionsOf(options), WatchHandlers(options)),
+      epochs(EpochOptionsOf(options, nodes, opens), {.watch = watch,
+                                                     .lease = lease,
+                                                     .router = options.router,
+                                                     .services = options.services,
+                                                     .feedback = feedback,
+                                                     .events = events}),
       failures(watch, served_epoch, peers, options.on_fault),
       follower(runtime, watch, lease, board),
       names(runtime, options.router, follower, watch),
       jobs(runtime),
       standby(runtime, watch, follower, jobs),
       owner_client(runtime, options.identity.node, commands, network, board),
-      opens_gate(runtime, {.node = options.identity.node, .peers = peer_names},
+      opens_gate(runtime, nodes,
                  {.router = options.router,
                   .local = options.local,
                   .served = served,
                   .peers = peers,
                   .epoch = served_epoch}),
-      evictions(runtime, {.node = options.identity.node, .peers = peer_names},
+      evictions(runtime, nodes,
                 {.network = network,
                  .served = served,
                  .services = options.services,
                  .epoch = served_epoch,
                  .peers = peers}),
-      peer_commands(peer_names, network, opens_gate, evictions),
+      peer_commands(nodes.peers, network, opens_gate, evictions),
       handovers(runtime, network, feedback, events),
-      orders(runtime, {peer_names.begin(), peer_names.end()}, peers, board, events),
+      orders(runtime, {nodes.peers.begin(), nodes.peers.end()}, peers, board, events),
       fencing(runtime, options.fence, events),
       fence_monitor(runtime, {.ask = options.monitor_fence, .every = options.monitor_fence_every},
                     peers, events),
@@ -177,6 +180,14 @@ HaNode::Parts::Parts(const Options& options, CommandTarget& commands, ServedVolu
                                                                   .peers = peers,
                                                                   .events = events}),
       loop(runtime, events, MakeConductor(options, served, network)) {}
+
+StorageWatch::Handlers HaNode::Parts::WatchHandlers(const Options& options) {
+  return {.on_lease = [this](const std::optional<LeaseRecord>& record,
+                             absl::Duration began) { lease_reporter.Report(record, began); },
+          .on_certificate =
+              [this](const DeathCertificate& certificate) { lease_reporter.Report(certificate); },
+          .on_space = options.on_space};
+}
 
 std::unique_ptr<Conductor> HaNode::Parts::MakeConductor(const Options& options,
                                                         ServedVolumes& served,
@@ -302,7 +313,7 @@ HaStatus HaNode::Describe() const {
   status.takeover = Name(options_.coordinator.takeover);
   status.alarms = parts_->alarms.Lines();
   const std::vector<std::string> evicted = parts_->evictions.Known(status);
-  for (const std::string& name : parts_->peer_names) {
+  for (const std::string& name : parts_->nodes.peers) {
     PeerStatus& peer = status.peers.emplace_back();
     peer.name = name;
     peer.connected = network_->connected(name);

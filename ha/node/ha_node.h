@@ -42,7 +42,7 @@ class PeerInbox;
 //   tell-opens     OpensReporter     tells an owner what is open in the mount, peers of free locks
 //
 // Every mutex of this folder is a last one: its object calls no other that locks while it holds it.
-// That of Evictions may be held over I/O; it stands above those of the engine.
+// That of NodeEvictions may be held over I/O; it stands above those of the engine.
 //
 // Thread-safe from Start() on; Start() and the end are one thread's.
 class HaNode {

@@ -28,8 +28,8 @@ bool OpensGate::IsOff(const std::string& peer) const {
 }
 
 std::string OpensGate::Missing(bool degraded) const {
-  if (!sources_.router.HasTold(sources_.local)) return options_.node;
-  for (const std::string& peer : options_.peers) {
+  if (!sources_.router.HasTold(sources_.local)) return nodes_.self;
+  for (const std::string& peer : nodes_.peers) {
     const bool counts = !(degraded && IsSilent(peer)) && !IsOff(peer);
     if (counts && !sources_.served.HasTold(peer)) return peer;
   }
@@ -38,7 +38,7 @@ std::string OpensGate::Missing(bool degraded) const {
 
 // By the word of an operator they have nothing open.
 void OpensGate::ForgetSilent() {
-  for (const std::string& peer : options_.peers) {
+  for (const std::string& peer : nodes_.peers) {
     if (IsSilent(peer)) sources_.served.Forget(peer);
   }
 }

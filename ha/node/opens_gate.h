@@ -4,10 +4,11 @@
 #include <absl/status/status.h>
 
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "engine/base/runtime.h"
 #include "ha/node/peer_table.h"
+#include "ha/node/pool_nodes.h"
 #include "ha/node/served_epoch.h"
 #include "ha/volumes/router.h"
 #include "ha/volumes/served_volumes.h"
@@ -17,10 +18,6 @@ namespace baton::ha {
 // Thread-safe.
 class OpensGate {
  public:
-  struct Options {
-    std::string node;                // this one
-    std::vector<std::string> peers;  // the other ones of the pool
-  };
   // All of them outlive this.
   struct Sources {
     const Router& router;
@@ -30,8 +27,8 @@ class OpensGate {
     ServedEpoch& epoch;
   };
 
-  OpensGate(Runtime& runtime, Options options, Sources sources)
-      : runtime_(runtime), options_(std::move(options)), sources_(sources) {}
+  OpensGate(Runtime& runtime, PoolNodes nodes, Sources sources)
+      : runtime_(runtime), nodes_(std::move(nodes)), sources_(sources) {}
 
   // See OwnerPeers::AwaitOpens.
   absl::Status Await(bool degraded);
@@ -44,7 +41,7 @@ class OpensGate {
   void ForgetSilent();
 
   Runtime& runtime_;
-  const Options options_;
+  const PoolNodes nodes_;
   const Sources sources_;
 };
 

@@ -9,7 +9,7 @@
 
 #include "ha/io/peer_network.h"
 #include "ha/node/epoch_services.h"
-#include "ha/node/evictions.h"
+#include "ha/node/node_evictions.h"
 #include "ha/node/opens_gate.h"
 
 namespace baton::ha {
@@ -19,7 +19,7 @@ class PeerCommands final : public OwnerPeers {
  public:
   // `peers`: the other nodes. The references outlive this.
   PeerCommands(std::vector<std::string> peers, PeerNetwork& network, OpensGate& opens,
-               Evictions& evictions)
+               NodeEvictions& evictions)
       : peers_(std::move(peers)), network_(network), opens_(opens), evictions_(evictions) {}
 
   absl::Status Prepare(const std::string& source, const std::string& target, uint64_t size_bytes,
@@ -35,7 +35,7 @@ class PeerCommands final : public OwnerPeers {
   const std::vector<std::string> peers_;
   PeerNetwork& network_;
   OpensGate& opens_;
-  Evictions& evictions_;
+  NodeEvictions& evictions_;
 };
 
 }  // namespace baton::ha

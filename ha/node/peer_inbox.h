@@ -10,7 +10,7 @@
 #include "ha/io/peer_api.pb.h"
 #include "ha/node/epoch_services.h"
 #include "ha/node/event_queue.h"
-#include "ha/node/evictions.h"
+#include "ha/node/node_evictions.h"
 #include "ha/node/opens_reporter.h"
 #include "ha/node/peer_handovers.h"
 #include "ha/node/peer_table.h"
@@ -31,7 +31,7 @@ class PeerInbox {
     CommandTarget& commands;
     MountEvents& mount;
     ServedVolumes& served;
-    Evictions& evictions;
+    NodeEvictions& evictions;
     StandbyCommands& standby;
     PeerHandovers& handovers;
     OpensReporter& opens;

@@ -55,7 +55,7 @@ class OpensGateTest : public testing::Test {
   ServedEpoch epoch_{runtime_};
   OpensGate gate_{
       runtime_,
-      {.node = "a", .peers = {"b", "c"}},
+      {.self = "a", .peers = {"b", "c"}},
       {.router = router_, .local = local_, .served = served_, .peers = peers_, .epoch = epoch_}};
   absl::Status status_;
 };

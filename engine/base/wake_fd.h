@@ -9,7 +9,7 @@
 #include "engine/base/errno_status.h"
 #include "engine/base/unique_fd.h"
 
-namespace baton::ha {
+namespace baton {
 
 // Readable from Wake() until Clear(). Thread-safe.
 class WakeFd {
@@ -29,4 +29,4 @@ class WakeFd {
   const UniqueFd fd_;
 };
 
-}  // namespace baton::ha
+}  // namespace baton

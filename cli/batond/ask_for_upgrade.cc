@@ -1,4 +1,4 @@
-#include "cli/batond/upgrade.h"
+#include "cli/batond/ask_for_upgrade.h"
 
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-#include "ha/node/evictions.h"
+#include "ha/node/node_evictions.h"
 
 #include <absl/strings/str_join.h>
 #include <spdlog/spdlog.h>
@@ -19,16 +19,16 @@ constexpr absl::Duration kReadmitPatience = absl::Seconds(1);
 
 }  // namespace
 
-absl::Status Evictions::CheckEvictable(const std::string& node) const {
-  if (node == options_.node) {
+absl::Status NodeEvictions::CheckEvictable(const std::string& node) const {
+  if (node == nodes_.self) {
     return Error(absl::StatusCode::kFailedPrecondition,
                  "node {} owns the pool, so nothing of it waits elsewhere: evict another node, or "
                  "hand the pool over first (`baton failover`)",
                  node);
   }
-  const std::vector<std::string>& peers = options_.peers;
+  const std::vector<std::string>& peers = nodes_.peers;
   if (std::find(peers.begin(), peers.end(), node) != peers.end()) return absl::OkStatus();
-  std::vector<std::string> names = {options_.node};
+  std::vector<std::string> names = {nodes_.self};
   names.insert(names.end(), peers.begin(), peers.end());
   return Error(absl::StatusCode::kNotFound, "there is no node {}: the nodes of this pool are {}",
                node, absl::StrJoin(names, ", "));
@@ -37,7 +37,7 @@ absl::Status Evictions::CheckEvictable(const std::string& node) const {
 // The record comes first: who is told of an eviction ends its mount, which must not be for one that
 // a crash undoes. Whatever the next owner finds of it is enough, because the command has not said
 // OK before nothing of the node runs here any more.
-absl::Status Evictions::Evict(Engine& engine, const std::string& node) {
+absl::Status NodeEvictions::Evict(Engine& engine, const std::string& node) {
   BATON_RETURN_IF_ERROR(CheckEvictable(node));
   uint64_t id = 0;
   {
@@ -58,7 +58,7 @@ absl::Status Evictions::Evict(Engine& engine, const std::string& node) {
   return engine.DropLocks(node);
 }
 
-absl::Status Evictions::AwaitEndOfForwarded(const std::string& node) {
+absl::Status NodeEvictions::AwaitEndOfForwarded(const std::string& node) {
   const absl::Duration deadline = runtime_.BootTime() + kDrainPatience;
   while (!around_.network.EndForwarded(node, kDrainLook)) {
     if (runtime_.BootTime() >= deadline) {
@@ -75,8 +75,8 @@ absl::Status Evictions::AwaitEndOfForwarded(const std::string& node) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<peer_api::Answer> Evictions::AnswerOpenSet(const std::string& peer,
-                                                          const peer_api::Call& call) {
+absl::StatusOr<peer_api::Answer> NodeEvictions::AnswerOpenSet(const std::string& peer,
+                                                              const peer_api::Call& call) {
   const peer_api::OpenSet& set = call.open_set();
   const uint64_t eviction = around_.served.EvictionOfPeer(peer);
   const bool ends = eviction != 0 && set.ended_eviction() == eviction && set.ids().empty();
@@ -86,7 +86,7 @@ absl::StatusOr<peer_api::Answer> Evictions::AnswerOpenSet(const std::string& pee
 
 // A request of the old mount may still be on its way, in a connection that was slower than the one
 // that this came by. It is over, with that connection, before the node is served again.
-absl::Status Evictions::Readmit(const std::string& peer, uint64_t eviction) {
+absl::Status NodeEvictions::Readmit(const std::string& peer, uint64_t eviction) {
   if (!around_.network.EndForwarded(peer, kReadmitPatience)) {
     return absl::AbortedError("requests of this node are still under way");
   }
@@ -97,7 +97,7 @@ absl::Status Evictions::Readmit(const std::string& peer, uint64_t eviction) {
   return absl::OkStatus();
 }
 
-std::vector<std::string> Evictions::Known(const Ownership& ownership) const {
+std::vector<std::string> NodeEvictions::Known(const Ownership& ownership) const {
   if (ownership.is_owner) return around_.served.Evicted();
   const std::optional<PeerTable::Peer> owner = around_.peers.Find(ownership.owner);
   if (!owner || !ownership.serves) return {};

@@ -5,6 +5,7 @@
 #include <absl/status/statusor.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/base/runtime.h"
@@ -15,18 +16,15 @@
 #include "ha/node/epoch_services.h"
 #include "ha/node/ha_status.h"
 #include "ha/node/peer_table.h"
+#include "ha/node/pool_nodes.h"
 #include "ha/node/served_epoch.h"
 #include "ha/volumes/served_volumes.h"
 
 namespace baton::ha {
 
 // Thread-safe. Its lock is held over I/O and stands above those of the engine.
-class Evictions {
+class NodeEvictions {
  public:
-  struct Options {
-    std::string node;                // this one
-    std::vector<std::string> peers;  // the other ones of the pool
-  };
   // All of them outlive this.
   struct Surroundings {
     PeerNetwork& network;
@@ -36,8 +34,8 @@ class Evictions {
     const PeerTable& peers;
   };
 
-  Evictions(Runtime& runtime, Options options, Surroundings around)
-      : runtime_(runtime), options_(std::move(options)), around_(around), changes_(runtime) {}
+  NodeEvictions(Runtime& runtime, PoolNodes nodes, Surroundings around)
+      : runtime_(runtime), nodes_(std::move(nodes)), around_(around), changes_(runtime) {}
 
   // See OwnerPeers::EvictNode.
   absl::Status Evict(Engine& engine, const std::string& node);
@@ -53,7 +51,7 @@ class Evictions {
   absl::Status Readmit(const std::string& peer, uint64_t eviction);
 
   Runtime& runtime_;
-  const Options options_;
+  const PoolNodes nodes_;
   const Surroundings around_;
   SleepLock changes_;  // one is begun or ended: its record, and then `served`
 };
