@@ -83,13 +83,9 @@ class EngineImpl final : public Engine {
   absl::StatusOr<VolumeInfo> AdoptVolume(const std::string& name) override;
   absl::Status FinishImport(const std::string& name) override;
   absl::Status DeleteVolume(const std::string& name) override;
-  std::vector<VolumeInfo> ListVolumes() const override;
   std::vector<VolumeInfo> ListVolumesAfter(uint64_t id, size_t limit) const override;
   size_t CountVolumes() const override { return volumes_.size(); }
-  absl::StatusOr<VolumeInfo> FindVolume(const std::string& name) const override;
-  absl::StatusOr<VolumeInfo> FindVolume(uint64_t id) const override;
   absl::StatusOr<uint64_t> AllocatedBytes(uint64_t id) const override;
-  absl::StatusOr<VolumeStatus> ShowVolume(const std::string& name) const override;
   absl::StatusOr<std::unique_ptr<VolumeIo>> OpenVolume(uint64_t id) override;
   absl::StatusOr<std::optional<DataRange>> NextData(uint64_t id, uint64_t offset) const override;
 
@@ -140,9 +136,6 @@ class EngineImpl final : public Engine {
   absl::StatusOr<Residual> CloneResidual(uint64_t id, bool with_extents) const override {
     return clones_->ShowResidual(id, with_extents);
   }
-  absl::StatusOr<uint64_t> FindClone(const std::string& id_or_target) const override {
-    return clones_->Find(id_or_target);
-  }
   absl::StatusOr<VerifyReport> VerifyClone(
       uint64_t id, const std::function<bool(uint64_t, uint64_t)>& progress) override {
     return clones_->Verify(id, progress);
@@ -158,7 +151,22 @@ class EngineImpl final : public Engine {
     return catalog_.ListEvents(after_sequence, limit);
   }
 
+ protected:
+  std::optional<KnownVolume> LookUpVolume(const std::string& name) const override {
+    return KnownOf(volumes_.Find(name));
+  }
+  std::optional<KnownVolume> LookUpVolume(uint64_t id) const override {
+    return KnownOf(volumes_.Find(id));
+  }
+  void ForEachRelation(absl::FunctionRef<void(const RelationRecord&)> visit) const override {
+    clones_->ForEachRecord(visit);
+  }
+  void AddUse(uint64_t volume_id, VolumeStatus& status) const override;
+
  private:
+  using PoolView::KnownOf;
+  static KnownVolume KnownOf(const Volume& volume);
+  static std::optional<KnownVolume> KnownOf(const std::shared_ptr<Volume>& volume);
   void Finish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commands_);
   absl::Status FlushVolumes();
   absl::Status RecordTimes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(commands_);
@@ -206,10 +214,15 @@ class EngineImpl final : public Engine {
   int64_t changed_since_unix_us_ = 0;
 };
 
-VolumeInfo InfoOf(const Volume& volume) {
-  const VolumeRecord& record = volume.record;
-  return {record.id(), record.name(), record.size_bytes(), record.created_unix_us(),
-          volume.changed.unix_us()};
+PoolView::KnownVolume EngineImpl::KnownOf(const Volume& volume) {
+  KnownVolume known = KnownOf(volume.record, volume.changed.unix_us());
+  known.importing = volume.importing;
+  return known;
+}
+
+std::optional<PoolView::KnownVolume> EngineImpl::KnownOf(const std::shared_ptr<Volume>& volume) {
+  if (volume == nullptr) return std::nullopt;
+  return KnownOf(*volume);
 }
 
 absl::Status EngineImpl::Recover() {
@@ -346,7 +359,7 @@ absl::StatusOr<std::shared_ptr<Volume>> EngineImpl::Find(const std::string& name
 
 absl::StatusOr<std::shared_ptr<Volume>> EngineImpl::Find(uint64_t id) const {
   if (std::shared_ptr<Volume> volume = volumes_.Find(id)) return volume;
-  return Error(StatusCode::kNotFound, "there is no volume with the id {}", id);
+  return NoSuchVolume(id);
 }
 
 absl::Status EngineImpl::CheckNewVolume(const std::string& name) const {
@@ -418,7 +431,7 @@ absl::StatusOr<VolumeInfo> EngineImpl::AddVolume(const VolumeOptions& options, c
   catalog_.PutVolume(batch, record);
   BATON_RETURN_IF_ERROR(CommitVolume(std::move(batch), record, kind, text));
   volumes_.Insert(volume);
-  return InfoOf(*volume);
+  return KnownOf(*volume).info;
 }
 
 absl::Status EngineImpl::FinishImport(const std::string& name) {
@@ -442,7 +455,7 @@ absl::Status EngineImpl::DeleteVolume(const std::string& name) {
   SleepLock::Guard guard(commands_);
   BATON_RETURN_IF_ERROR(CheckServing());
   BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, Find(name));
-  const std::vector<uint64_t> users = clones_->Using(name);
+  const std::vector<uint64_t> users = ClonesUsing(name);
   if (!users.empty()) {
     return Error(StatusCode::kFailedPrecondition, "clone {} uses volume {}: delete the clone first",
                  users.front(), name);
@@ -482,32 +495,12 @@ absl::Status EngineImpl::RemoveDeletedFiles() {
   return fault_.Check();
 }
 
-std::vector<VolumeInfo> EngineImpl::ListVolumes() const {
-  std::vector<VolumeInfo> infos;
-  for (const std::shared_ptr<Volume>& volume : volumes_.All()) {
-    infos.push_back(InfoOf(*volume));
-  }
-  return infos;
-}
-
 std::vector<VolumeInfo> EngineImpl::ListVolumesAfter(uint64_t id, size_t limit) const {
   std::vector<VolumeInfo> infos;
   for (const std::shared_ptr<Volume>& volume : volumes_.After(id, limit)) {
-    infos.push_back(InfoOf(*volume));
+    infos.push_back(KnownOf(*volume).info);
   }
   return infos;
-}
-
-// Any name may be looked up in the mount.
-absl::StatusOr<VolumeInfo> EngineImpl::FindVolume(const std::string& name) const {
-  const std::shared_ptr<Volume> volume = volumes_.Find(name);
-  if (volume == nullptr) return NoSuchVolume(name);
-  return InfoOf(*volume);
-}
-
-absl::StatusOr<VolumeInfo> EngineImpl::FindVolume(uint64_t id) const {
-  BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, Find(id));
-  return InfoOf(*volume);
 }
 
 absl::StatusOr<uint64_t> EngineImpl::AllocatedBytes(uint64_t id) const {
@@ -515,22 +508,11 @@ absl::StatusOr<uint64_t> EngineImpl::AllocatedBytes(uint64_t id) const {
   return volume->file->file().AllocatedBytes();
 }
 
-absl::StatusOr<VolumeStatus> EngineImpl::ShowVolume(const std::string& name) const {
-  BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, Find(name));
-  VolumeStatus view;
-  view.set_name(name);
-  view.set_id(volume->id);
-  view.set_size_bytes(volume->record.size_bytes());
-  BATON_ASSIGN_OR_RETURN(const uint64_t allocated, volume->file->file().AllocatedBytes());
-  view.set_allocated_bytes(allocated);
-  view.set_thick(volume->record.thick());
-  view.set_importing(volume->importing);
-  view.set_changed_unix_us(volume->changed.unix_us());
-  view.set_open_count(volume->openings.count());
-  view.set_offline(clones_->IsOffline(name));
-  for (std::string& node : locks_.Holders(volume->id)) view.add_locked_by(std::move(node));
-  for (const uint64_t id : clones_->Using(name)) view.add_clone_ids(id);
-  return view;
+void EngineImpl::AddUse(uint64_t volume_id, VolumeStatus& status) const {
+  const std::shared_ptr<Volume> volume = volumes_.Find(volume_id);
+  if (volume == nullptr) return;  // deleted meanwhile
+  status.set_open_count(volume->openings.count());
+  for (std::string& node : locks_.Holders(volume_id)) status.add_locked_by(std::move(node));
 }
 
 absl::StatusOr<std::unique_ptr<VolumeIo>> EngineImpl::OpenVolume(uint64_t id) {

@@ -20,6 +20,7 @@
 #include "engine/clone/clones.h"
 #include "engine/host_locks.h"
 #include "engine/meta/meta_store.h"
+#include "engine/pool_view.h"
 
 namespace baton {
 
@@ -30,25 +31,13 @@ struct VolumeOptions {
   bool importing = false;
 };
 
-// What the mount needs to know of a volume.
-struct VolumeInfo {
-  uint64_t id = 0;
-  std::string name;
-  uint64_t size_bytes = 0;
-  int64_t created_unix_us = 0;
-  // What hosts see changed last: by a write or discard of any node, by the start of a clone into
-  // it. Later with each change; kept over a seal. After an epoch that was not sealed nobody knows,
-  // and every volume counts as changed when the next one was opened. 0: not known, of a standby's
-  // view.
-  int64_t changed_unix_us = 0;
-};
-
-// Thread-safe. Every command is durable when it returns OK, and changed nothing when it returns
+// What can be asked of it stands in PoolView, and is answered as of now. Thread-safe. Every command
+// is durable when it returns OK, and changed nothing when it returns
 //   InvalidArgument     bad input                 NotFound / AlreadyExists  no such / such a name
 //   FailedPrecondition  the state does not allow it (the message says which states do)
 //   ResourceExhausted   a limit or a full storage
 // Aborted means that the engine has faulted or is sealed.
-class Engine {
+class Engine : public PoolView {
  public:
   struct Options {
     Storage& storage;  // the pool's directory
@@ -90,7 +79,7 @@ class Engine {
   // store of another epoch, once the sealed one is destroyed. DataLoss: a record, slot or volume
   // file is not what its checksum or its record says (the message names it).
   static absl::StatusOr<std::unique_ptr<Engine>> Open(Options options);
-  virtual ~Engine() = default;  // as Seal, its answer dropped
+  ~Engine() override = default;  // as Seal, its answer dropped
 
   // Stops with feedback: closes the gates, drains what is in flight, takes the plugins off, makes
   // the metadata durable. Host I/O from then on returns Aborted. Answers with the residual of
@@ -112,17 +101,6 @@ class Engine {
   virtual absl::StatusOr<VolumeInfo> AdoptVolume(const std::string& name) = 0;
   virtual absl::Status FinishImport(const std::string& name) = 0;
   virtual absl::Status DeleteVolume(const std::string& name) = 0;
-  virtual std::vector<VolumeInfo> ListVolumes() const = 0;  // by name
-  // At most `limit` of those with a greater id, by id.
-  virtual std::vector<VolumeInfo> ListVolumesAfter(uint64_t id, size_t limit) const = 0;
-  virtual size_t CountVolumes() const = 0;
-  // What a mount asks for again and again: the cost depends neither on the number of volumes nor on
-  // that of clones.
-  virtual absl::StatusOr<VolumeInfo> FindVolume(const std::string& name) const = 0;
-  virtual absl::StatusOr<VolumeInfo> FindVolume(uint64_t id) const = 0;
-  virtual absl::StatusOr<uint64_t> AllocatedBytes(uint64_t id) const = 0;
-  // `path` is left empty: only the mount knows it.
-  virtual absl::StatusOr<VolumeStatus> ShowVolume(const std::string& name) const = 0;
 
   // The I/O path of a volume. The handle counts as open until it is destroyed. I/O of the handle
   // on a target that is offline returns FailedPrecondition. Aborted also while a command is about
@@ -156,11 +134,6 @@ class Engine {
   // ordinary volume of zeros.
   virtual absl::Status DeleteClone(uint64_t id) = 0;
   virtual absl::Status SetCloneRate(uint64_t id, uint64_t bytes_per_second) = 0;
-  virtual std::vector<CloneStatus> ListClones() const = 0;
-  virtual absl::StatusOr<CloneStatus> ShowClone(uint64_t id) const = 0;
-  virtual absl::StatusOr<Residual> CloneResidual(uint64_t id, bool with_extents) const = 0;
-  // An id ("7" or "+7"), or the name of a target. InvalidArgument: "7" may mean two clones.
-  virtual absl::StatusOr<uint64_t> FindClone(const std::string& id_or_target) const = 0;
   // Reads the whole target; `progress` (may be empty) is told extents done and total and returns
   // false to give up (Cancelled).
   virtual absl::StatusOr<VerifyReport> VerifyClone(
@@ -176,8 +149,6 @@ class Engine {
 
   // ---- events ----
   virtual absl::Status RecordEvent(Event event) = 0;  // fills version, sequence, time, epoch, node
-  virtual absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after_sequence,
-                                                        size_t limit) const = 0;
 };
 
 }  // namespace baton

@@ -1,7 +1,6 @@
 // The standby's view: records and bitmaps in memory, changed by Poll alone.
 #include "engine/standby_view.h"
 
-#include <absl/strings/numbers.h>
 #include <absl/synchronization/mutex.h>
 
 #include <algorithm>
@@ -21,6 +20,8 @@
 #include "engine/meta/meta_follower.h"
 #include "engine/meta/pool_file.h"
 #include "engine/prepare_check.h"
+#include "engine/volume/volume_index.h"
+#include "engine/volume_files.h"
 
 namespace baton {
 namespace {
@@ -36,9 +37,8 @@ bool HasRun(RelationState state) { return IsActive(state) || IsTargetOffline(sta
 
 // What the metadata said at one sequence.
 struct Records {
-  std::vector<VolumeRecord> volumes;            // by id
-  std::map<std::string, size_t> volume_places;  // in `volumes`, by name
-  uint64_t times_epoch = 0;                     // see CatalogReader::LoadTimesEpoch
+  VolumeIndex<VolumeRecord> volumes;
+  uint64_t times_epoch = 0;  // see CatalogReader::LoadTimesEpoch
   std::map<uint64_t, RelationRecord> relations;
   uint64_t last_event = 0;
 };
@@ -76,9 +76,9 @@ absl::StatusOr<std::shared_ptr<const Records>> LoadRecords(const CatalogReader& 
                                                            uint64_t last_event) {
   auto records = std::make_shared<Records>();
   records->last_event = last_event;
-  BATON_ASSIGN_OR_RETURN(records->volumes, catalog.LoadVolumes());
-  for (const VolumeRecord& volume : records->volumes) {
-    records->volume_places[volume.name()] = records->volume_places.size();
+  BATON_ASSIGN_OR_RETURN(const std::vector<VolumeRecord> volumes, catalog.LoadVolumes());
+  for (const VolumeRecord& volume : volumes) {
+    records->volumes.Insert(volume.id(), volume.name(), volume);
   }
   BATON_ASSIGN_OR_RETURN(records->times_epoch, catalog.LoadTimesEpoch());
   BATON_ASSIGN_OR_RETURN(std::vector<RelationRecord> relations, catalog.LoadRelations());
@@ -89,11 +89,10 @@ absl::StatusOr<std::shared_ptr<const Records>> LoadRecords(const CatalogReader& 
   return records;
 }
 
-VolumeInfo InfoOf(const VolumeRecord& record, const Shown& shown) {
-  const bool is_sealed = shown.records->times_epoch == shown.epoch;
-  const int64_t changed = std::max(record.created_unix_us(), record.changed_unix_us());
-  return {record.id(), record.name(), record.size_bytes(), record.created_unix_us(),
-          is_sealed ? changed : 0};
+// 0: only the owner knows.
+int64_t ChangeTimeOf(const VolumeRecord& record, const Shown& shown) {
+  if (shown.records->times_epoch != shown.epoch) return 0;
+  return std::max(record.created_unix_us(), record.changed_unix_us());
 }
 
 Residual ResidualOfRun(const RelationRecord& record, const WarmClone& warm,
@@ -112,17 +111,6 @@ Residual ResidualOfRun(const RelationRecord& record, const WarmClone& warm,
   return residual;
 }
 
-// Of a clone that has no run: nothing is left of one that is complete, all of any other.
-Residual ResidualWithoutRun(const RelationRecord& record, bool with_extents) {
-  Residual residual;
-  if (record.state() == COMPLETED) return residual;
-  const uint64_t left = GeometryOf(record).extents();
-  residual.set_extents_pending(left);
-  if (with_extents) AddRun({0, left}, *residual.mutable_pending());
-  SetResidualSum(record, left, residual);
-  return residual;
-}
-
 class StandbyViewImpl final : public StandbyView {
  public:
   explicit StandbyViewImpl(Options options)
@@ -138,15 +126,12 @@ class StandbyViewImpl final : public StandbyView {
   uint64_t sequence() const override { return Now()->sequence; }
   ViewLag Lag() const override;
 
-  std::vector<VolumeInfo> ListVolumes() const override;
-  absl::StatusOr<VolumeInfo> FindVolume(const std::string& name) const override;
-  absl::StatusOr<VolumeInfo> FindVolume(uint64_t id) const override;
-  absl::StatusOr<VolumeStatus> ShowVolume(const std::string& name) const override;
-  absl::StatusOr<VolumeStatus> KnownVolume(const std::string& name) const override;
+  std::vector<VolumeInfo> ListVolumesAfter(uint64_t id, size_t limit) const override;
+  size_t CountVolumes() const override { return Now()->records->volumes.size(); }
+  absl::StatusOr<uint64_t> AllocatedBytes(uint64_t id) const override;
   std::vector<CloneStatus> ListClones() const override;
   absl::StatusOr<CloneStatus> ShowClone(uint64_t id) const override;
   absl::StatusOr<Residual> CloneResidual(uint64_t id, bool with_extents) const override;
-  absl::StatusOr<uint64_t> FindClone(const std::string& id_or_target) const override;
   absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after_sequence,
                                                 size_t limit) const override;
 
@@ -155,6 +140,15 @@ class StandbyViewImpl final : public StandbyView {
   absl::Status RegisterClone(uint64_t id) override;
   void DropClone(uint64_t id) override;
   std::vector<WarmStatus> ListWarm() const override;
+
+ protected:
+  std::optional<KnownVolume> LookUpVolume(const std::string& name) const override {
+    return LookUpIn(*Now(), name);
+  }
+  std::optional<KnownVolume> LookUpVolume(uint64_t id) const override {
+    return LookUpIn(*Now(), id);
+  }
+  void ForEachRelation(absl::FunctionRef<void(const RelationRecord&)> visit) const override;
 
  private:
   // What a query found out about one clone.
@@ -175,6 +169,8 @@ class StandbyViewImpl final : public StandbyView {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(polling_);
   absl::Status KeepWarm(const CatalogReader& catalog, Shown& next);
   absl::Status LookForClone(uint64_t id) const;
+  template <typename Key>
+  static std::optional<KnownVolume> LookUpIn(const Shown& shown, const Key& key);
   absl::StatusOr<uint64_t> SizeOf(const std::string& name) const;
   // With all that the metadata have of it.
   absl::StatusOr<Found> FindUpToDate(uint64_t id) const;
@@ -305,61 +301,32 @@ ViewLag StandbyViewImpl::Lag() const {
           .reopened = shown_->reopened};
 }
 
-std::vector<VolumeInfo> StandbyViewImpl::ListVolumes() const {
+std::vector<VolumeInfo> StandbyViewImpl::ListVolumesAfter(uint64_t id, size_t limit) const {
   std::vector<VolumeInfo> infos;
   const ShownPtr shown = Now();
-  for (const VolumeRecord& record : shown->records->volumes) {
-    infos.push_back(InfoOf(record, *shown));
-  }
+  shown->records->volumes.ForEachAfter(id, limit, [&](const VolumeRecord& record) {
+    infos.push_back(KnownOf(record, ChangeTimeOf(record, *shown)).info);
+  });
   return infos;
 }
 
-absl::StatusOr<VolumeInfo> StandbyViewImpl::FindVolume(const std::string& name) const {
-  const ShownPtr shown = Now();
-  const auto place = shown->records->volume_places.find(name);
-  if (place == shown->records->volume_places.end()) return NoSuchVolume(name);
-  return InfoOf(shown->records->volumes[place->second], *shown);
+template <typename Key>
+std::optional<PoolView::KnownVolume> StandbyViewImpl::LookUpIn(const Shown& shown, const Key& key) {
+  const VolumeRecord* const record = shown.records->volumes.Find(key);
+  if (record == nullptr) return std::nullopt;
+  return KnownOf(*record, ChangeTimeOf(*record, shown));
 }
 
-absl::StatusOr<VolumeInfo> StandbyViewImpl::FindVolume(uint64_t id) const {
-  const ShownPtr shown = Now();
-  const std::vector<VolumeRecord>& volumes = shown->records->volumes;
-  const auto found = std::lower_bound(
-      volumes.begin(), volumes.end(), id,
-      [](const VolumeRecord& record, uint64_t wanted) { return record.id() < wanted; });
-  if (found != volumes.end() && found->id() == id) return InfoOf(*found, *shown);
-  return Error(absl::StatusCode::kNotFound, "there is no volume with the id {}", id);
+absl::StatusOr<uint64_t> StandbyViewImpl::AllocatedBytes(uint64_t id) const {
+  BATON_ASSIGN_OR_RETURN(const VolumeInfo volume, FindVolume(id));
+  BATON_ASSIGN_OR_RETURN(const std::unique_ptr<File> file,
+                         storage_.Open(VolumeFilePath(volume.name), {.read_only = true}));
+  return file->AllocatedBytes();
 }
 
-absl::StatusOr<VolumeStatus> StandbyViewImpl::KnownVolume(const std::string& name) const {
-  BATON_RETURN_IF_ERROR(CheckName(name));
+void StandbyViewImpl::ForEachRelation(absl::FunctionRef<void(const RelationRecord&)> visit) const {
   const ShownPtr shown = Now();
-  const auto place = shown->records->volume_places.find(name);
-  if (place == shown->records->volume_places.end()) return NoSuchVolume(name);
-  const VolumeRecord& volume = shown->records->volumes[place->second];
-  VolumeStatus view;
-  view.set_name(name);
-  view.set_id(volume.id());
-  view.set_size_bytes(volume.size_bytes());
-  view.set_allocated_bytes(volume.size_bytes());
-  view.set_thick(volume.thick());
-  view.set_importing(volume.importing());
-  view.set_changed_unix_us(InfoOf(volume, *shown).changed_unix_us);
-  for (const auto& [id, record] : shown->records->relations) {
-    if (record.source() == name || record.target() == name) view.add_clone_ids(id);
-    if (record.target() == name && IsTargetOffline(record.state())) view.set_offline(true);
-  }
-  return view;
-}
-
-absl::StatusOr<VolumeStatus> StandbyViewImpl::ShowVolume(const std::string& name) const {
-  BATON_ASSIGN_OR_RETURN(VolumeStatus view, KnownVolume(name));
-  BATON_ASSIGN_OR_RETURN(
-      const std::unique_ptr<File> file,
-      storage_.Open(std::string(kVolumesPath) + "/" + name, {.read_only = true}));
-  BATON_ASSIGN_OR_RETURN(const uint64_t allocated_bytes, file->AllocatedBytes());
-  view.set_allocated_bytes(allocated_bytes);
-  return view;
+  for (const auto& [id, record] : shown->records->relations) visit(record);
 }
 
 std::vector<CloneStatus> StandbyViewImpl::ListClones() const {
@@ -418,18 +385,6 @@ absl::StatusOr<Residual> StandbyViewImpl::CloneResidual(uint64_t id, bool with_e
   return ResidualOf(found, with_extents);
 }
 
-absl::StatusOr<uint64_t> StandbyViewImpl::FindClone(const std::string& id_or_target) const {
-  const ShownPtr shown = Now();
-  const std::map<uint64_t, RelationRecord>& relations = shown->records->relations;
-  CloneMatches matches;
-  uint64_t id = 0;
-  if (absl::SimpleAtoi(id_or_target, &id) && relations.contains(id)) matches.by_number = id;
-  for (const auto& [number, relation] : relations) {
-    if (relation.target() == id_or_target) matches.by_target = number;
-  }
-  return ChooseClone(id_or_target, matches);
-}
-
 absl::StatusOr<std::vector<Event>> StandbyViewImpl::ListEvents(uint64_t after_sequence,
                                                                size_t limit) const {
   const ShownPtr shown = Now();
@@ -439,12 +394,11 @@ absl::StatusOr<std::vector<Event>> StandbyViewImpl::ListEvents(uint64_t after_se
 
 absl::StatusOr<uint64_t> StandbyViewImpl::SizeOf(const std::string& name) const {
   BATON_RETURN_IF_ERROR(CheckName(name));
-  for (const VolumeInfo& volume : ListVolumes()) {
-    if (volume.name == name) return volume.size_bytes;
-  }
+  const absl::StatusOr<VolumeInfo> volume = FindVolume(name);
+  if (volume.ok()) return volume->size_bytes;
   // One that was made a moment ago may not be shown yet.
-  const std::string path = std::string(kVolumesPath) + "/" + name;
-  const absl::StatusOr<std::unique_ptr<File>> file = storage_.Open(path, {.read_only = true});
+  const absl::StatusOr<std::unique_ptr<File>> file =
+      storage_.Open(VolumeFilePath(name), {.read_only = true});
   if (absl::IsNotFound(file.status())) return NoSuchVolume(name);
   BATON_RETURN_IF_ERROR(file.status());
   return (*file)->SizeBytes();

@@ -13,7 +13,7 @@
 #include "engine/base/model.pb.h"
 #include "engine/base/runtime.h"
 #include "engine/base/storage.h"
-#include "engine/engine.h"
+#include "engine/pool_view.h"
 
 namespace baton {
 
@@ -44,9 +44,17 @@ struct WarmStatus {
 //
 // Nothing is written to the pool. Polling costs one listing of meta/ and one look for event; what
 // is read beyond that is bounded, and nothing is when the owner has written nothing. Thread-safe.
-// Lag, NoteOwner, FindVolume, KnownVolume, FindClone, DropClone and the lists of volumes, clones
-// and warm clones never wait for the storage; the others may.
-class StandbyView {
+// Lag, NoteOwner, DropClone and the lists of clones and warm clones never wait for the storage, nor
+// does what PoolView says so of; the others may.
+//
+// What it shows, beyond what PoolView says:
+//  - When a volume changed last is known where its epoch was sealed and none has come since.
+//  - Who has a volume open or locked is not known, and left empty.
+//  - What the owner is copying at the moment cannot be known from storage and counts as pending. In
+//    ListClones, what is landing does too.
+//  - ShowClone and CloneResidual are as of the last poll, and read to the end: extents that only an
+//    intent slot stands for are landing. DataLoss: a slot is garbled.
+class StandbyView : public PoolView {
  public:
   struct Options {
     Storage& storage;
@@ -57,7 +65,7 @@ class StandbyView {
   // Makes the first poll: what is active in the pool is registered warm. A pool without metadata
   // is an empty view.
   static absl::StatusOr<std::unique_ptr<StandbyView>> Open(Options options);
-  virtual ~StandbyView() = default;
+  ~StandbyView() override = default;
 
   // Catches up with the owner; every 100 ms or slower. Opens the metadata again when another epoch
   // has come, when its directory was sealed, when catching up fails, and when it stays behind what
@@ -69,26 +77,6 @@ class StandbyView {
   virtual uint64_t epoch() const = 0;
   virtual uint64_t sequence() const = 0;
   virtual ViewLag Lag() const = 0;
-
-  // ---- what it shows; the same words as of Engine ----
-  // When a volume changed last is known where its epoch was sealed and none has come since.
-  virtual std::vector<VolumeInfo> ListVolumes() const = 0;
-  virtual absl::StatusOr<VolumeInfo> FindVolume(const std::string& name) const = 0;
-  virtual absl::StatusOr<VolumeInfo> FindVolume(uint64_t id) const = 0;
-  // `path` and `open_count` are left empty.
-  virtual absl::StatusOr<VolumeStatus> ShowVolume(const std::string& name) const = 0;
-  // The same, and never waits for the storage: all of the volume counts as allocated.
-  virtual absl::StatusOr<VolumeStatus> KnownVolume(const std::string& name) const = 0;
-  // What the owner is copying at the moment cannot be known from storage and counts as pending;
-  // here, what is landing does too.
-  virtual std::vector<CloneStatus> ListClones() const = 0;
-  // As of the last poll, and read to the end: extents that only an intent slot stands for are
-  // landing. DataLoss: a slot is garbled.
-  virtual absl::StatusOr<CloneStatus> ShowClone(uint64_t id) const = 0;
-  virtual absl::StatusOr<Residual> CloneResidual(uint64_t id, bool with_extents) const = 0;
-  virtual absl::StatusOr<uint64_t> FindClone(const std::string& id_or_target) const = 0;
-  virtual absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after_sequence,
-                                                        size_t limit) const = 0;
 
   // ---- the standby's part in the commands ----
   // `clone create` is prepared: both volumes are there with `size_bytes`, and can be opened for

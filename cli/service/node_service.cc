@@ -188,7 +188,7 @@ absl::Status NodeService::AnswerVolumes(const std::shared_ptr<StandbyView>& view
   }
   if (!request.has_volume_show()) return absl::UnimplementedError("no question about volumes");
   BATON_ASSIGN_OR_RETURN(*response.mutable_volume(),
-                         view->KnownVolume(request.volume_show().name()));
+                         view->ShowVolume(request.volume_show().name(), Allocation::kAssumed));
   UseOwnPaths(response);
   return absl::OkStatus();
 }
@@ -226,7 +226,7 @@ VolumeList NodeService::ListFromView(const StandbyView& view, const std::string&
   VolumeList list;
   ReplyBudget budget;
   for (const VolumeInfo& info : volumes) {
-    absl::StatusOr<VolumeStatus> volume = view.KnownVolume(info.name);
+    absl::StatusOr<VolumeStatus> volume = view.ShowVolume(info.name, Allocation::kAssumed);
     if (!volume.ok()) continue;  // deleted meanwhile
     volume->set_path(options_.mount + "/" + info.name);
     if (!budget.Take(*volume)) break;

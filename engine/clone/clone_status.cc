@@ -63,6 +63,16 @@ void SetResidualSum(const RelationRecord& record, uint64_t left, Residual& resid
   residual.set_bytes_residual(std::min(record.size_bytes(), left * record.extent_bytes()));
 }
 
+Residual ResidualWithoutRun(const RelationRecord& record, bool with_extents) {
+  Residual residual;
+  if (record.state() == COMPLETED) return residual;
+  const uint64_t left = GeometryOf(record).extents();
+  residual.set_extents_pending(left);
+  if (with_extents) AddRun({0, left}, *residual.mutable_pending());
+  SetResidualSum(record, left, residual);
+  return residual;
+}
+
 absl::StatusOr<uint64_t> ChooseClone(const std::string& text, const CloneMatches& matches) {
   uint64_t number = 0;
   if (!absl::SimpleAtoi(text, &number)) {
@@ -90,6 +100,10 @@ absl::Status NoSuchClone(const std::string& id_or_target) {
 absl::Status NoSuchVolume(const std::string& name) {
   return Error(absl::StatusCode::kNotFound, "there is no volume {}; `baton volume list` shows all",
                name);
+}
+
+absl::Status NoSuchVolume(uint64_t id) {
+  return Error(absl::StatusCode::kNotFound, "there is no volume with the id {}", id);
 }
 
 }  // namespace baton

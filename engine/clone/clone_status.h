@@ -29,6 +29,9 @@ void AddRun(ExtentSpan span, ExtentRuns& runs);
 void AddPendingRuns(const Bitmap& copied, const std::vector<ExtentSpan>& taken, ExtentRuns& runs);
 // Sets the sum: `left` extents.
 void SetResidualSum(const RelationRecord& record, uint64_t left, Residual& residual);
+// Of a clone that has no run: nothing is left of one that is complete, all of any other. Without
+// `id` and `sequence`.
+Residual ResidualWithoutRun(const RelationRecord& record, bool with_extents);
 
 // Which clone `text` means: a number, or the name of a target. `by_number`: the clone of that
 // number, if there is one; `by_target`: the newest of those with that target. "+7" is always a
@@ -43,5 +46,6 @@ absl::StatusOr<uint64_t> ChooseClone(const std::string& text, const CloneMatches
 absl::Status NoSuchClone(uint64_t id);
 absl::Status NoSuchClone(const std::string& id_or_target);
 absl::Status NoSuchVolume(const std::string& name);
+absl::Status NoSuchVolume(uint64_t id);
 
 }  // namespace baton

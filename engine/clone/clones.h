@@ -80,9 +80,6 @@ class Clones {
   absl::StatusOr<Residual> ShowResidual(uint64_t id, bool with_extents) const {
     return queries_.ShowResidual(id, with_extents);
   }
-  absl::StatusOr<uint64_t> Find(const std::string& id_or_target) const {
-    return table_.Find(id_or_target);
-  }
   absl::StatusOr<VerifyReport> Verify(uint64_t id, const VerifyProgress& progress) const {
     return verifier_.Verify(id, progress);
   }
@@ -90,8 +87,6 @@ class Clones {
   void ForEachRecord(absl::FunctionRef<void(const RelationRecord&)> visit) const {
     table_.ForEach([&](const Relation& relation) { visit(relation.record); });
   }
-  std::vector<uint64_t> Using(const std::string& volume) const { return table_.Using(volume); }
-  bool IsOffline(const std::string& volume) const { return table_.IsOffline(volume); }
   bool HasView(const std::string& volume) const { return table_.HasView(volume); }
 
  private:

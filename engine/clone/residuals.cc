@@ -10,24 +10,20 @@ namespace baton {
 
 Residual Residuals::Of(const Relation& relation, bool with_extents) const {
   const RelationRecord& record = relation.record;
+  const CloneRun* const run = record.state() == COMPLETED ? nullptr : relation.run.get();
   Residual residual;
+  if (run == nullptr) residual = ResidualWithoutRun(record, with_extents);
   residual.set_id(record.id());
   residual.set_sequence(catalog_.last_sequence());
-  if (record.state() == COMPLETED) return residual;
-  uint64_t left = GeometryOf(record).extents();
-  if (const CloneRun* run = relation.run.get()) {
-    left -= run->progress().recorded;
-    const uint64_t landing = std::min<uint64_t>(left, run->progress().landing);
-    const uint64_t copying = std::min(left - landing, run->locks().copying());
-    residual.set_extents_landing(landing);
-    residual.set_extents_copying(copying);
-    residual.set_extents_pending(left - landing - copying);
-    if (with_extents) AddExtents(*run, residual);
-  } else {
-    residual.set_extents_pending(left);
-    if (with_extents) AddRun({0, left}, *residual.mutable_pending());
-  }
+  if (run == nullptr) return residual;
+  const uint64_t left = GeometryOf(record).extents() - run->progress().recorded;
+  const uint64_t landing = std::min<uint64_t>(left, run->progress().landing);
+  const uint64_t copying = std::min(left - landing, run->locks().copying());
+  residual.set_extents_landing(landing);
+  residual.set_extents_copying(copying);
+  residual.set_extents_pending(left - landing - copying);
   SetResidualSum(record, left, residual);
+  if (with_extents) AddExtents(*run, residual);
   return residual;
 }
 

@@ -1,8 +1,7 @@
 #include "ha/volumes/view_volumes.h"
 
-#include <algorithm>
-
 #include "engine/base/status.h"
+#include "ha/volumes/volume_names.h"
 
 namespace baton::ha {
 namespace {
@@ -12,30 +11,18 @@ absl::Status NotKnown() { return absl::AbortedError("no controller serves the po
 }  // namespace
 
 absl::StatusOr<std::vector<VolumeName>> ViewVolumes::List(uint64_t after_id, size_t limit) const {
-  const std::shared_ptr<const StandbyView> view = sources_.view();
+  const std::shared_ptr<const PoolView> view = sources_.view();
   if (view == nullptr) return NotKnown();
-  std::vector<VolumeName> names;
-  for (VolumeInfo& volume : view->ListVolumes()) {
-    if (volume.id > after_id) names.push_back({.id = volume.id, .name = std::move(volume.name)});
-  }
-  std::sort(names.begin(), names.end(),
-            [](const VolumeName& a, const VolumeName& b) { return a.id < b.id; });
-  if (names.size() > limit) names.resize(limit);
-  return names;
+  return NamesAfter(*view, after_id, limit);
 }
 
 template <typename Key>
 absl::StatusOr<VolumeEntry> ViewVolumes::Find(const Key& key) const {
-  const std::shared_ptr<const StandbyView> view = sources_.view();
+  const std::shared_ptr<const PoolView> view = sources_.view();
   if (view == nullptr) return NotKnown();
-  BATON_ASSIGN_OR_RETURN(const VolumeInfo volume, view->FindVolume(key));
-  const int64_t changed = volume.changed_unix_us;
-  return VolumeEntry{.id = volume.id,
-                     .name = volume.name,
-                     .size_bytes = volume.size_bytes,
-                     .allocated_bytes = volume.size_bytes,
-                     .created_unix_us = volume.created_unix_us,
-                     .changed_unix_us = changed != 0 ? changed : began_unix_us_.load()};
+  BATON_ASSIGN_OR_RETURN(VolumeEntry entry, FindEntry(*view, key, Allocation::kAssumed));
+  if (entry.changed_unix_us == 0) entry.changed_unix_us = began_unix_us_;
+  return entry;
 }
 
 absl::StatusOr<VolumeEntry> ViewVolumes::Lookup(const std::string& name) const {
@@ -51,10 +38,10 @@ absl::StatusOr<std::optional<DataRange>> ViewVolumes::NextData(uint64_t, uint64_
 }
 
 absl::StatusOr<Capacity> ViewVolumes::GetCapacity() const {
-  const std::shared_ptr<const StandbyView> view = sources_.view();
+  const std::shared_ptr<const PoolView> view = sources_.view();
   if (view == nullptr) return NotKnown();
   Capacity capacity = sources_.capacity();
-  capacity.volumes = view->ListVolumes().size();
+  capacity.volumes = view->CountVolumes();
   return capacity;
 }
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/standby_view.h"
+#include "engine/pool_view.h"
 #include "ha/volumes/volume_server.h"
 
 namespace baton::ha {
@@ -19,8 +19,8 @@ namespace baton::ha {
 class ViewVolumes final : public VolumeServer {
  public:
   struct Sources {
-    std::function<std::shared_ptr<const StandbyView>()> view;  // null: nothing is known
-    std::function<Capacity()> capacity;                        // of the storage; without `volumes`
+    std::function<std::shared_ptr<const PoolView>()> view;  // null: nothing is known
+    std::function<Capacity()> capacity;                     // of the storage; without `volumes`
   };
 
   explicit ViewVolumes(Sources sources) : sources_(std::move(sources)) {}

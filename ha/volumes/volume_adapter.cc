@@ -2,6 +2,7 @@
 
 #include "engine/base/copy_failure.h"
 #include "engine/base/status.h"
+#include "ha/volumes/volume_names.h"
 
 namespace baton::ha {
 namespace {
@@ -9,22 +10,6 @@ namespace {
 using Pool = Drainable<OwnedPool>;
 
 absl::Status NotOurs() { return absl::AbortedError("this controller does not own the pool"); }
-
-absl::StatusOr<VolumeEntry> EntryOf(const Engine& engine, const VolumeInfo& volume) {
-  BATON_ASSIGN_OR_RETURN(const uint64_t allocated_bytes, engine.AllocatedBytes(volume.id));
-  return VolumeEntry{.id = volume.id,
-                     .name = volume.name,
-                     .size_bytes = volume.size_bytes,
-                     .allocated_bytes = allocated_bytes,
-                     .created_unix_us = volume.created_unix_us,
-                     .changed_unix_us = volume.changed_unix_us};
-}
-
-template <typename NameOrId>
-absl::StatusOr<VolumeEntry> Find(const Engine& engine, const NameOrId& wanted) {
-  BATON_ASSIGN_OR_RETURN(const VolumeInfo volume, engine.FindVolume(wanted));
-  return EntryOf(engine, volume);
-}
 
 // What a file says when the storage under it fails. Everything else is about the request, or about
 // a clone: what its target does not take it takes from no other controller either.
@@ -75,23 +60,19 @@ class GuardedVolume final : public VolumeIo {
 absl::StatusOr<std::vector<VolumeName>> VolumeAdapter::List(uint64_t after_id, size_t limit) const {
   const Pool::Use pool(pool_);
   if (!pool) return NotOurs();
-  std::vector<VolumeName> names;
-  for (VolumeInfo& volume : pool->engine.ListVolumesAfter(after_id, limit)) {
-    names.push_back({.id = volume.id, .name = std::move(volume.name)});
-  }
-  return names;
+  return NamesAfter(pool->engine, after_id, limit);
 }
 
 absl::StatusOr<VolumeEntry> VolumeAdapter::Lookup(const std::string& name) const {
   const Pool::Use pool(pool_);
   if (!pool) return NotOurs();
-  return Find(pool->engine, name);
+  return FindEntry(pool->engine, name, Allocation::kMeasured);
 }
 
 absl::StatusOr<VolumeEntry> VolumeAdapter::Get(uint64_t id) const {
   const Pool::Use pool(pool_);
   if (!pool) return NotOurs();
-  return Find(pool->engine, id);
+  return FindEntry(pool->engine, id, Allocation::kMeasured);
 }
 
 absl::StatusOr<std::shared_ptr<VolumeIo>> VolumeAdapter::Open(uint64_t id) {

@@ -118,7 +118,7 @@ TEST_F(ControlServiceTest, PassesTheEnginesRefusalOn) {
   request.mutable_volume_show()->set_name("none");
   const Response response = Ask(request);
   EXPECT_EQ(response.code(), static_cast<uint32_t>(absl::StatusCode::kNotFound));
-  EXPECT_EQ(response.message(), "there is no volume none");
+  EXPECT_EQ(response.message(), "there is no volume none; `baton volume list` shows all");
   EXPECT_EQ(response.result_case(), Response::RESULT_NOT_SET);
 }
 

@@ -1,13 +1,11 @@
 #include "tests/cli/fake_engine.h"
 
-#include <absl/strings/numbers.h>
 #include <absl/time/clock.h>
 
 #include <algorithm>
 
 #include "engine/base/names.h"
 #include "engine/base/status.h"
-#include "engine/clone/clone_status.h"
 
 namespace baton {
 namespace {
@@ -69,45 +67,54 @@ absl::Status FakeEngine::DeleteVolume(const std::string& name) {
   return absl::OkStatus();
 }
 
-std::vector<VolumeInfo> FakeEngine::ListVolumes() const {
-  absl::MutexLock guard(&mutex_);
-  std::vector<VolumeInfo> volumes;
-  for (const auto& [name, volume] : volumes_) {
-    volumes.push_back({.id = volume.id(), .name = name, .size_bytes = volume.size_bytes()});
-  }
-  return volumes;
+PoolView::KnownVolume FakeEngine::KnownOf(const VolumeStatus& volume) {
+  return {.info = {.id = volume.id(), .name = volume.name(), .size_bytes = volume.size_bytes()},
+          .thick = volume.thick(),
+          .importing = volume.importing()};
 }
 
 std::vector<VolumeInfo> FakeEngine::ListVolumesAfter(uint64_t id, size_t limit) const {
-  std::vector<VolumeInfo> volumes = ListVolumes();
-  std::erase_if(volumes, [id](const VolumeInfo& volume) { return volume.id <= id; });
+  std::vector<VolumeInfo> volumes;
+  {
+    absl::MutexLock guard(&mutex_);
+    for (const auto& [name, volume] : volumes_) {
+      if (volume.id() > id) volumes.push_back(KnownOf(volume).info);
+    }
+  }
   std::sort(volumes.begin(), volumes.end(),
             [](const VolumeInfo& a, const VolumeInfo& b) { return a.id < b.id; });
   if (volumes.size() > limit) volumes.resize(limit);
   return volumes;
 }
 
-size_t FakeEngine::CountVolumes() const { return ListVolumes().size(); }
-
-absl::StatusOr<VolumeInfo> FakeEngine::FindVolume(const std::string& name) const {
-  for (const VolumeInfo& volume : ListVolumes()) {
-    if (volume.name == name) return volume;
-  }
-  return absl::NotFoundError("there is no volume " + name);
+size_t FakeEngine::CountVolumes() const {
+  absl::MutexLock guard(&mutex_);
+  return volumes_.size();
 }
 
-absl::StatusOr<VolumeInfo> FakeEngine::FindVolume(uint64_t id) const {
-  for (const VolumeInfo& volume : ListVolumes()) {
-    if (volume.id == id) return volume;
-  }
-  return absl::NotFoundError("there is no such volume");
-}
-
-absl::StatusOr<VolumeStatus> FakeEngine::ShowVolume(const std::string& name) const {
+std::optional<PoolView::KnownVolume> FakeEngine::LookUpVolume(const std::string& name) const {
   absl::MutexLock guard(&mutex_);
   const auto found = volumes_.find(name);
-  if (found == volumes_.end()) return NoVolume(name);
-  return found->second;
+  return found == volumes_.end() ? std::nullopt : std::optional(KnownOf(found->second));
+}
+
+std::optional<PoolView::KnownVolume> FakeEngine::LookUpVolume(uint64_t id) const {
+  absl::MutexLock guard(&mutex_);
+  for (const auto& [name, volume] : volumes_) {
+    if (volume.id() == id) return KnownOf(volume);
+  }
+  return std::nullopt;
+}
+
+void FakeEngine::ForEachRelation(absl::FunctionRef<void(const RelationRecord&)> visit) const {
+  absl::MutexLock guard(&mutex_);
+  for (const auto& [id, clone] : clones_) {
+    RelationRecord record;
+    record.set_id(id);
+    record.set_source(clone.source());
+    record.set_target(clone.target());
+    visit(record);
+  }
 }
 
 absl::StatusOr<std::unique_ptr<VolumeIo>> FakeEngine::OpenVolume(uint64_t) {
@@ -200,19 +207,6 @@ absl::StatusOr<Residual> FakeEngine::CloneResidual(uint64_t id, bool with_extent
     run.set_count(1);
   }
   return residual;
-}
-
-absl::StatusOr<uint64_t> FakeEngine::FindClone(const std::string& id_or_target) const {
-  absl::MutexLock guard(&mutex_);
-  CloneMatches matches;
-  uint64_t number = 0;
-  if (absl::SimpleAtoi(id_or_target, &number) && clones_.contains(number)) {
-    matches.by_number = number;
-  }
-  for (const auto& [id, clone] : clones_) {
-    if (clone.target() == id_or_target) matches.by_target = id;
-  }
-  return ChooseClone(id_or_target, matches);
 }
 
 absl::StatusOr<VerifyReport> FakeEngine::VerifyClone(

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -25,14 +26,10 @@ class FakeEngine final : public Engine {
   absl::StatusOr<VolumeInfo> AdoptVolume(const std::string& name) override;
   absl::Status FinishImport(const std::string& name) override;
   absl::Status DeleteVolume(const std::string& name) override;
-  std::vector<VolumeInfo> ListVolumes() const override;
   std::vector<VolumeInfo> ListVolumesAfter(uint64_t id, size_t limit) const override;
   size_t CountVolumes() const override;
-  absl::StatusOr<VolumeInfo> FindVolume(const std::string& name) const override;
-  absl::StatusOr<VolumeInfo> FindVolume(uint64_t id) const override;
   absl::StatusOr<uint64_t> AllocatedBytes(uint64_t) const override { return 0; }
   void TakeLocks() const override {}
-  absl::StatusOr<VolumeStatus> ShowVolume(const std::string& name) const override;
   absl::StatusOr<std::unique_ptr<VolumeIo>> OpenVolume(uint64_t id) override;
   absl::StatusOr<std::optional<FileLock>> SetLocks(const LockTeller&, uint64_t,
                                                    const FileLocks&) override {
@@ -62,7 +59,6 @@ class FakeEngine final : public Engine {
   std::vector<CloneStatus> ListClones() const override;
   absl::StatusOr<CloneStatus> ShowClone(uint64_t id) const override;
   absl::StatusOr<Residual> CloneResidual(uint64_t id, bool with_extents) const override;
-  absl::StatusOr<uint64_t> FindClone(const std::string& id_or_target) const override;
   absl::StatusOr<VerifyReport> VerifyClone(
       uint64_t id, const std::function<bool(uint64_t, uint64_t)>& progress) override;
 
@@ -86,7 +82,13 @@ class FakeEngine final : public Engine {
   // Commands that change something so far.
   int changes() const;
 
+ protected:
+  std::optional<KnownVolume> LookUpVolume(const std::string& name) const override;
+  std::optional<KnownVolume> LookUpVolume(uint64_t id) const override;
+  void ForEachRelation(absl::FunctionRef<void(const RelationRecord&)> visit) const override;
+
  private:
+  static KnownVolume KnownOf(const VolumeStatus& volume);
   absl::Status Move(const std::vector<uint64_t>& ids, const std::string& to);
 
   mutable absl::Mutex mutex_;
