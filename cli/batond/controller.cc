@@ -213,15 +213,14 @@ absl::Status Controller::StartCommands() {
     static_cast<void>(end.fault());
   });
   BATON_ASSIGN_OR_RETURN(server_,
-                         ha::RequestServer::Start(
+                         ha::RequestServer::StartLanes(
                              *listener_,
                              {.dropped = garbled_messages_,
                               .workers = control::NodeService::Workers(),
-                              .lane_of = control::NodeService::LaneOf,
                               .busy = control::NodeService::Busy()},
                              [&service = *node_service_](const std::string& bytes,
                                                          const ha::RequestServer::Sender& sender) {
-                               return service.Handle(bytes, sender);
+                               return service.Read(bytes, sender);
                              }));
   keeper_.SayServing(session_.get()->init_answer(), BATON_VERSION);
   return absl::OkStatus();

@@ -1,10 +1,7 @@
 #include "cli/service/clone_service.h"
 
-#include <absl/strings/numbers.h>
-
 #include <algorithm>
 
-#include "cli/service/reply_budget.h"
 #include "engine/base/status.h"
 
 namespace baton::control {
@@ -26,13 +23,12 @@ absl::StatusOr<CloneId> CloneService::Create(const CloneCreate& request) {
 
 // What the engine refuses anyway is left to it.
 absl::Status CloneService::Prepare(const CloneCreate& request) const {
-  const absl::StatusOr<VolumeStatus> source = engine_.ShowVolume(request.source());
-  const absl::StatusOr<VolumeStatus> target = engine_.ShowVolume(request.target());
-  const bool is_refused = !source.ok() || !target.ok() || source->id() == target->id() ||
-                          source->size_bytes() != target->size_bytes();
+  const absl::StatusOr<VolumeInfo> source = engine_.FindVolume(request.source());
+  const absl::StatusOr<VolumeInfo> target = engine_.FindVolume(request.target());
+  const bool is_refused = !source.ok() || !target.ok() || source->id == target->id ||
+                          source->size_bytes != target->size_bytes;
   if (!peers_.prepare || is_refused) return absl::OkStatus();
-  return peers_.prepare(request.source(), request.target(), source->size_bytes(),
-                        request.degraded());
+  return peers_.prepare(request.source(), request.target(), source->size_bytes, request.degraded());
 }
 
 absl::StatusOr<CloneList> CloneService::Activate(const CloneNames& request) {
@@ -77,44 +73,6 @@ absl::StatusOr<CloneStatus> CloneService::Set(const CloneSet& request) {
   return engine_.ShowClone(id);
 }
 
-absl::StatusOr<CloneStatus> CloneService::Show(const CloneName& request) const {
-  BATON_ASSIGN_OR_RETURN(const uint64_t id, engine_.FindClone(request.clone()));
-  return engine_.ShowClone(id);
-}
-
-absl::StatusOr<CloneList> CloneService::List(const Page& page) const {
-  uint64_t after = 0;
-  if (!page.after().empty() && !absl::SimpleAtoi(page.after(), &after)) {
-    return Error(absl::StatusCode::kInvalidArgument, "\"{}\" is not a clone's number",
-                 page.after());
-  }
-  std::vector<CloneStatus> clones = engine_.ListClones();
-  std::erase_if(clones, [after](const CloneStatus& clone) { return clone.id() <= after; });
-  std::sort(clones.begin(), clones.end(),
-            [](const CloneStatus& a, const CloneStatus& b) { return a.id() < b.id(); });
-  CloneList list;
-  ReplyBudget budget;
-  for (CloneStatus& clone : clones) {
-    if (!budget.Take(clone)) break;
-    *list.add_clones() = std::move(clone);
-  }
-  return list;
-}
-
-absl::StatusOr<ResidualAnswer> CloneService::GetResidual(const ResidualRequest& request) const {
-  ResidualAnswer answer;
-  BATON_ASSIGN_OR_RETURN(const uint64_t id, engine_.FindClone(request.clone()));
-  BATON_ASSIGN_OR_RETURN(*answer.mutable_residual(), engine_.CloneResidual(id, request.extents()));
-  Residual& residual = *answer.mutable_residual();
-  ReplyBudget budget;
-  // The small ones first: copying and landing are bounded.
-  uint64_t cut = CutRuns(budget, *residual.mutable_copying());
-  cut += CutRuns(budget, *residual.mutable_landing());
-  cut += CutRuns(budget, *residual.mutable_pending());
-  answer.set_runs_left_out(cut);
-  return answer;
-}
-
 absl::StatusOr<CloneStatus> CloneService::Apply(Change change, const std::string& clone) {
   BATON_ASSIGN_OR_RETURN(const uint64_t id, engine_.FindClone(clone));
   BATON_RETURN_IF_ERROR((engine_.*change)(id));
@@ -142,8 +100,8 @@ absl::StatusOr<CloneList> CloneService::ApplyToAll(GroupChange change, const Nam
 }
 
 void CloneService::TellContentChanged(const std::string& target) const {
-  const absl::StatusOr<VolumeStatus> volume = engine_.ShowVolume(target);
-  if (volume.ok()) content_changed_(volume->id());
+  const absl::StatusOr<VolumeInfo> volume = engine_.FindVolume(target);
+  if (volume.ok()) content_changed_(volume->id);
 }
 
 }  // namespace baton::control

@@ -1,4 +1,4 @@
-// The clone commands of the control socket, carried out by the engine.
+// The commands of the control socket that change clones, carried out by the engine.
 #pragma once
 
 #include <absl/status/status.h>
@@ -42,10 +42,6 @@ class CloneService {
   absl::StatusOr<CloneStatus> Stop(const CloneName& request);
   absl::StatusOr<CloneId> Delete(const CloneName& request);
   absl::StatusOr<CloneStatus> Set(const CloneSet& request);
-  // By id, as many as fit in a message.
-  absl::StatusOr<CloneList> List(const Page& page) const;
-  absl::StatusOr<CloneStatus> Show(const CloneName& request) const;
-  absl::StatusOr<ResidualAnswer> GetResidual(const ResidualRequest& request) const;
 
  private:
   using Names = google::protobuf::RepeatedPtrField<std::string>;

@@ -1,5 +1,5 @@
-// The daemon's side of the control socket: decodes a request, has it carried out, encodes the
-// response. Knows nothing of sockets.
+// Requests of `baton`, carried out by the engine of the controller that owns the pool. Knows
+// nothing of sockets.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -13,6 +13,7 @@
 #include "cli/control/control.pb.h"
 #include "cli/service/audit.h"
 #include "cli/service/clone_service.h"
+#include "cli/service/pool_queries.h"
 #include "cli/service/verify_jobs.h"
 #include "cli/service/volume_service.h"
 #include "engine/base/runtime.h"
@@ -23,13 +24,6 @@ namespace baton::control {
 // Carries out a command and puts its result into the response; a refusal leaves it empty.
 using CommandHandler = std::function<absl::Status(const Request&, Response&)>;
 using CommandTable = absl::flat_hash_map<Request::CommandCase, CommandHandler>;
-
-// The answer that refuses a request.
-Response Refusal(const absl::Status& status);
-// Of a request of another version of the protocol; nullopt: it is ours.
-std::optional<Response> RefusedVersion(const Request& request);
-// As many as fit, and what is wrong with them.
-void AddClones(std::vector<CloneStatus> clones, ControllerStatus& status);
 
 // Thread-safe.
 class ControlService {
@@ -53,12 +47,13 @@ class ControlService {
 
   explicit ControlService(Options options);
 
-  // The encoded response; nullopt when `request` is garbled: then nothing was done.
-  std::optional<std::string> Handle(const std::string& request);
+  // REQUIRES: `request` is of this version of the protocol. nullopt: it has no command, and nothing
+  // was done.
+  std::optional<Response> Handle(const Request& request);
 
  private:
-  Response Execute(const Request& request);
-  void AddStatusAndEvents();
+  absl::Status Execute(const Request& request, Response& response);
+  void AddStatusAndUpgrade();
   void AddNodeCommands();
   void AddVolumeCommands();
   void AddCloneCommands();
@@ -66,9 +61,9 @@ class ControlService {
   void AddVerifyCommands();
   ControllerStatus Status() const;
   absl::StatusOr<NodeEvicted> Evict(const NodeName& request) const;
-  absl::StatusOr<EventList> Events(const EventsRequest& request) const;
 
   const Options options_;
+  const PoolQueries queries_;
   VolumeService volumes_;
   CloneService clones_;
   VerifyJobs verify_jobs_;

@@ -1,11 +1,12 @@
 #include "cli/service/node_service.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "cli/control/control.h"
 #include "cli/control/control_timeouts.h"
-#include "cli/service/reply_budget.h"
+#include "cli/service/replies.h"
 #include "engine/base/status.h"
 #include "ha/io/peer_settings.h"
 
@@ -39,6 +40,20 @@ class Place {
   const bool ok_;
 };
 
+size_t LaneOf(const Request& request) {
+  if (request.has_status()) return kStatus;
+  if (request.has_failover() || request.has_upgrade() || request.has_node_evict()) {
+    return kFailovers;
+  }
+  return request.has_events() ? kEvents : kCommands;
+}
+
+// Such an answer of the owner names files of its own mount.
+bool IsAnsweredWithPaths(const Request& request) {
+  return request.has_volume_create() || request.has_volume_finish_import() ||
+         request.has_volume_adopt() || request.has_volume_list() || request.has_volume_show();
+}
+
 absl::Duration TimeoutOf(const FailoverRequest& request) {
   return request.timeout_ms() == 0 ? kDefaultFailover
                                    : absl::Milliseconds(static_cast<int64_t>(std::min<uint64_t>(
@@ -66,59 +81,54 @@ std::vector<int> NodeService::Workers() {
   return {kCommandWorkers, kStatusWorkers, kFailoverWorkers, kEventWorkers};
 }
 
-size_t NodeService::LaneOf(const std::string& bytes) {
-  Request request;
-  if (!Decode(bytes, request)) return kCommands;
-  if (request.has_status()) return kStatus;
-  if (request.has_failover() || request.has_upgrade() || request.has_node_evict()) {
-    return kFailovers;
-  }
-  return request.has_events() ? kEvents : kCommands;
-}
-
 std::string NodeService::Busy() {
   return Encode(Refusal(absl::ResourceExhaustedError(
       "this controller is busy with other commands, and more wait: try again later")));
 }
 
-std::optional<std::string> NodeService::Handle(const std::string& bytes,
-                                               const ha::RequestServer::Sender& sender) {
-  Request request;
-  if (!Decode(bytes, request) || request.version() == 0) return std::nullopt;
-  request.clear_caller();
-  request.mutable_caller()->set_node(options_.node);
+std::optional<ha::RequestServer::Task> NodeService::Read(const std::string& bytes,
+                                                         const ha::RequestServer::Sender& sender) {
+  const auto request = std::make_shared<Request>();
+  if (!Decode(bytes, *request) || request->version() == 0) return std::nullopt;
+  request->clear_caller();
+  request->mutable_caller()->set_node(options_.node);
   if (sender) {
-    request.mutable_caller()->set_uid(sender->uid);
-    request.mutable_caller()->set_pid(sender->pid);
+    request->mutable_caller()->set_uid(sender->uid);
+    request->mutable_caller()->set_pid(sender->pid);
   }
-  const std::string stamped = Encode(request);
-  const bool is_local = request.has_failover() && request.version() == kControlVersion;
-  if (!is_local) {
+  return ha::RequestServer::Task{.lane = LaneOf(*request),
+                                 .answer = [this, request] { return Handle(*request); }};
+}
+
+std::optional<std::string> NodeService::Handle(const Request& request) {
+  if (const std::optional<Response> refused = RefusedVersion(request)) return Encode(*refused);
+  if (!request.has_failover()) {
     const ha::Drainable<ControlService>::Use owner(options_.owner);
-    if (owner) return owner->Handle(stamped);
-    if (const std::optional<Response> refused = RefusedVersion(request)) return Encode(*refused);
+    if (owner) {
+      const std::optional<Response> response = owner->Handle(request);
+      return response ? std::optional(Encode(*response)) : std::nullopt;
+    }
   }
-  Response response;
-  response.set_version(kControlVersion);
-  const absl::Status status = Execute(request, stamped, response);
+  absl::StatusOr<std::string> answer = Execute(request);
   // What the owner was asked it has noted itself.
-  if (is_local || request.has_upgrade() || !status.ok()) options_.audit.Note(request, status);
-  return Encode(status.ok() ? response : Refusal(status));
+  if (request.has_failover() || request.has_upgrade() || !answer.ok()) {
+    options_.audit.Note(request, answer.status());
+  }
+  return answer.ok() ? *std::move(answer) : Encode(Refusal(answer.status()));
 }
 
 absl::StatusOr<std::string> NodeService::HandleAsOwner(const std::string& peer,
                                                        const std::string& bytes) {
   Request request;
-  if (!Decode(bytes, request)) return absl::InvalidArgumentError("a garbled request");
+  if (!Decode(bytes, request) || request.version() == 0) {
+    return absl::InvalidArgumentError("a garbled request");
+  }
+  if (const std::optional<Response> refused = RefusedVersion(request)) return Encode(*refused);
   request.mutable_caller()->set_node(peer);
-  const std::string stamped = Encode(request);
   if (request.has_failover()) {
-    Response response;
-    response.set_version(kControlVersion);
-    const absl::StatusOr<FailoverDone> done = Failover(request.failover(), stamped, false);
-    if (!done.ok()) return Encode(Refusal(done.status()));
-    *response.mutable_failover() = *done;
-    return Encode(response);
+    Response response = EmptyResponse();
+    const absl::Status status = Put(Failover(request, false), response.mutable_failover());
+    return Encode(status.ok() ? response : Refusal(status));
   }
   const Place place(passed_on_, kPassedOnCommands);
   if (!place && !request.has_events() && !request.has_status()) {
@@ -126,142 +136,93 @@ absl::StatusOr<std::string> NodeService::HandleAsOwner(const std::string& peer,
   }
   const ha::Drainable<ControlService>::Use owner(options_.owner);
   if (!owner) return absl::AbortedError("this controller does not own the pool");
-  std::optional<std::string> response = owner->Handle(stamped);
+  const std::optional<Response> response = owner->Handle(request);
   if (!response) return absl::InvalidArgumentError("a garbled request");
-  return *std::move(response);
+  return Encode(*response);
 }
 
 // Of a controller that does not own the pool, and `failover` of any.
-absl::Status NodeService::Execute(const Request& request, const std::string& bytes,
-                                  Response& response) {
+absl::StatusOr<std::string> NodeService::Execute(const Request& request) {
+  Response response = EmptyResponse();
   if (request.has_status()) {
     *response.mutable_status() = StandbyStatus();
-    return absl::OkStatus();
-  }
-  if (request.has_upgrade()) {
+  } else if (request.has_upgrade()) {
     BATON_ASSIGN_OR_RETURN(*response.mutable_upgrade(), options_.upgrade());
-    return absl::OkStatus();
+  } else if (request.has_failover()) {
+    BATON_ASSIGN_OR_RETURN(*response.mutable_failover(), Failover(request, true));
+  } else {
+    return AskOwner(request);
   }
-  if (request.has_failover()) {
-    BATON_ASSIGN_OR_RETURN(*response.mutable_failover(), Failover(request.failover(), bytes, true));
-    return absl::OkStatus();
-  }
-  return AskOwner(request, bytes, response);
+  return Encode(response);
 }
 
-absl::Status NodeService::AskOwner(const Request& request, const std::string& bytes,
-                                   Response& response) {
+absl::StatusOr<std::string> NodeService::AskOwner(const Request& request) {
   ha::HaNode* const pair = options_.pair;
   if (pair == nullptr) return absl::AbortedError("this controller is starting or ending");
-  if (pair->unserved() && AnswerVolumes(pair->view(), request, response).ok()) {
-    return absl::OkStatus();
+  if (pair->unserved()) {
+    absl::StatusOr<std::string> known = AskView(*pair, request, /*never_waits=*/true);
+    if (known.ok()) return known;
   }
-  const absl::StatusOr<std::string> answer =
-      pair->AskOwner(bytes, TimeoutOf(request.command_case()));
-  if (absl::IsUnavailable(answer.status()) && AskView(*pair, request, response).ok()) {
-    return absl::OkStatus();
+  absl::StatusOr<std::string> answer =
+      pair->AskOwner(Encode(request), TimeoutOf(request.command_case()));
+  if (absl::IsUnavailable(answer.status())) {
+    absl::StatusOr<std::string> known = AskView(*pair, request, /*never_waits=*/false);
+    if (known.ok()) return known;
   }
-  BATON_RETURN_IF_ERROR(answer.status());
+  if (!answer.ok() || !IsAnsweredWithPaths(request)) return answer;
+  Response response;
   if (!Decode(*answer, response)) return absl::InternalError("a garbled answer of the owner");
-  UseOwnPaths(response);
-  return absl::OkStatus();
+  queries_.UseOwnPaths(response);
+  return Encode(response);
 }
 
-absl::Status NodeService::AskView(ha::HaNode& pair, const Request& request,
-                                  Response& response) const {
-  const std::shared_ptr<StandbyView> view = pair.view();
-  if (AnswerVolumes(view, request, response).ok()) return absl::OkStatus();
-  const auto known = std::make_shared<Response>(response);
-  BATON_RETURN_IF_ERROR(
-      pair.OnStorage([view, request, known] { return AnswerFromView(view, request, *known); }));
-  response = *known;
-  return absl::OkStatus();
-}
-
-// What is known without a look at storage.
-absl::Status NodeService::AnswerVolumes(const std::shared_ptr<StandbyView>& view,
-                                        const Request& request, Response& response) const {
+absl::StatusOr<std::string> NodeService::AskView(ha::HaNode& pair, const Request& request,
+                                                 bool never_waits) const {
+  const std::shared_ptr<const PoolView> view = pair.view();
   if (view == nullptr) return absl::UnavailableError("nothing is known of the pool yet");
-  if (request.has_volume_list()) {
-    *response.mutable_volumes() = ListFromView(*view, request.volume_list().after());
-    return absl::OkStatus();
-  }
-  if (!request.has_volume_show()) return absl::UnimplementedError("no question about volumes");
-  BATON_ASSIGN_OR_RETURN(*response.mutable_volume(),
-                         view->ShowVolume(request.volume_show().name(), Allocation::kAssumed));
-  UseOwnPaths(response);
-  return absl::OkStatus();
+  // What has not become durable may yet be another event, with the same number.
+  if (request.has_events()) return absl::UnimplementedError("only the owner knows");
+  const auto answer = [queries = queries_, view, request]() -> absl::StatusOr<std::string> {
+    Response response = EmptyResponse();
+    const absl::Status status = queries.Answer(*view, Allocation::kAssumed, request, response)
+                                    .value_or(absl::UnimplementedError("only the owner knows"));
+    if (!status.ok()) return status;
+    return Encode(response);
+  };
+  if (PoolQueries::IsAboutVolumes(request)) return answer();
+  if (never_waits) return absl::UnimplementedError("it takes a look at storage");
+  const auto known = std::make_shared<std::string>();
+  BATON_RETURN_IF_ERROR(pair.OnStorage([answer, known] { return Put(answer(), known.get()); }));
+  return *known;
 }
 
-// While nobody owns the pool: what is known of its clones.
-absl::Status NodeService::AnswerFromView(const std::shared_ptr<StandbyView>& view,
-                                         const Request& request, Response& response) {
-  if (view == nullptr) return absl::UnavailableError("nothing is known of the pool yet");
-  if (request.has_clone_list() && request.clone_list().after().empty()) {
-    ReplyBudget budget;
-    for (const CloneStatus& clone : view->ListClones()) {
-      if (budget.Take(clone)) *response.mutable_clones()->add_clones() = clone;
-    }
-    return absl::OkStatus();
-  }
-  if (request.has_clone_status()) {
-    BATON_ASSIGN_OR_RETURN(const uint64_t id, view->FindClone(request.clone_status().clone()));
-    BATON_ASSIGN_OR_RETURN(*response.mutable_clone(), view->ShowClone(id));
-    return absl::OkStatus();
-  }
-  if (request.has_clone_residual()) {
-    BATON_ASSIGN_OR_RETURN(const uint64_t id, view->FindClone(request.clone_residual().clone()));
-    BATON_ASSIGN_OR_RETURN(*response.mutable_residual()->mutable_residual(),
-                           view->CloneResidual(id, request.clone_residual().extents()));
-    return absl::OkStatus();
-  }
-  return absl::UnimplementedError("only the owner knows");
-}
-
-VolumeList NodeService::ListFromView(const StandbyView& view, const std::string& after) const {
-  std::vector<VolumeInfo> volumes = view.ListVolumes();
-  std::erase_if(volumes, [&after](const VolumeInfo& volume) { return volume.name <= after; });
-  std::sort(volumes.begin(), volumes.end(),
-            [](const VolumeInfo& a, const VolumeInfo& b) { return a.name < b.name; });
-  VolumeList list;
-  ReplyBudget budget;
-  for (const VolumeInfo& info : volumes) {
-    absl::StatusOr<VolumeStatus> volume = view.ShowVolume(info.name, Allocation::kAssumed);
-    if (!volume.ok()) continue;  // deleted meanwhile
-    volume->set_path(options_.mount + "/" + info.name);
-    if (!budget.Take(*volume)) break;
-    *list.add_volumes() = *std::move(volume);
-  }
-  return list;
-}
-
-absl::StatusOr<FailoverDone> NodeService::Failover(const FailoverRequest& request,
-                                                   const std::string& bytes, bool is_ours) {
+absl::StatusOr<FailoverDone> NodeService::Failover(const Request& request, bool is_ours) {
+  const FailoverRequest& failover = request.failover();
   ha::HaNode* const pair = options_.pair;
   if (pair == nullptr) {
     return absl::FailedPreconditionError(
         "this controller has no peers (--peer): there is nobody to hand over to");
   }
   const ha::HaStatus before = pair->Describe();
-  const absl::Duration timeout = TimeoutOf(request);
+  const absl::Duration timeout = TimeoutOf(failover);
   const absl::Time began = absl::Now();
   const auto done = [&](const absl::StatusOr<ha::HaStatus>& after) -> absl::StatusOr<FailoverDone> {
     if (absl::IsDeadlineExceeded(after.status())) return TimedOut(before, absl::Now() - began);
     BATON_RETURN_IF_ERROR(after.status());
     return DoneOf(before.owner, *after, absl::Now() - began);
   };
-  if (before.is_owner) return done(pair->HandOver(request.to(), timeout));
+  if (before.is_owner) return done(pair->HandOver(failover.to(), timeout));
   if (!is_ours) return absl::AbortedError("this controller does not own the pool");
-  if (request.owner_is_dead() || !before.serves) {
-    if (!request.to().empty() && request.to() != options_.node) {
+  if (failover.owner_is_dead() || !before.serves) {
+    if (!failover.to().empty() && failover.to() != options_.node) {
       return Error(absl::StatusCode::kFailedPrecondition,
                    "nobody serves the pool, so nobody can hand it over: ask node {} itself",
-                   request.to());
+                   failover.to());
     }
-    return done(pair->TakeOver(request.owner_is_dead(), timeout));
+    return done(pair->TakeOver(failover.owner_is_dead(), timeout));
   }
   BATON_ASSIGN_OR_RETURN(const std::string answer,
-                         pair->AskOwner(bytes, timeout + absl::Seconds(2)));
+                         pair->AskOwner(Encode(request), timeout + absl::Seconds(2)));
   Response response;
   if (!Decode(answer, response)) return absl::InternalError("a garbled answer of the owner");
   if (response.code() == 0) return response.failover();
@@ -271,20 +232,9 @@ absl::StatusOr<FailoverDone> NodeService::Failover(const FailoverRequest& reques
 ControllerStatus NodeService::StandbyStatus() const {
   ControllerStatus status = options_.describe();
   ha::HaNode* const pair = options_.pair;
-  const std::shared_ptr<StandbyView> view = pair == nullptr ? nullptr : pair->view();
-  if (view != nullptr) AddClones(view->ListClones(), status);
-  status.set_healthy(status.problems().empty());
+  const std::shared_ptr<const PoolView> view = pair == nullptr ? nullptr : pair->view();
+  AddClones(view.get(), status);
   return status;
-}
-
-// The owner answers with the paths of its own mount.
-void NodeService::UseOwnPaths(Response& response) const {
-  const auto use = [this](VolumeStatus& volume) {
-    volume.set_path(options_.mount + "/" + volume.name());
-  };
-  if (response.has_volume()) use(*response.mutable_volume());
-  if (!response.has_volumes()) return;
-  for (VolumeStatus& volume : *response.mutable_volumes()->mutable_volumes()) use(volume);
 }
 
 }  // namespace baton::control

@@ -14,6 +14,7 @@
 #include "cli/control/control.pb.h"
 #include "cli/service/audit.h"
 #include "cli/service/control_service.h"
+#include "cli/service/pool_queries.h"
 #include "ha/io/request_server.h"
 #include "ha/node/epoch_services.h"
 #include "ha/node/ha_node.h"
@@ -34,15 +35,15 @@ class NodeService final : public ha::CommandTarget {
     Audit& audit;
   };
 
-  explicit NodeService(Options options) : options_(std::move(options)) {}
+  explicit NodeService(Options options) : options_(std::move(options)), queries_(options_.mount) {}
 
-  // The encoded response; nullopt when `request` is garbled: then nothing was done.
-  std::optional<std::string> Handle(const std::string& request,
-                                    const ha::RequestServer::Sender& sender);
+  // Reads a request of a `baton` of this node; what is left to do answers with the encoded
+  // response. nullopt, here or there: it is garbled, and nothing was done.
+  std::optional<ha::RequestServer::Task> Read(const std::string& bytes,
+                                              const ha::RequestServer::Sender& sender);
   // What a status, a failover or a look at the events needs is not held up by commands that wait:
   // each kind has workers of its own. See ha::RequestServer::Options.
   static std::vector<int> Workers();
-  static size_t LaneOf(const std::string& request);
   static std::string Busy();
 
   // Aborted, too: this controller is busy with so many commands of its peers that no other call of
@@ -51,21 +52,19 @@ class NodeService final : public ha::CommandTarget {
                                             const std::string& request) override;
 
  private:
-  absl::Status Execute(const Request& request, const std::string& bytes, Response& response);
-  absl::Status AskOwner(const Request& request, const std::string& bytes, Response& response);
-  // What this node knows while nobody owns the pool.
-  absl::Status AskView(ha::HaNode& pair, const Request& request, Response& response) const;
-  absl::Status AnswerVolumes(const std::shared_ptr<StandbyView>& view, const Request& request,
-                             Response& response) const;
-  static absl::Status AnswerFromView(const std::shared_ptr<StandbyView>& view,
-                                     const Request& request, Response& response);
-  VolumeList ListFromView(const StandbyView& view, const std::string& after) const;
-  absl::StatusOr<FailoverDone> Failover(const FailoverRequest& request, const std::string& bytes,
-                                        bool is_ours);
+  std::optional<std::string> Handle(const Request& request);
+  // Encoded responses.
+  absl::StatusOr<std::string> Execute(const Request& request);
+  absl::StatusOr<std::string> AskOwner(const Request& request);
+  // What this node knows while nobody owns the pool. `never_waits`: only what takes no look at
+  // storage.
+  absl::StatusOr<std::string> AskView(ha::HaNode& pair, const Request& request,
+                                      bool never_waits) const;
+  absl::StatusOr<FailoverDone> Failover(const Request& request, bool is_ours);
   ControllerStatus StandbyStatus() const;
-  void UseOwnPaths(Response& response) const;
 
   const Options options_;
+  const PoolQueries queries_;
   std::atomic<int> passed_on_ = 0;  // commands of peers that are being carried out
 };
 

@@ -1,4 +1,4 @@
-// The volume commands of the control socket, carried out by the engine.
+// The commands of the control socket that change volumes, carried out by the engine.
 #pragma once
 
 #include <absl/status/status.h>
@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cli/control/control.pb.h"
+#include "cli/service/pool_queries.h"
 #include "engine/engine.h"
 
 namespace baton::control {
@@ -19,22 +20,22 @@ class VolumeService {
   // Returns when it is known what is open on every node (ha::OwnerPeers::AwaitOpens); empty: there is one.
   using AwaitOpens = std::function<absl::Status(bool degraded)>;
 
-  VolumeService(Engine& engine, std::string mount, AwaitOpens await_opens)
-      : engine_(engine), mount_(std::move(mount)), await_opens_(std::move(await_opens)) {}
+  // `queries` outlives it.
+  VolumeService(Engine& engine, const PoolQueries& queries, AwaitOpens await_opens)
+      : engine_(engine), queries_(queries), await_opens_(std::move(await_opens)) {}
 
   absl::StatusOr<VolumeStatus> Create(const VolumeCreate& request);
   absl::StatusOr<VolumeStatus> Adopt(const VolumeName& request);
   absl::StatusOr<VolumeStatus> FinishImport(const VolumeName& request);
-  absl::StatusOr<VolumeStatus> Show(const VolumeName& request) const;
   absl::StatusOr<Done> Delete(const VolumeDelete& request);
-  // By name, as many as fit in a message.
-  absl::StatusOr<VolumeList> List(const Page& page) const;
 
  private:
-  absl::StatusOr<VolumeStatus> ShowNamed(const std::string& name) const;
+  absl::StatusOr<VolumeStatus> Show(const std::string& name) const {
+    return queries_.ShowVolume(engine_, Allocation::kMeasured, name);
+  }
 
   Engine& engine_;
-  const std::string mount_;
+  const PoolQueries& queries_;
   const AwaitOpens await_opens_;
 };
 

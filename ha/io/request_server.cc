@@ -19,48 +19,51 @@
 namespace baton::ha {
 namespace {
 
-struct Envelope {
+struct QueuedRequest {
+  std::string peer;
+  RequestServer::Task task;
+};
+
+struct QueuedAnswer {
   std::string peer;
   std::string body;
-  RequestServer::Sender sender;  // of a request
 };
 
 struct Lane {
   absl::CondVar queued;
-  std::deque<Envelope> requests;
+  std::deque<QueuedRequest> requests;
 };
 
 // One loop thread owns the socket; workers meet it at queues.
 class Server final : public RequestServer {
  public:
-  Server(RequestServer::Options options, Handler handler)
-      : options_(std::move(options)),
-        handler_(std::move(handler)),
-        lanes_(options_.workers.size()) {}
+  Server(RequestServer::Options options, Reader reader)
+      : options_(std::move(options)), reader_(std::move(reader)), lanes_(options_.workers.size()) {}
   ~Server() override;
   absl::Status Start(const UnixListener& listener);
 
  private:
   void Loop();
   void ReceiveRequests();
-  void Queue(Envelope request) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Queue(QueuedRequest request) ABSL_LOCKS_EXCLUDED(mutex_);
+  void NoteDropped() { options_.dropped.fetch_add(1, std::memory_order_relaxed); }
   void SendAnswers();
   bool HasRoom() ABSL_LOCKS_EXCLUDED(mutex_);
   bool Finished() ABSL_LOCKS_EXCLUDED(mutex_);
 
   void Work(size_t lane);
-  std::optional<Envelope> NextRequest(size_t number) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Answer(const Envelope& request) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::optional<QueuedRequest> NextRequest(size_t number) ABSL_LOCKS_EXCLUDED(mutex_);
+  void CarryOut(QueuedRequest request) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const RequestServer::Options options_;
-  const Handler handler_;
+  const Reader reader_;
   std::unique_ptr<ZmqContext> context_;
   std::unique_ptr<ZmqSocket> socket_;  // the loop's
   WakeFd wake_;                        // by which workers wake the loop
 
   absl::Mutex mutex_;
   std::deque<Lane> lanes_ ABSL_GUARDED_BY(mutex_);  // their number never changes
-  std::deque<Envelope> answers_ ABSL_GUARDED_BY(mutex_);
+  std::deque<QueuedAnswer> answers_ ABSL_GUARDED_BY(mutex_);
   int workers_left_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
@@ -119,20 +122,21 @@ void Server::ReceiveRequests() {
     std::array<ZmqMessage, 2> frames;
     const size_t count = socket_->Receive(frames);
     if (count == 0) return;
-    if (count == frames.size()) {
-      Queue({frames[0].text(), frames[1].text(), frames[1].local_peer()});
+    std::optional<Task> task;
+    if (count == frames.size()) task = reader_(frames[1].text(), frames[1].local_peer());
+    if (task) {
+      Queue({frames[0].text(), *std::move(task)});
     } else {
-      options_.dropped.fetch_add(1, std::memory_order_relaxed);
+      NoteDropped();
     }
   }
 }
 
-void Server::Queue(Envelope request) {
-  const size_t number = options_.lane_of ? options_.lane_of(request.body) : 0;
+void Server::Queue(QueuedRequest request) {
   absl::MutexLock guard(&mutex_);
-  Lane& lane = lanes_[number];
+  Lane& lane = lanes_[request.task.lane];
   if (lane.requests.size() >= options_.queued_requests) {
-    answers_.push_back({std::move(request.peer), options_.busy, std::nullopt});
+    answers_.push_back({std::move(request.peer), options_.busy});
     return;
   }
   lane.requests.push_back(std::move(request));
@@ -140,13 +144,13 @@ void Server::Queue(Envelope request) {
 }
 
 void Server::SendAnswers() {
-  std::deque<Envelope> answers;
+  std::deque<QueuedAnswer> answers;
   {
     absl::MutexLock guard(&mutex_);
     answers.swap(answers_);
   }
   // Not taken: a sender that asks on and on without reading. It loses the answer.
-  for (Envelope& answer : answers) {
+  for (QueuedAnswer& answer : answers) {
     static_cast<void>(socket_->Send({std::move(answer.peer), std::move(answer.body)}));
   }
 }
@@ -166,13 +170,13 @@ bool Server::Finished() {
 
 void Server::Work(size_t lane) {
   pthread_setname_np(pthread_self(), "control-worker");
-  while (std::optional<Envelope> request = NextRequest(lane)) Answer(*request);
+  while (std::optional<QueuedRequest> request = NextRequest(lane)) CarryOut(*std::move(request));
   absl::MutexLock guard(&mutex_);
   --workers_left_;
 }
 
-std::optional<Envelope> Server::NextRequest(size_t number) {
-  std::optional<Envelope> request;
+std::optional<QueuedRequest> Server::NextRequest(size_t number) {
+  std::optional<QueuedRequest> request;
   {
     absl::MutexLock guard(&mutex_);
     Lane& lane = lanes_[number];
@@ -185,27 +189,34 @@ std::optional<Envelope> Server::NextRequest(size_t number) {
   return request;
 }
 
-void Server::Answer(const Envelope& request) {
-  std::optional<std::string> body = handler_(request.body, request.sender);
-  if (!body) {
-    options_.dropped.fetch_add(1, std::memory_order_relaxed);
-    return;
-  }
+void Server::CarryOut(QueuedRequest request) {
+  std::optional<std::string> body = request.task.answer();
+  if (!body) return NoteDropped();
   {
     absl::MutexLock guard(&mutex_);
-    answers_.push_back({request.peer, *std::move(body), std::nullopt});
+    answers_.push_back({std::move(request.peer), *std::move(body)});
   }
   wake_.Wake();
 }
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<RequestServer>> RequestServer::StartLanes(
+    const UnixListener& listener, Options options, Reader reader) {
+  auto server = std::make_unique<Server>(std::move(options), std::move(reader));
+  BATON_RETURN_IF_ERROR(server->Start(listener));
+  return std::unique_ptr<RequestServer>(std::move(server));
+}
+
 absl::StatusOr<std::unique_ptr<RequestServer>> RequestServer::Start(const UnixListener& listener,
                                                                     Options options,
                                                                     Handler handler) {
-  auto server = std::make_unique<Server>(std::move(options), std::move(handler));
-  BATON_RETURN_IF_ERROR(server->Start(listener));
-  return std::unique_ptr<RequestServer>(std::move(server));
+  return StartLanes(
+      listener, std::move(options),
+      [handler = std::move(handler)](const std::string& request, const Sender& sender) {
+        return std::optional(
+            Task{.answer = [handler, request, sender] { return handler(request, sender); }});
+      });
 }
 
 }  // namespace baton::ha

@@ -24,21 +24,29 @@ namespace baton::ha {
 // Options::busy).
 class RequestServer {
  public:
-  // Called by any worker, several at once. nullopt: the request is garbled; it is dropped, and its
-  // sender gets no answer. An answer longer than the limit closes the sender's connection.
-  // `sender`: as the kernel tells; nullopt: it does not.
+  // As the kernel tells; nullopt: it does not.
   using Sender = std::optional<LocalPeer>;
+  // A request that was read, and waits for a worker of its lane.
+  struct Task {
+    size_t lane = 0;
+    // Called once, by any worker of the lane, several tasks at once. nullopt: the request is
+    // garbled; it is dropped, and its sender gets no answer. An answer longer than the limit closes
+    // the sender's connection.
+    std::function<std::optional<std::string>()> answer;
+  };
+  // Reads a request; quick, by the thread that receives. nullopt: it is garbled, and is dropped.
+  using Reader =
+      std::function<std::optional<Task>(const std::string& request, const Sender& sender)>;
+  // Reads and answers at once, by a worker, where there is one lane.
   using Handler =
       std::function<std::optional<std::string>(const std::string& request, const Sender& sender)>;
 
   struct Options {
-    // Counts the messages that were dropped: with a wrong number of frames, or refused by the
-    // handler. A frame that is too long never gets so far: its connection is closed.
+    // Counts the messages that were dropped: with a wrong number of frames, or garbled. A frame
+    // that is too long never gets so far: its connection is closed.
     std::atomic<uint64_t>& dropped;  // outlives the server
     // Of each lane, at least one: requests of one lane never wait for those of another.
     std::vector<int> workers = {8};
-    // The lane of a request. Quick; by the thread that receives. Empty: there is one lane.
-    std::function<size_t(const std::string& request)> lane_of = {};
     size_t queued_requests = 64;  // in a lane: read, and waiting for a worker
     // The answer to a request beyond those. Empty: such a request waits in its sender, and so do
     // those of other lanes.
@@ -46,6 +54,8 @@ class RequestServer {
   };
 
   // `listener` outlives the server.
+  static absl::StatusOr<std::unique_ptr<RequestServer>> StartLanes(const UnixListener& listener,
+                                                                   Options options, Reader reader);
   static absl::StatusOr<std::unique_ptr<RequestServer>> Start(const UnixListener& listener,
                                                               Options options, Handler handler);
   // Requests that workers have are finished and answered; queued ones are not.

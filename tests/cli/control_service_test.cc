@@ -16,7 +16,7 @@ using testing::HasSubstr;
 
 Response AskOf(FakeController& controller, Request request) {
   request.set_version(kControlVersion);
-  const auto bytes = controller.service().Handle(Encode(request), std::nullopt);
+  const auto bytes = controller.Handle(Encode(request), std::nullopt);
   Response response;
   EXPECT_TRUE(bytes.has_value() && Decode(*bytes, response));
   return response;
@@ -82,11 +82,10 @@ TEST_F(ControlServiceTest, DropsAGarbledRequestAndChangesNothing) {
   for (size_t bit = 0; bit < good.size() * 8; ++bit) {
     std::string garbled = good;
     garbled[bit / 8] = static_cast<char>(garbled[bit / 8] ^ (1 << bit % 8));
-    EXPECT_FALSE(controller_.service().Handle(garbled, std::nullopt).has_value()) << bit;
+    EXPECT_FALSE(controller_.Handle(garbled, std::nullopt).has_value()) << bit;
   }
   for (size_t length = 0; length < good.size(); ++length) {
-    EXPECT_FALSE(controller_.service().Handle(good.substr(0, length), std::nullopt).has_value())
-        << length;
+    EXPECT_FALSE(controller_.Handle(good.substr(0, length), std::nullopt).has_value()) << length;
   }
   EXPECT_EQ(engine_.changes(), 0);
 }
@@ -96,7 +95,7 @@ TEST_F(ControlServiceTest, DropsRandomBytes) {
   for (int i = 0; i < 10000; ++i) {
     std::string bytes(random() % 64, '\0');
     for (char& byte : bytes) byte = static_cast<char>(random());
-    EXPECT_FALSE(controller_.service().Handle(bytes, std::nullopt).has_value());
+    EXPECT_FALSE(controller_.Handle(bytes, std::nullopt).has_value());
   }
   EXPECT_EQ(engine_.changes(), 0);
 }
@@ -106,8 +105,7 @@ TEST_F(ControlServiceTest, RefusesAnotherVersionOfTheProtocolAndSaysWhich) {
   request.set_version(kControlVersion + 1);
   request.mutable_volume_create()->set_name("new");
   Response response;
-  ASSERT_TRUE(
-      Decode(controller_.service().Handle(Encode(request), std::nullopt).value_or(""), response));
+  ASSERT_TRUE(Decode(controller_.Handle(Encode(request), std::nullopt).value_or(""), response));
   EXPECT_EQ(response.code(), static_cast<uint32_t>(absl::StatusCode::kFailedPrecondition));
   EXPECT_THAT(response.message(), HasSubstr("version"));
   EXPECT_EQ(engine_.changes(), 0);
@@ -262,7 +260,7 @@ TEST_F(ControlServiceTest, NotesWhoAskedForWhatAndWhetherItWasDone) {
   const auto ask = [this](Request request) {
     request.set_version(kControlVersion);
     request.mutable_caller()->set_node("forged");
-    controller_.service().Handle(Encode(request), ha::LocalPeer{.uid = 1000, .pid = 77});
+    controller_.Handle(Encode(request), ha::LocalPeer{.uid = 1000, .pid = 77});
   };
   Request create;
   create.mutable_volume_create()->set_name("a");

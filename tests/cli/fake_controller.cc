@@ -47,11 +47,20 @@ FakeController::FakeController() {
                                     .upgrade = [] { return control::UpgradeStarted(); },
                                     .audit = audit_});
   listener_ = Must(ha::UnixListener::Bind(path_, 0600));
-  server_ = Must(ha::RequestServer::Start(
-      *listener_, {.dropped = garbled_},
+  server_ = Must(ha::RequestServer::StartLanes(
+      *listener_,
+      {.dropped = garbled_,
+       .workers = control::NodeService::Workers(),
+       .busy = control::NodeService::Busy()},
       [this](const std::string& bytes, const ha::RequestServer::Sender& sender) {
-        return node_service_->Handle(bytes, sender);
+        return node_service_->Read(bytes, sender);
       }));
+}
+
+std::optional<std::string> FakeController::Handle(const std::string& request,
+                                                  const ha::RequestServer::Sender& sender) {
+  const std::optional<ha::RequestServer::Task> task = node_service_->Read(request, sender);
+  return task ? task->answer() : std::nullopt;
 }
 
 std::vector<std::string> FakeController::commands() const {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ class FakeController {
 
   FakeEngine& engine() { return engine_; }
   control::NodeService& service() { return *node_service_; }
+  // As one that came over the socket: reads and answers it.
+  std::optional<std::string> Handle(const std::string& request,
+                                    const ha::RequestServer::Sender& sender);
   const std::string& path() const { return path_; }
   const std::string& directory() const { return directory_.path(); }
   uint64_t garbled() const { return garbled_; }

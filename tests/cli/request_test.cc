@@ -112,25 +112,30 @@ TEST_F(RequestTest, WaitsInAQueueWhileAllWorkersAreBusyHoweverManyThereAre) {
 
 TEST_F(RequestTest, OfOneLaneNeverWaitsForThoseOfAnother) {
   absl::Notification release;
+  std::atomic<int> begun{0};
   listener_ = Must(UnixListener::Bind(path_, 0600));
-  server_ = Must(RequestServer::Start(
-      *listener_,
-      {.dropped = dropped_,
-       .workers = {2, 1},
-       .lane_of = [](const std::string& request) { return request == "status" ? 1 : 0; },
-       .queued_requests = 3,
-       .busy = "busy"},
+  server_ = Must(RequestServer::StartLanes(
+      *listener_, {.dropped = dropped_, .workers = {2, 1}, .queued_requests = 3, .busy = "busy"},
       [&](const std::string& request, const RequestServer::Sender&) {
-        if (request == "waits") release.WaitForNotification();
-        return request;
+        return RequestServer::Task{.lane = request == "status" ? 1u : 0u,
+                                   .answer = [&begun, &release, request] {
+                                     ++begun;
+                                     if (request == "waits") release.WaitForNotification();
+                                     return request;
+                                   }};
       }));
   std::atomic<int> refused{0};
   std::vector<std::thread> clients;
-  for (int i = 0; i < 10; ++i) {
-    clients.emplace_back([&] {
-      if (Must(client_->Call("waits", kLong)) == "busy") ++refused;
-    });
-  }
+  const auto ask = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      clients.emplace_back([&] {
+        if (Must(client_->Call("waits", kLong)) == "busy") ++refused;
+      });
+    }
+  };
+  ask(2);
+  while (begun < 2) absl::SleepFor(absl::Milliseconds(1));
+  ask(8);
   while (refused < 5) absl::SleepFor(absl::Milliseconds(1));
   for (int i = 0; i < 20; ++i) EXPECT_EQ(Must(client_->Call("status", kLong)), "status");
   release.Notify();
@@ -200,6 +205,20 @@ TEST_F(RequestTest, ThatTheHandlerRefusesIsCountedAndNotAnswered) {
   Serve([](const std::string&, const RequestServer::Sender&) { return std::nullopt; });
   EXPECT_CODE(client_->Call("garbage", absl::Milliseconds(50)), kDeadlineExceeded);
   EXPECT_EQ(dropped_, 1U);
+}
+
+TEST_F(RequestTest, ThatCannotBeReadIsCountedAndTakesNoWorker) {
+  listener_ = Must(UnixListener::Bind(path_, 0600));
+  server_ = Must(RequestServer::StartLanes(
+      *listener_, {.dropped = dropped_, .workers = {1}},
+      [](const std::string& request,
+         const RequestServer::Sender&) -> std::optional<RequestServer::Task> {
+        if (request == "garbled") return std::nullopt;
+        return RequestServer::Task{.answer = [request] { return request; }};
+      }));
+  EXPECT_CODE(client_->Call("garbled", absl::Milliseconds(50)), kDeadlineExceeded);
+  AwaitDropped(1);
+  EXPECT_EQ(Must(client_->Call("hello", kLong)), "hello");
 }
 
 TEST_F(RequestTest, OfSeveralFramesIsCountedAndNotHandled) {
