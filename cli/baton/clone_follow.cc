@@ -8,6 +8,7 @@
 #include "cli/baton/clone_text.h"
 #include "cli/baton/interrupt.h"
 #include "engine/base/boot_time.h"
+#include "engine/base/clone_state.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -49,7 +50,7 @@ absl::StatusOr<CloneStatus> FollowClone(CommandContext& context, const std::stri
 }
 
 absl::Status CheckCompleted(const CloneStatus& clone) {
-  if (clone.state() == "completed") return absl::OkStatus();
+  if (StateOf(clone) == COMPLETED) return absl::OkStatus();
   return Error(absl::StatusCode::kFailedPrecondition, "{} is {}{}{}", Title(clone), clone.state(),
                clone.error().empty() ? "" : ": ", clone.error());
 }

@@ -6,12 +6,14 @@
 
 #include "cli/baton/arguments.h"
 #include "cli/baton/console.h"
+#include "engine/base/clone_state.h"
 #include "engine/base/names.h"
 
 namespace baton {
 
 bool IsOver(const CloneStatus& clone) {
-  return clone.state() == "completed" || clone.state() == "stopped" || clone.state() == "failed";
+  const RelationState state = StateOf(clone);
+  return state == COMPLETED || state == STOPPED || state == FAILED;
 }
 
 std::string PercentCopied(const CloneStatus& clone) {

@@ -5,6 +5,7 @@
 
 #include "cli/baton/commands.h"
 #include "cli/baton/progress_meter.h"
+#include "cli/control/names_of.h"
 #include "engine/base/names.h"
 #include "engine/base/status.h"
 
@@ -65,7 +66,7 @@ void AddPeers(const ControllerStatus& status, Fields& fields) {
 
 std::string DescribeController(const ControllerStatus& status) {
   const std::string role =
-      status.role() == "owner"
+      status.role() == NameOf(control::Role::kOwner)
           ? fmt::format("owner of epoch {} (proof: {})", status.epoch(), status.proof())
           : fmt::format("{}; the owner is {}, epoch {}", status.role(),
                         status.owner().empty() ? "nobody" : status.owner(), status.epoch());

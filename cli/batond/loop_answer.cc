@@ -5,19 +5,20 @@
 
 #include "cli/control/control.h"
 #include "cli/control/control.pb.h"
+#include "cli/control/names_of.h"
 
 namespace baton::control {
 namespace {
 
 void DescribeNobody(const std::string& node, const std::string& problem, ControllerStatus& status) {
   status.set_node(node);
-  status.set_role("none");
+  status.set_role(NameOf(Role::kNone));
   status.add_problems(problem);
   status.set_version(BATON_VERSION);
   status.set_keeper_pid(static_cast<uint32_t>(::getpid()));
   NodeStatus& self = *status.add_nodes();
   self.set_name(node);
-  self.set_role("none");
+  self.set_role(NameOf(Role::kNone));
 }
 
 }  // namespace

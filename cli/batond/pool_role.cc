@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "cli/control/names_of.h"
 #include "cli/service/ha_status_reply.h"
 #include "engine/base/status.h"
 
@@ -9,12 +10,12 @@ namespace baton {
 
 void LoneRole::Describe(control::ControllerStatus& status) const {
   const absl::Status fault = end_.fault().ok() ? epoch_.Check() : end_.fault();
-  const std::string role = fault.ok() ? "owner" : "none";
+  const std::string role = NameOf(fault.ok() ? control::Role::kOwner : control::Role::kNone);
   status.set_role(role);
   if (fault.ok()) status.set_owner(node_);
   if (!fault.ok() && end_.fault().ok()) status.add_problems(Message(fault));
   status.set_epoch(epoch_.epoch());
-  status.set_proof(epoch_.proof());
+  status.set_proof(Name(epoch_.proof()));
   control::NodeStatus& node = *status.add_nodes();
   node.set_name(node_);
   node.set_role(role);

@@ -22,4 +22,22 @@ inline std::string NameOf(Durability durability) {
   return "unknown";
 }
 
+namespace control {
+
+// A controller's part, as NodeStatus and ControllerStatus have it.
+enum class Role { kOwner, kStandby, kNone };
+
+inline std::string NameOf(Role role) {
+  switch (role) {
+    case Role::kOwner:
+      return "owner";
+    case Role::kStandby:
+      return "standby";
+    case Role::kNone:
+      break;
+  }
+  return "none";
+}
+
+}  // namespace control
 }  // namespace baton

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "cli/control/names_of.h"
+#include "engine/base/proof.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -10,18 +12,35 @@ namespace {
 constexpr absl::Duration kHeard = absl::Seconds(1);
 
 // What an epoch's data is worth by the way in which it was claimed; docs/pair.md has the long form.
-std::string CoverageOf(const std::string& proof) {
-  if (proof == "none needed") return "everything: nobody owned the pool before";
-  if (proof == "handover") return "everything: the owner before had ended its writes itself";
-  if (proof == "certificate") return "everything: the process before was reaped, and its writes";
-  if (proof == "fence") return "everything that the fence command covers: the node before is off";
-  if (proof == "operator") return "what the operator vouched for: the node before is off";
-  if (proof == "watchdog") return "everything that a working hardware watchdog covers";
-  if (proof == "lease") {
-    return "crash, hang, stop and loss of storage; not a virtual machine that was suspended, nor a "
-           "write stuck in the kernel of a node that was cut off";
+std::string CoverageOf(Proof proof) {
+  switch (proof) {
+    case Proof::kNoneNeeded:
+      return "everything: nobody owned the pool before";
+    case Proof::kHandover:
+      return "everything: the owner before had ended its writes itself";
+    case Proof::kCertificate:
+      return "everything: the process before was reaped, and its writes";
+    case Proof::kFence:
+      return "everything that the fence command covers: the node before is off";
+    case Proof::kOperator:
+      return "what the operator vouched for: the node before is off";
+    case Proof::kWatchdog:
+      return "everything that a working hardware watchdog covers";
+    case Proof::kLease:
+      return "crash, hang, stop and loss of storage; not a virtual machine that was suspended, nor "
+             "a write stuck in the kernel of a node that was cut off";
   }
   return "";
+}
+
+control::Role RoleOf(const ha::HaStatus& pair) {
+  if (pair.is_owner) return control::Role::kOwner;
+  return pair.storage.ok() ? control::Role::kStandby : control::Role::kNone;
+}
+
+control::Role RoleOf(const ha::PeerStatus& peer) {
+  if (peer.heard >= kHeard) return control::Role::kNone;
+  return peer.owner ? control::Role::kOwner : control::Role::kStandby;
 }
 
 void DescribePeer(const ha::PeerStatus& peer, control::ControllerStatus& status) {
@@ -29,7 +48,7 @@ void DescribePeer(const ha::PeerStatus& peer, control::ControllerStatus& status)
   const bool is_heard = peer.heard < kHeard;
   node.set_name(peer.name);
   node.set_reachable(is_heard && peer.connected);
-  node.set_role(!is_heard ? "none" : peer.owner ? "owner" : "standby");
+  node.set_role(NameOf(RoleOf(peer)));
   node.set_state(is_heard ? peer.state : "");
   node.set_epoch(peer.epoch);
   node.set_problem(is_heard ? peer.health : "");
@@ -76,11 +95,13 @@ void DescribeRefused(const ha::PeerCounters& counters, control::RefusedMessages&
 }  // namespace
 
 void DescribeHa(const ha::HaStatus& pair, control::ControllerStatus& status) {
-  status.set_role(pair.is_owner ? "owner" : pair.storage.ok() ? "standby" : "none");
+  status.set_role(NameOf(RoleOf(pair)));
   status.set_owner(pair.serves ? pair.owner : "");
   status.set_epoch(pair.epoch);
-  status.set_proof(pair.proof);
-  status.set_proof_covers(CoverageOf(pair.proof));
+  if (pair.proof) {
+    status.set_proof(Name(*pair.proof));
+    status.set_proof_covers(CoverageOf(*pair.proof));
+  }
   status.set_takeover(pair.takeover);
   status.set_lease_age_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(pair.lease_age)));
   control::NodeStatus& self = *status.add_nodes();

@@ -7,6 +7,7 @@
 
 #include "cli/service/replies.h"
 #include "cli/service/reply_budget.h"
+#include "engine/base/clone_state.h"
 #include "engine/base/status.h"
 
 namespace baton::control {
@@ -123,7 +124,7 @@ void PoolQueries::UseOwnPaths(Response& response) const {
 void AddClones(const PoolView* pool, ControllerStatus& status) {
   ReplyBudget budget;
   for (CloneStatus& clone : pool == nullptr ? std::vector<CloneStatus>() : pool->ListClones()) {
-    if (clone.state() == "failed" && status.problems_size() < kMaxProblems) {
+    if (StateOf(clone) == FAILED && status.problems_size() < kMaxProblems) {
       status.add_problems(fmt::format("clone {} ({} -> {}) failed: {}", clone.id(), clone.source(),
                                       clone.target(), clone.error()));
     }

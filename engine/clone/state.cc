@@ -79,12 +79,6 @@ std::string Name(Action action) {
   return "unknown";
 }
 
-std::string Name(RelationState state) {
-  std::string name = RelationState_Name(state);
-  for (char& c : name) c = static_cast<char>(std::tolower(c));
-  return name;
-}
-
 absl::Status CheckAllowed(Action action, const RelationRecord& relation) {
   if (Find(action, relation.state())) return absl::OkStatus();
   return Error(absl::StatusCode::kFailedPrecondition,

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "engine/base/clone_state.h"
 #include "engine/base/model.pb.h"
 
 namespace baton {
@@ -15,8 +16,6 @@ enum class Action { kActivate, kStart, kPause, kResume, kStop, kDelete, kVerify,
 
 // "activate", "start", …
 std::string Name(Action action);
-// "created", "copying", …
-std::string Name(RelationState state);
 
 // The state after `action` (Delete and Verify leave it as it is). FailedPrecondition when the
 // state does not allow it; the message says which states do.

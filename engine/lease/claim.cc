@@ -34,15 +34,16 @@ absl::Status CheckLeaseCoversMetadata(Storage& storage, uint64_t lease_epoch) {
                LeasePath(metadata_epoch), EpochDirectory(metadata_epoch));
 }
 
-// A proof that needs no waiting, or nullptr.
-const char* ImmediateProof(const StartOptions& options, const LeaseRecord& record) {
-  if (record.released) return "handover";
+// A proof that needs no waiting.
+std::optional<Proof> ImmediateProof(const StartOptions& options, const LeaseRecord& record) {
+  if (record.released) return Proof::kHandover;
   const bool is_predecessor =
       record.node == options.identity.node && record.boot_id == options.identity.boot_id;
-  return is_predecessor && options.holds_node_lock ? "certificate" : nullptr;
+  if (is_predecessor && options.holds_node_lock) return Proof::kCertificate;
+  return std::nullopt;
 }
 
-OwnerGone Gone(const LeaseRecord& record, const char* proof) {
+OwnerGone Gone(const LeaseRecord& record, Proof proof) {
   return {.epoch = record.epoch, .meta_sequence = record.meta_sequence, .proof = proof};
 }
 
@@ -66,11 +67,11 @@ absl::StatusOr<OwnerGone> AwaitUnchanged(const StartOptions& options, LeaseWatch
     if (watch.record() == first) continue;
     if (!watch.record()) return absl::DataLossError("the lease records have disappeared");
     const LeaseRecord& now = *watch.record();
-    const char* proof = ImmediateProof(options, now);
-    if (proof == nullptr) return OwnerIsAlive(now);
-    return Gone(now, proof);
+    const std::optional<Proof> proof = ImmediateProof(options, now);
+    if (!proof) return OwnerIsAlive(now);
+    return Gone(now, *proof);
   }
-  return Gone(first, owner.watchdog > absl::ZeroDuration() ? "watchdog" : "lease");
+  return Gone(first, owner.watchdog > absl::ZeroDuration() ? Proof::kWatchdog : Proof::kLease);
 }
 
 LeaseRecord FirstRecord(const ClaimOptions& options, const OwnerGone& gone) {
@@ -107,9 +108,9 @@ absl::StatusOr<OwnerGone> AwaitOwnerGone(const StartOptions& options) {
   BATON_RETURN_IF_ERROR(watch.Look());
   const std::optional<LeaseRecord>& record = watch.record();
   BATON_RETURN_IF_ERROR(CheckLeaseCoversMetadata(options.storage, record ? record->epoch : 0));
-  if (!record) return OwnerGone{.proof = "none needed"};
-  const char* proof = ImmediateProof(options, *record);
-  if (proof != nullptr) return Gone(*record, proof);
+  if (!record) return OwnerGone{.proof = Proof::kNoneNeeded};
+  const std::optional<Proof> proof = ImmediateProof(options, *record);
+  if (proof) return Gone(*record, *proof);
   return AwaitUnchanged(options, watch);
 }
 

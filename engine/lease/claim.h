@@ -18,6 +18,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/base/proof.h"
 #include "engine/base/runtime.h"
 #include "engine/base/storage.h"
 #include "engine/lease/kill_timer.h"
@@ -32,8 +33,7 @@ namespace baton {
 struct OwnerGone {
   uint64_t epoch = 0;          // 0: there was none, ever
   uint64_t meta_sequence = 0;  // of its lease record: known to be durable
-  // "none needed", "handover", "certificate", "watchdog", "lease"
-  std::string proof;
+  Proof proof = Proof::kNoneNeeded;
 };
 
 struct StartOptions {

@@ -24,26 +24,6 @@ std::string Name(State state) {
   return "unknown";
 }
 
-std::string Name(Proof proof) {
-  switch (proof) {
-    case Proof::kNoneNeeded:
-      return "none needed";
-    case Proof::kHandover:
-      return "handover";
-    case Proof::kCertificate:
-      return "certificate";
-    case Proof::kFence:
-      return "fence";
-    case Proof::kOperator:
-      return "operator";
-    case Proof::kWatchdog:
-      return "watchdog";
-    case Proof::kLease:
-      return "lease";
-  }
-  return "unknown";
-}
-
 std::string Name(Takeover takeover) {
   switch (takeover) {
     case Takeover::kAuto:

@@ -8,6 +8,8 @@
 #include <string>
 #include <variant>
 
+#include "engine/base/proof.h"
+
 namespace baton::ha {
 
 // Each has its paragraph in transitions.cc, next to the table.
@@ -20,17 +22,6 @@ enum class State {
   kRecovering,
   kOwner,
   kDraining
-};
-
-// Why the owner of an epoch cannot write any more, the strongest first.
-enum class Proof {
-  kNoneNeeded,   // there never was an owner
-  kHandover,     // it has sealed its epoch and says so
-  kCertificate,  // its process was reaped
-  kFence,        // its node was fenced, and the lease had not been renewed for some time
-  kOperator,     // likewise, and a person says that the node is off
-  kWatchdog,     // lease and watchdog have run out
-  kLease,        // the lease has run out
 };
 
 enum class Takeover { kAuto, kFencedOnly, kManual };
@@ -52,9 +43,8 @@ enum class Holder {
   kThisProcess,
 };
 
-// "follower", "handover", "fenced-only", "no-proof", …
+// "follower", "fenced-only", "no-proof", …
 std::string Name(State state);
-std::string Name(Proof proof);
 std::string Name(Takeover takeover);
 std::string Name(Alarm alarm);
 

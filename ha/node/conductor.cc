@@ -60,7 +60,7 @@ void Conductor::Publish() {
   if (here) ownership.proof = here->proof();
   const std::optional<PeerTable::Peer> peer = hands_.peers.Find(ownership.owner);
   if (peer && peer->last.owner()) {
-    ownership.proof = peer->last.proof();
+    ownership.proof = ParseProof(peer->last.proof());
     ownership.serves = peer->silence < kPeerIsHeard && peer->last.epoch() == ownership.epoch;
   }
   hands_.board.Publish(std::move(ownership));
@@ -77,8 +77,8 @@ void Conductor::Do(const action::Recover&) { hands_.epochs.Recover(); }
 void Conductor::Do(const action::Serve&) {
   LentEpoch epoch = hands_.epochs.TakeRecovered();
   const uint64_t number = epoch->epoch();
-  hands_.served_epoch.Begin({.follows_failure = epoch->proof() != Name(Proof::kNoneNeeded) &&
-                                                epoch->proof() != Name(Proof::kHandover),
+  hands_.served_epoch.Begin({.follows_failure = epoch->proof() != Proof::kNoneNeeded &&
+                                                epoch->proof() != Proof::kHandover,
                              .off_node = epoch.off_node()});
   hands_.services.Begin(*epoch, hands_.owner_peers);
   routing_.ServeHere(std::move(epoch));

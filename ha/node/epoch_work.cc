@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "engine/base/clone_state.h"
 #include "engine/base/status.h"
+#include "engine/clone/state.h"
 #include "engine/feedback.h"
 #include "engine/lease/death_certificate.h"
 #include "ha/io/eviction_status.h"
@@ -31,7 +33,7 @@ std::string TextOf(const std::vector<Residual>& residuals) {
 }  // namespace
 
 void EpochWork::Claim(const action::Claim& action) {
-  OwnerGone gone{.epoch = action.epoch, .proof = Name(action.proof)};
+  OwnerGone gone{.epoch = action.epoch, .proof = action.proof};
   const std::optional<LeaseRecord> record = around_.lease.Of(action.epoch);
   if (record) gone.meta_sequence = record->meta_sequence;
   off_node_ = record && TurnsNodeOff(action.proof) ? record->node : "";
@@ -93,10 +95,11 @@ absl::Status EpochWork::CheckFeedback() {
   std::vector<Residual> told(said->residuals().begin(), said->residuals().end());
   std::vector<Residual> found;
   for (const CloneStatus& clone : engine.ListClones()) {
-    if (clone.state() == "failed") {  // by what recovery could not read: nothing is left of it
+    const RelationState state = StateOf(clone);
+    if (state == FAILED) {  // by what recovery could not read: nothing is left of it
       std::erase_if(told, [&](const Residual& residual) { return residual.id() == clone.id(); });
     }
-    if (clone.state() != "copying" && clone.state() != "paused") continue;
+    if (!IsRunning(state)) continue;
     BATON_ASSIGN_OR_RETURN(Residual residual, engine.CloneResidual(clone.id(), false));
     found.push_back(std::move(residual));
   }

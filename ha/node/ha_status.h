@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/proof.h"
 #include "engine/standby_view.h"
 #include "ha/io/peer_network.h"
 
@@ -28,13 +29,13 @@ struct PeerStatus {
 
 // Who owns the pool, as far as this node can tell.
 struct Ownership {
-  bool is_owner = false;     // this node serves the pool
-  bool serves = false;       // `owner` serves `epoch`, and this node can tell
-  std::string state;         // of the coordinator
-  std::string owner;         // by the lease; empty: nobody
-  uint64_t epoch = 0;        // of the owner
-  std::string proof;         // by which that epoch was claimed, where it is known
-  absl::Duration lease_age;  // since the record was seen to change
+  bool is_owner = false;       // this node serves the pool
+  bool serves = false;         // `owner` serves `epoch`, and this node can tell
+  std::string state;           // of the coordinator
+  std::string owner;           // by the lease; empty: nobody
+  uint64_t epoch = 0;          // of the owner
+  std::optional<Proof> proof;  // by which that epoch was claimed, where it is known
+  absl::Duration lease_age;    // since the record was seen to change
 };
 
 struct HaStatus : Ownership {

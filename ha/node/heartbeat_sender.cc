@@ -23,7 +23,7 @@ void HeartbeatSender::Beat(const Coordinator& coordinator, const LentEpoch& serv
   heartbeat.set_eligible(coordinator.eligible());
   AddTimes(options_.times, heartbeat);
   if (served) {
-    heartbeat.set_proof(served->proof());
+    heartbeat.set_proof(Name(served->proof()));
     for (const std::string& node : served_.Evicted()) heartbeat.add_evicted(node);
   }
   heartbeat.set_certificate_epoch(certificate_);

@@ -45,7 +45,7 @@ absl::StatusOr<std::unique_ptr<OwnedEpoch>> OwnedEpoch::Claim(Options options,
   }
   owned->claimed_ = *std::move(claimed);
   spdlog::info("claimed epoch {} (proof that the owner before is gone: {})", owned->epoch(),
-               gone.proof);
+               Name(gone.proof));
   return owned;
 }
 
@@ -90,7 +90,7 @@ absl::Status OwnedEpoch::Open() {
 
 absl::Status OwnedEpoch::RecordClaim() {
   return RecordEvent("epoch-claimed", fmt::format("node {} claimed epoch {}, proof: {}",
-                                                  options_.identity.node, epoch(), proof_));
+                                                  options_.identity.node, epoch(), Name(proof_)));
 }
 
 absl::Status OwnedEpoch::RecordEvent(const std::string& kind, const std::string& text) {

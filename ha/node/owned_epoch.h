@@ -49,7 +49,7 @@ class OwnedEpoch {
   const Storage& storage() const { return options_.storage; }
   uint64_t epoch() const { return claimed_.epoch; }
   // The class of proof by which it was claimed.
-  const std::string& proof() const { return proof_; }
+  Proof proof() const { return proof_; }
   // OK while this controller may write.
   absl::Status Check() const { return claimed_.lease->Check(); }
 
@@ -71,7 +71,7 @@ class OwnedEpoch {
       : options_(std::move(options)), proof_(gone.proof) {}
 
   const Options options_;
-  const std::string proof_;
+  const Proof proof_;
   std::unique_ptr<Watchdog> watchdog_;  // null: there is none
   ClaimedEpoch claimed_;
   std::unique_ptr<Engine> engine_;

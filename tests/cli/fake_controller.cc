@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "cli/control/names_of.h"
 #include "tests/base/testing.h"
 
 namespace baton {
@@ -71,7 +72,7 @@ std::vector<std::string> FakeController::commands() const {
 control::ControllerStatus FakeController::Describe() const {
   control::ControllerStatus status;
   status.set_node("left");
-  status.set_role("owner");
+  status.set_role(control::NameOf(control::Role::kOwner));
   status.set_owner("left");
   status.set_epoch(7);
   status.set_garbled_messages(garbled_);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/base/clone_state.h"
 #include "engine/base/names.h"
 #include "engine/base/status.h"
 
@@ -113,6 +114,7 @@ void FakeEngine::ForEachRelation(absl::FunctionRef<void(const RelationRecord&)> 
     record.set_id(id);
     record.set_source(clone.source());
     record.set_target(clone.target());
+    record.set_state(StateOf(clone));
     visit(record);
   }
 }

@@ -4,9 +4,10 @@
 
 #include <algorithm>
 
-#include "engine/meta/epoch_directory.h"
+#include "engine/clone/state.h"
 #include "engine/lease/lease_file.h"
 #include "engine/lease/reserve.h"
+#include "engine/meta/epoch_directory.h"
 
 namespace baton {
 namespace {
@@ -65,7 +66,7 @@ void PoolNode::Own(const OwnerGone& gone) {
 std::vector<Residual> PoolNode::Found() {
   std::vector<Residual> found;
   for (const CloneStatus& clone : engine_->ListClones()) {
-    if (clone.state() != "copying" && clone.state() != "paused") continue;
+    if (!IsRunning(StateOf(clone))) continue;
     found.push_back(Must(engine_->CloneResidual(clone.id(), false)));
   }
   return found;
@@ -88,7 +89,8 @@ void PoolNode::Follow() {
 OwnerGone PoolNode::gone() const {
   const std::optional<LeaseRecord> record = Must(ReadNewestLease(*storage_));
   EXPECT_TRUE(record->released);
-  return {.epoch = record->epoch, .meta_sequence = record->meta_sequence, .proof = "handover"};
+  return {
+      .epoch = record->epoch, .meta_sequence = record->meta_sequence, .proof = Proof::kHandover};
 }
 
 std::unique_ptr<VolumeIo> PoolNode::OpenByName(const std::string& name) {

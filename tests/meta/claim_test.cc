@@ -1,9 +1,9 @@
 // The procedure of a claim on the simulated machine: who may claim, and when.
 #include "engine/lease/claim.h"
 
+#include "engine/lease/lease_file.h"
 #include "engine/meta/epoch_directory.h"
 #include "engine/meta/file_copy.h"
-#include "engine/lease/lease_file.h"
 #include "tests/meta/lease_support.h"
 
 namespace baton {
@@ -68,7 +68,7 @@ TEST_F(ClaimTest, AfterAnOrderlyEndNobodyWaits) {
     const absl::Duration begun = Now();
     const OwnerGone gone = Must(Await("b"));
     EXPECT_LT(Now() - begun, absl::Seconds(1));
-    EXPECT_EQ(gone.proof, "handover");
+    EXPECT_EQ(gone.proof, Proof::kHandover);
     EXPECT_EQ(Must(Claim("b", gone)).epoch, 2U);
   });
 }
@@ -79,7 +79,7 @@ TEST_F(ClaimTest, ThePredecessorOnThisNodeIsDeadWhenWeHoldItsLock) {
     const absl::Duration begun = Now();
     const OwnerGone gone = Must(Await("a"));
     EXPECT_LT(Now() - begun, absl::Seconds(1));
-    EXPECT_EQ(gone.proof, "certificate");
+    EXPECT_EQ(gone.proof, Proof::kCertificate);
     EXPECT_EQ(gone.epoch, 3U);
     EXPECT_EQ(gone.meta_sequence, 77U);
   });
@@ -88,7 +88,7 @@ TEST_F(ClaimTest, ThePredecessorOnThisNodeIsDeadWhenWeHoldItsLock) {
 TEST_F(ClaimTest, AnyOtherOwnerIsWaitedFor) {
   const auto await_takes_the_whole_time = [&](const std::string& node, bool holds_node_lock) {
     const absl::Duration begun = Now();
-    EXPECT_EQ(Must(Await(node, holds_node_lock)).proof, "lease");
+    EXPECT_EQ(Must(Await(node, holds_node_lock)).proof, Proof::kLease);
     EXPECT_GE(Now() - begun, absl::Seconds(5));
     EXPECT_LT(Now() - begun, absl::Seconds(6));
   };
@@ -109,8 +109,8 @@ TEST_F(ClaimTest, AnOwnerIsJudgedByTheTimesThatItsRecordTells) {
     record.times = times;
     EXPECT_OK(CreateLease(storage_, record));
     const absl::Duration begun = Now();
-    const std::string proof = Must(Await("b")).proof;
-    EXPECT_EQ(proof, times.watchdog > absl::ZeroDuration() ? "watchdog" : "lease");
+    const Proof proof = Must(Await("b")).proof;
+    EXPECT_EQ(proof, times.watchdog > absl::ZeroDuration() ? Proof::kWatchdog : Proof::kLease);
     return Now() - begun;
   };
   Run([&] {
@@ -163,7 +163,7 @@ TEST_F(ClaimTest, AnOwnerThatEndsInGoodOrderMeanwhileIsNotWaitedFor) {
       ASSERT_OK(Must(LeaseFile::Open(storage_, 1)).Write(record));
     });
     const absl::Duration begun = Now();
-    EXPECT_EQ(Must(Await("b")).proof, "handover");
+    EXPECT_EQ(Must(Await("b")).proof, Proof::kHandover);
     EXPECT_LT(Now() - begun, absl::Seconds(3));
   });
 }
@@ -191,7 +191,7 @@ TEST_F(ClaimTest, AClaimThatFailsIsGivenBack) {
     EXPECT_CODE(Claim("a", Must(Await("a"))), kResourceExhausted);
     EXPECT_EQ(*kill_time_, std::nullopt);
     const OwnerGone gone = Must(Await("b"));
-    EXPECT_EQ(gone.proof, "handover");
+    EXPECT_EQ(gone.proof, Proof::kHandover);
     EXPECT_EQ(Must(Claim("b", gone)).epoch, 2U);
   });
 }

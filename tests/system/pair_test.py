@@ -368,6 +368,20 @@ class Unserved(SystemTest):
         self.standby.run("failover", "--owner-is-dead")
         self.assertEqual(reader.communicate(timeout=30)[0], b"content")
 
+    def test_clones_are_told_as_far_as_they_are_known(self):
+        def status():
+            return json.loads(self.standby.run("--json", "status", check=False).stdout)
+
+        clone = self.owner.create_clone("first", "second")
+        told = self.owner.json("clone", "list")
+        lab.wait_until(lambda: status()["clones"] == told["clones"], what="the clone on the standby")
+        self.owner.kill()
+        lab.wait_until(lambda: status()["owner"] == "", what="the end of the owner")
+        # Each question waits a while for another owner.
+        self.assertEqual(self.standby.json("clone", "list", timeout=60), told)
+        self.assertEqual(self.standby.json("clone", "status", clone, timeout=60),
+                         told["clones"][0])
+
 
 class FaultTest(SystemTest):
     """A pair of nodes with hosts on both."""
