@@ -1,7 +1,5 @@
 #include "engine/clone/relation_table.h"
 
-#include <absl/strings/numbers.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -40,33 +38,6 @@ std::optional<uint64_t> RelationTable::FindRun(uint64_t run_id) const {
     if (relation.record.run_id() == run_id) found = relation.record.id();
   });
   return found;
-}
-
-absl::StatusOr<uint64_t> RelationTable::Find(const std::string& id_or_target) const {
-  CloneMatches matches;
-  uint64_t number = 0;
-  const bool is_number = absl::SimpleAtoi(id_or_target, &number);
-  ForEach([&](const Relation& relation) {
-    const uint64_t id = relation.record.id();
-    if (is_number && id == number) matches.by_number = id;
-    if (relation.record.target() == id_or_target) matches.by_target = id;
-  });
-  return ChooseClone(id_or_target, matches);
-}
-
-std::vector<uint64_t> RelationTable::Using(const std::string& volume) const {
-  std::vector<uint64_t> ids;
-  ForEach([&](const Relation& relation) {
-    const RelationRecord& record = relation.record;
-    if (record.source() == volume || record.target() == volume) ids.push_back(record.id());
-  });
-  return ids;
-}
-
-bool RelationTable::IsOffline(const std::string& volume) const {
-  return Any([&](const Relation& relation) {
-    return relation.record.target() == volume && IsTargetOffline(relation.record.state());
-  });
 }
 
 bool RelationTable::HasView(const std::string& volume) const {

@@ -28,13 +28,6 @@ class RelationTable {
   size_t CountActive() const;
   // The relation whose run it is.
   std::optional<uint64_t> FindRun(uint64_t run_id) const;
-  // As ChooseClone.
-  absl::StatusOr<uint64_t> Find(const std::string& id_or_target) const;
-
-  // The relations that name the volume.
-  std::vector<uint64_t> Using(const std::string& volume) const;
-  // It is the target of a clone that does not show it.
-  bool IsOffline(const std::string& volume) const;
   // What the volume shows is not what its file holds: the target of a clone that has not ended.
   bool HasView(const std::string& volume) const;
 

@@ -11,7 +11,6 @@ namespace baton {
 namespace {
 
 using testing::ElementsAre;
-using testing::IsEmpty;
 
 class RelationTableTest : public testing::Test {
  protected:
@@ -80,38 +79,8 @@ TEST_F(RelationTableTest, LooksThroughAllInTheOrderOfTheirNumbers) {
     table_.ForEach([&](const Relation& relation) { ids.push_back(relation.record.id()); });
     EXPECT_THAT(ids, ElementsAre(3, 5, 6, 9));
     EXPECT_EQ(table_.CountActive(), 2u);
-    EXPECT_THAT(table_.Using("b"), ElementsAre(3, 9));
-    EXPECT_THAT(table_.Using("x"), IsEmpty());
     EXPECT_EQ(table_.FindRun(105), 5u);
     EXPECT_EQ(table_.FindRun(5), std::nullopt);
-  });
-}
-
-TEST_F(RelationTableTest, TheTargetOfAClonePreparedStoppedOrFailedIsOffline) {
-  Run([&] {
-    const std::vector<std::pair<RelationState, bool>> expected = {
-        {CREATED, false},   {ACTIVATED, true}, {COPYING, false}, {PAUSED, false},
-        {COMPLETED, false}, {STOPPED, true},   {FAILED, true}};
-    Insert(7, "a", "b", CREATED);
-    for (const auto& [state, is_offline] : expected) {
-      table_.Publish(CloneLocks::Change(locks_), {Record(7, "a", "b", state)});
-      EXPECT_EQ(table_.IsOffline("b"), is_offline) << RelationState_Name(state);
-      EXPECT_FALSE(table_.IsOffline("a"));
-    }
-  });
-}
-
-TEST_F(RelationTableTest, IsFoundByItsNumberOrTheNewestOfATarget) {
-  Run([&] {
-    Insert(3, "a", "t", COMPLETED);
-    Insert(5, "a", "t", COPYING);
-    Insert(8, "a", "3", CREATED);
-    EXPECT_EQ(Must(table_.Find("t")), 5u);
-    EXPECT_EQ(Must(table_.Find("5")), 5u);
-    EXPECT_CODE(table_.Find("3"), kInvalidArgument) << "a number and a target";
-    EXPECT_EQ(Must(table_.Find("+3")), 3u);
-    EXPECT_CODE(table_.Find("a"), kNotFound);
-    EXPECT_CODE(table_.Find("4"), kNotFound);
   });
 }
 
