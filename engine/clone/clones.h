@@ -12,10 +12,10 @@
 #include "engine/base/fault.h"
 #include "engine/clone/attached_runs.h"
 #include "engine/clone/clone_checks.h"
-#include "engine/clone/clone_commands.h"
 #include "engine/clone/clone_endings.h"
 #include "engine/clone/clone_failures.h"
 #include "engine/clone/clone_locks.h"
+#include "engine/clone/clone_operations.h"
 #include "engine/clone/clone_queries.h"
 #include "engine/clone/clone_verifier.h"
 #include "engine/clone/command_gate.h"
@@ -110,7 +110,7 @@ class Clones {
   const CloneChecks checks_;
   const Residuals residuals_;
   CloneEndings endings_;
-  CloneCommands commands_;
+  CloneOperations commands_;
   const CloneQueries queries_;
   const CloneVerifier verifier_;
 };

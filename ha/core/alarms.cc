@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "ha/core/machine.h"
-#include "ha/core/proof.h"
+#include "ha/core/proof_rules.h"
 
 namespace baton::ha {
 namespace {

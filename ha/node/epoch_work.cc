@@ -5,7 +5,6 @@
 
 #include "engine/base/clone_state.h"
 #include "engine/base/status.h"
-#include "engine/clone/state.h"
 #include "engine/feedback.h"
 #include "engine/lease/death_certificate.h"
 #include "ha/io/eviction_status.h"
@@ -99,7 +98,7 @@ absl::Status EpochWork::CheckFeedback() {
     if (state == FAILED) {  // by what recovery could not read: nothing is left of it
       std::erase_if(told, [&](const Residual& residual) { return residual.id() == clone.id(); });
     }
-    if (!IsRunning(state)) continue;
+    if (state != COPYING && state != PAUSED) continue;
     BATON_ASSIGN_OR_RETURN(Residual residual, engine.CloneResidual(clone.id(), false));
     found.push_back(std::move(residual));
   }

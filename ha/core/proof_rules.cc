@@ -1,4 +1,4 @@
-#include "ha/core/proof.h"
+#include "ha/core/proof_rules.h"
 
 namespace baton::ha {
 namespace {

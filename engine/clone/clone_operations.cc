@@ -1,4 +1,4 @@
-#include "engine/clone/clone_commands.h"
+#include "engine/clone/clone_operations.h"
 
 #include <map>
 #include <memory>
@@ -27,7 +27,7 @@ RelationRecord NewRecord(const CloneOptions& options, uint64_t size_bytes) {
 
 }  // namespace
 
-absl::StatusOr<uint64_t> CloneCommands::Create(const CloneOptions& options) {
+absl::StatusOr<uint64_t> CloneOperations::Create(const CloneOptions& options) {
   const CloneLocks::Command command(parts_.locks);
   BATON_RETURN_IF_ERROR(parts_.checks.CheckServing());
   BATON_ASSIGN_OR_RETURN(
@@ -45,7 +45,7 @@ absl::StatusOr<uint64_t> CloneCommands::Create(const CloneOptions& options) {
   return id;
 }
 
-absl::Status CloneCommands::Activate(const std::vector<uint64_t>& ids) {
+absl::Status CloneOperations::Activate(const std::vector<uint64_t>& ids) {
   const CloneLocks::Command command(parts_.locks);
   BATON_ASSIGN_OR_RETURN(const std::vector<Relation> relations,
                          parts_.checks.GetFor(Action::kActivate, ids));
@@ -58,8 +58,8 @@ absl::Status CloneCommands::Activate(const std::vector<uint64_t>& ids) {
 
 // The view comes first, so that the target is offline before it is emptied; the record comes last,
 // so that an activated clone's target is empty whatever happens.
-absl::Status CloneCommands::ActivateOne(const CloneLocks::Command& command,
-                                        const RelationRecord& before) {
+absl::Status CloneOperations::ActivateOne(const CloneLocks::Command& command,
+                                          const RelationRecord& before) {
   const uint64_t id = before.id();
   BATON_RETURN_IF_ERROR(parts_.runs.Detach(command, id));
   MetaBatch drawn;
@@ -88,8 +88,8 @@ absl::Status CloneCommands::ActivateOne(const CloneLocks::Command& command,
 }
 
 // The target is offline, and empty.
-absl::Status CloneCommands::HideTarget(const CloneLocks::Command& command, uint64_t id,
-                                       const std::shared_ptr<CloneRun>& run) {
+absl::Status CloneOperations::HideTarget(const CloneLocks::Command& command, uint64_t id,
+                                         const std::shared_ptr<CloneRun>& run) {
   Openings::Reservation reservation(run->target()->openings);  // until the target is offline
   if (!reservation.holds()) return TargetIsOpen(*run->target());
   parts_.runs.ShowView(command, id, run);
@@ -103,7 +103,7 @@ absl::Status CloneCommands::HideTarget(const CloneLocks::Command& command, uint6
   return emptied;
 }
 
-absl::Status CloneCommands::EmptyTarget(Volume& target) const {
+absl::Status CloneOperations::EmptyTarget(Volume& target) const {
   if (BATON_MUTANT(kActivateKeepsOldContent)) return absl::OkStatus();
   const uint64_t size_bytes = target.record.size_bytes();
   // A host write that was let through before the target went offline may still be under way, and
@@ -116,7 +116,7 @@ absl::Status CloneCommands::EmptyTarget(Volume& target) const {
   return Annotate(status, fmt::format("volume {} could not be emptied", target.name));
 }
 
-absl::Status CloneCommands::Start(const std::vector<uint64_t>& ids) {
+absl::Status CloneOperations::Start(const std::vector<uint64_t>& ids) {
   const CloneLocks::Command command(parts_.locks);
   BATON_ASSIGN_OR_RETURN(const std::vector<Relation> relations,
                          parts_.checks.GetFor(Action::kStart, ids));
@@ -132,7 +132,7 @@ absl::Status CloneCommands::Start(const std::vector<uint64_t>& ids) {
 
 // Freeze, flush, commit: T0 is one instant for all sources, and what the record will hold to be
 // the T0 content is durable before the record is.
-absl::Status CloneCommands::CommitStart(const std::vector<Relation>& relations) {
+absl::Status CloneOperations::CommitStart(const std::vector<Relation>& relations) {
   std::map<uint64_t, std::shared_ptr<Volume>> sources;  // in one order for everybody
   for (const Relation& relation : relations) {
     sources[relation.run->source()->id] = relation.run->source();
@@ -164,7 +164,7 @@ absl::Status CloneCommands::CommitStart(const std::vector<Relation>& relations) 
   return absl::OkStatus();
 }
 
-absl::Status CloneCommands::Pause(uint64_t id) {
+absl::Status CloneOperations::Pause(uint64_t id) {
   const CloneLocks::Command command(parts_.locks);
   BATON_RETURN_IF_ERROR(parts_.checks.GetFor(Action::kPause, id).status());
   {
@@ -178,7 +178,7 @@ absl::Status CloneCommands::Pause(uint64_t id) {
   return absl::OkStatus();
 }
 
-absl::Status CloneCommands::Resume(uint64_t id) {
+absl::Status CloneOperations::Resume(uint64_t id) {
   const CloneLocks::Command command(parts_.locks);
   BATON_ASSIGN_OR_RETURN(const Relation relation, parts_.checks.GetFor(Action::kResume, id));
   {
@@ -193,7 +193,7 @@ absl::Status CloneCommands::Resume(uint64_t id) {
   return absl::OkStatus();
 }
 
-absl::Status CloneCommands::Stop(uint64_t id) {
+absl::Status CloneOperations::Stop(uint64_t id) {
   const CloneLocks::Command command(parts_.locks);
   BATON_ASSIGN_OR_RETURN(const Relation relation, parts_.checks.GetFor(Action::kStop, id));
   CloneRun& run = *relation.run;
@@ -212,7 +212,7 @@ absl::Status CloneCommands::Stop(uint64_t id) {
   return parts_.runs.Detach(command, id);
 }
 
-absl::Status CloneCommands::Delete(uint64_t id) {
+absl::Status CloneOperations::Delete(uint64_t id) {
   const CloneLocks::Command command(parts_.locks);
   BATON_ASSIGN_OR_RETURN(const Relation relation, parts_.checks.GetFor(Action::kDelete, id));
   const bool is_offline = IsTargetOffline(relation.record.state());
@@ -230,7 +230,7 @@ absl::Status CloneCommands::Delete(uint64_t id) {
   return absl::OkStatus();
 }
 
-absl::Status CloneCommands::SetRate(uint64_t id, uint64_t bytes_per_second) {
+absl::Status CloneOperations::SetRate(uint64_t id, uint64_t bytes_per_second) {
   const CloneLocks::Command command(parts_.locks);
   BATON_RETURN_IF_ERROR(parts_.checks.CheckServing());
   {

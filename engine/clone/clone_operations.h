@@ -32,7 +32,7 @@ struct CloneOptions {
 
 // Thread-safe; one command at a time. Each is durable when it returns OK. What each returns, and
 // what it leaves behind when it fails, is said in engine.h.
-class CloneCommands {
+class CloneOperations {
  public:
   struct Parts {
     CloneLocks& locks;
@@ -42,7 +42,7 @@ class CloneCommands {
     const RunFactory& factory;
     AttachedRuns& runs;
   };
-  CloneCommands(Runtime& runtime, Catalog& catalog, const Parts& parts)
+  CloneOperations(Runtime& runtime, Catalog& catalog, const Parts& parts)
       : runtime_(runtime), catalog_(catalog), parts_(parts) {}
 
   absl::StatusOr<uint64_t> Create(const CloneOptions& options);
