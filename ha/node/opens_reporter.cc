@@ -45,9 +45,10 @@ void OpensReporter::TellLockFreed(uint64_t volume_id) {
 }
 
 OpensReporter::Work OpensReporter::Next() {
+  const absl::Duration until = runtime_.BootTime() + kTellAgain;
   absl::MutexLock lock(&mutex_);
-  if (!work_.stopping && !work_.woken && work_.again.empty() && work_.freed.empty()) {
-    runtime_.WaitUntil(changed_, mutex_, runtime_.BootTime() + kTellAgain);
+  while (!work_.IsUrgent() && runtime_.BootTime() < until) {
+    runtime_.WaitUntil(changed_, mutex_, until);
   }
   Work work = std::exchange(work_, {});
   work_.stopping = work.stopping;

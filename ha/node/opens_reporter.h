@@ -56,6 +56,8 @@ class OpensReporter {
     bool woken = false;
     std::set<std::string> again;  // peers
     std::set<uint64_t> freed;     // volumes
+
+    bool IsUrgent() const { return stopping || woken || !again.empty() || !freed.empty(); }
   };
 
   void Run();

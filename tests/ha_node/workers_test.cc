@@ -187,5 +187,22 @@ TEST_F(OpensReporterTest, AnOwnerIsToldAtOnceAndAgainWhenItsConnectionIsBack) {
   reporter_.Stop();
 }
 
+TEST_F(OpensReporterTest, AnOwnerThatComesWhileAnotherOneIsToldIsToldAtOnceToo) {
+  network_.answer = [this](const FakeNetwork::Asked& asked) {
+    if (asked.peer == "b") {
+      remotes_["c"]->SetEpoch(2);
+      router_.Route(remotes_["c"].get());
+      reporter_.Wake();
+    }
+    return peer_api::Answer();
+  };
+  remotes_["b"]->SetEpoch(1);
+  router_.Route(remotes_["b"].get());
+  reporter_.Start();
+  runtime_.SleepFor(absl::Milliseconds(10));
+  EXPECT_THAT(Calls(), ElementsAre("b open set 0", "c open set 0"));
+  reporter_.Stop();
+}
+
 }  // namespace
 }  // namespace baton::ha
