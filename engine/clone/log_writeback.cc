@@ -80,7 +80,10 @@ absl::Status LogWriteback::WriteBack(std::span<Load> batch) {
   Failures failures;
   BATON_RETURN_IF_ERROR(WriteAll(order, failures));
   BATON_RETURN_IF_ERROR(SyncTargets(batch, failures));
-  if (BATON_MUTANT(kEntryFreedBeforeFailure)) HandOver(batch, failures);
+  if (BATON_MUTANT(kEntryFreedBeforeFailure)) {
+    HandOver(batch, failures);
+    if (!failures.empty()) Rest(runtime_, absl::Milliseconds(20));  // for whoever finds an entry
+  }
   // Durable before their entries can be used again: after a crash their extents must not be taken
   // for pending ones.
   for (const auto& [run_id, why] : failures) BATON_RETURN_IF_ERROR(on_failed_(run_id, why));

@@ -115,5 +115,52 @@ TEST_F(StopUnderARead, WouldNotIfTheRunEndedOnlyAfterTheChange) {
   EXPECT_TRUE(ShowsSomethingElse());
 }
 
+// Its data may be the only T0 content of what hosts have overwritten.
+class EntryOfAFailure : public RacePoint {
+ protected:
+  ~EntryOfAFailure() override { active_mutant = Mutant::kNone; }
+
+  // How many entries are free when the failure of a run is about to be made durable, whose target
+  // refuses what one entry holds.
+  size_t FreeEntries() {
+    size_t free_entries = 0;
+    pool_.runtime().Run([&] {
+      CopyBench bench(pool_, 8 * kExtentBytes);
+      LogWriteback writeback(pool_.runtime(), *bench.log, *bench.committer, bench.fault,
+                             [&](uint64_t, const absl::Status& why) {
+                               EXPECT_CODE(why, kResourceExhausted);
+                               free_entries = bench.log->free_entries();
+                               return absl::OkStatus();
+                             });
+      pool_.machine.steps().Inject({.matches =
+                                        [](const sim::Operation& operation) {
+                                          return operation.kind == sim::OperationKind::kWrite &&
+                                                 operation.path == "volumes/dst";
+                                        },
+                                    .skip = 0,
+                                    .status = absl::ResourceExhaustedError("full"),
+                                    .sticky = true});
+      Progress progress{.run_id = 10};
+      progress.landing = 1;
+      writeback.Enqueue({progress, {0, 1}, {}, Must(bench.log->Acquire())}, *bench.target->file, 0,
+                        kExtentBytes);
+      EXPECT_OK(writeback.WaitWrittenBack(progress, {0, 1}));
+      writeback.Stop();
+      EXPECT_EQ(bench.log->free_entries(), limits::kLogEntries) << "once it is durable";
+      pool_.machine.steps().ClearFaults();
+    });
+    return free_entries;
+  }
+};
+
+TEST_F(EntryOfAFailure, IsKeptUntilTheFailureIsDurable) {
+  EXPECT_EQ(FreeEntries(), limits::kLogEntries - 1);
+}
+
+TEST_F(EntryOfAFailure, WouldNotBeIfItWereFreedBefore) {
+  active_mutant = Mutant::kEntryFreedBeforeFailure;
+  EXPECT_EQ(FreeEntries(), limits::kLogEntries);
+}
+
 }  // namespace
 }  // namespace baton
