@@ -47,7 +47,9 @@ bool Commander::Expect(const Clone& clone, const std::string& command, const abs
                        bool allowed) {
   Note(clone, command, status);
   if (status.ok() && !allowed) {
-    Refresh();
+    for (Clone& other : clones_) {
+      if (&other != &clone) Refresh(other);
+    }
     if (!IsAllowed(clone)) log_.Violate(command + " was not refused");  // else a clone completed
   }
   if (!status.ok() && (allowed || !absl::IsFailedPrecondition(status))) {
@@ -142,7 +144,10 @@ void Commander::Create(Clone& clone) {
 void Commander::Activate(Clone& clone) {
   const bool allowed = IsAllowed(clone);
   const Phase phase = clone.target->phase();
-  if (allowed) clone.target->Close();
+  // What stands in the way may end at any moment: then only who has the target open keeps it from
+  // being activated.
+  const bool closes = allowed || !clone.target->IsOpen();
+  if (closes) clone.target->Close();
   absl::Status status;
   // The kernel tells of a closed file in its own time.
   for (int tries = 0; tries < 5000; ++tries) {
@@ -152,7 +157,7 @@ void Commander::Activate(Clone& clone) {
     Sleep(std::chrono::microseconds(1000));
   }
   const bool is_activated = Expect(clone, "activate", status, allowed);
-  if (allowed) clone.target->Enter(is_activated ? Phase::kOffline : phase);
+  if (closes) clone.target->Enter(is_activated ? Phase::kOffline : phase);
   if (!is_activated) return;
   clone.state = "activated";
   clone.copied = 0;

@@ -3,6 +3,7 @@
 
 #include <absl/synchronization/mutex.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -42,6 +43,13 @@ struct Volume {
     absl::MutexLock lock(&gate);
     Enter(Phase::kClosed);
     for (std::unique_ptr<VolumeIo>& handle : handles) handle.reset();
+  }
+
+  // A host has it open, and keeps it so until Close.
+  bool IsOpen() {
+    absl::MutexLock lock(&gate);
+    return std::any_of(handles.begin(), handles.end(),
+                       [](const auto& handle) { return handle != nullptr; });
   }
 
   const std::string name;
