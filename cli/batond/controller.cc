@@ -5,8 +5,8 @@
 
 #include <utility>
 
-#include "cli/batond/ha_setup.h"
 #include "cli/batond/ask_for_upgrade.h"
+#include "cli/batond/ha_setup.h"
 #include "engine/base/status.h"
 #include "engine/meta/pool_file.h"
 #include "ha/io/eviction_status.h"
@@ -32,6 +32,8 @@ Controller::~Controller() {
   keeper_.SetLivenessCheck({});
   StopCommands();
   session_.Begin(nullptr);
+  // What still uses the engine of an epoch that could not be sealed; HaNode does it for its own.
+  if (ha_node_ == nullptr && services_ != nullptr) services_->End();
 }
 
 // One that has peers learns from its keeper what it must know: it serves its mount also while its

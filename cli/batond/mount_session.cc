@@ -10,7 +10,7 @@ namespace baton {
 
 void MountSession::Begin(std::shared_ptr<fs::Session> session) {
   absl::MutexLock lock(&mutex_);
-  session_ = std::move(session);
+  session_.swap(session);  // the one before goes after the lock: its threads may want it
 }
 
 std::shared_ptr<fs::Session> MountSession::get() const {

@@ -123,13 +123,14 @@ absl::StatusOr<std::string> NodeService::HandleAsOwner(const std::string& peer,
   if (!Decode(bytes, request) || request.version() == 0) {
     return absl::InvalidArgumentError("a garbled request");
   }
-  if (const std::optional<Response> refused = RefusedVersion(request)) return Encode(*refused);
   request.mutable_caller()->set_node(peer);
+  // Also one of another version: a pair is upgraded by handing over from node to node.
   if (request.has_failover()) {
     Response response = EmptyResponse();
     const absl::Status status = Put(Failover(request, false), response.mutable_failover());
     return Encode(status.ok() ? response : Refusal(status));
   }
+  if (const std::optional<Response> refused = RefusedVersion(request)) return Encode(*refused);
   const Place place(passed_on_, kPassedOnCommands);
   if (!place && !request.has_events() && !request.has_status()) {
     return absl::AbortedError("the owner is busy with other commands: try again");

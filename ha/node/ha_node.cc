@@ -260,34 +260,37 @@ absl::Status HaNode::Start(CommandTarget& commands) {
   BATON_RETURN_IF_ERROR(StartNetwork());
   parts_ = std::make_unique<Parts>(options_, commands, served_, *network_);
   inbox_.Set(parts_->inbox);
+  inbox_was_set_.Notify();
   parts_->Start();
   return absl::OkStatus();
 }
 
-// What comes before there is an inbox, or after, finds a controller that owns nothing.
+// A call that comes before there is an inbox waits for it, some moments: an offer or a change of
+// content is told once. One that comes after finds a controller that owns nothing.
 absl::Status HaNode::StartNetwork() {
   using Inbox = Drainable<PeerInbox>::Use;
   BATON_ASSIGN_OR_RETURN(
       network_,
-      PeerNetwork::Start(
-          options_.runtime, options_.network,
-          {.on_call =
-               [this](const std::string& peer, const std::string& request) {
-                 if (const Inbox inbox(inbox_); inbox) return inbox->Answer(peer, request);
-                 return RefusalOf(absl::AbortedError("this controller is starting or ending"))
-                     .SerializeAsString();
-               },
-           .on_heartbeat =
-               [this](const Heartbeat& heartbeat) {
-                 if (const Inbox inbox(inbox_); inbox) inbox->Hear(heartbeat);
-               },
-           .on_connection =
-               [this](const std::string& peer, bool connected) {
-                 const Inbox inbox(inbox_);
-                 if (inbox && connected) inbox->NoteConnected(peer);
-               },
-           .on_forward_connection = {},
-           .forward_target = &served_}));
+      PeerNetwork::Start(options_.runtime, options_.network,
+                         {.on_call =
+                              [this](const std::string& peer, const std::string& request) {
+                                inbox_was_set_.WaitForNotification();
+                                if (const Inbox inbox(inbox_); inbox)
+                                  return inbox->Answer(peer, request);
+                                return RefusalOf(absl::AbortedError("this controller is ending"))
+                                    .SerializeAsString();
+                              },
+                          .on_heartbeat =
+                              [this](const Heartbeat& heartbeat) {
+                                if (const Inbox inbox(inbox_); inbox) inbox->Hear(heartbeat);
+                              },
+                          .on_connection =
+                              [this](const std::string& peer, bool connected) {
+                                const Inbox inbox(inbox_);
+                                if (inbox && connected) inbox->NoteConnected(peer);
+                              },
+                          .on_forward_connection = {},
+                          .forward_target = &served_}));
   return absl::OkStatus();
 }
 
@@ -299,6 +302,8 @@ HaNode::~HaNode() {
     parts_->Stop();
   }
   network_.reset();
+  // An epoch that was not sealed in time is still in use.
+  if (parts_ != nullptr) options_.services.End();
 }
 
 absl::Status HaNode::Stop() {

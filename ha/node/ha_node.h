@@ -3,6 +3,7 @@
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+#include <absl/synchronization/notification.h>
 #include <absl/time/time.h>
 
 #include <functional>
@@ -114,6 +115,7 @@ class HaNode {
   // The network delivers to these two.
   ServedVolumes served_;
   Drainable<PeerInbox> inbox_;  // there while the parts are
+  absl::Notification inbox_was_set_;
   std::unique_ptr<PeerNetwork> network_;
   std::unique_ptr<Parts> parts_;  // null before Start()
 };

@@ -22,7 +22,9 @@ absl::Status PeerCommands::Prepare(const std::string& source, const std::string&
   for (const std::string& peer : peers_) {
     const absl::Status status = CallPeer(network_, peer, call, kViewLag + kTellPatience).status();
     if (status.ok()) continue;
-    const bool is_down = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+    // Aborted: it is ending.
+    const bool is_down =
+        absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) || absl::IsAborted(status);
     if (degraded && is_down) continue;
     return Error(is_down ? absl::StatusCode::kFailedPrecondition : status.code(),
                  "node {} {}: {}{}", peer, is_down ? "is down" : "refuses", Message(status),
