@@ -43,8 +43,10 @@ absl::StatusOr<VolumeStatus> PoolView::ShowVolume(const std::string& name,
   status.set_size_bytes(volume->info.size_bytes);
   status.set_allocated_bytes(volume->info.size_bytes);
   if (allocation == Allocation::kMeasured) {
-    BATON_ASSIGN_OR_RETURN(const uint64_t allocated_bytes, AllocatedBytes(volume->info.id));
-    status.set_allocated_bytes(allocated_bytes);
+    const absl::StatusOr<uint64_t> allocated_bytes = AllocatedBytes(volume->info.id);
+    if (absl::IsNotFound(allocated_bytes.status())) return NoSuchVolume(name);  // just deleted
+    BATON_RETURN_IF_ERROR(allocated_bytes.status());
+    status.set_allocated_bytes(*allocated_bytes);
   }
   status.set_thick(volume->thick);
   status.set_importing(volume->importing);

@@ -99,11 +99,14 @@ std::vector<Setting> SettingsOf(Config& config) {
 }
 
 absl::Status RefuseSetting(const Config& config, const std::string& path, const std::string& why) {
+  const auto old_name = config.old_names.find(path);
+  const std::string name = old_name == config.old_names.end() ? path : old_name->second;
   const auto line = config.lines.find(path);
   if (line != config.lines.end()) {
     return Error(absl::StatusCode::kInvalidArgument, "{}:{}: {}: {}", config.file, line->second,
-                 path, why);
+                 name, why);
   }
+  if (name != path) return Error(absl::StatusCode::kInvalidArgument, "{}: {}", name, why);
   // Only names are asked of this copy.
   Config any = config;
   for (const Setting& setting : SettingsOf(any)) {

@@ -53,6 +53,8 @@ struct Config {
   // line has not.
   std::string file;
   std::map<std::string, size_t> lines;
+  // The settings that were written by an old name, and that name.
+  std::map<std::string, std::string> old_names;
 };
 
 struct Setting {

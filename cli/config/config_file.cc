@@ -54,6 +54,7 @@ class ConfigFile {
         }
         BATON_RETURN_IF_ERROR(ReadSetting(*setting, path, node));
         config_.lines[setting->path] = key.source().begin.line;
+        if (path != setting->path) config_.old_names[setting->path] = path;
       } else if (!IsSection(path)) {
         return Refuse(key.source(), path + ": there is no such setting");
       } else if (!node.is_table()) {

@@ -36,15 +36,18 @@ class CommandLine {
   // The file's settings first, then what is typed. Throws CLI::ParseError.
   void Parse(int argc, char** argv) {
     app_.parse(argc, argv);
-    if (file_.empty()) return;
-    config_ = Config();
-    Require(ReadConfig(file_, config_));
-    app_.parse(argc, argv);
+    if (!file_.empty()) {
+      config_ = Config();
+      Require(ReadConfig(file_, config_));
+      app_.parse(argc, argv);
+    }
     for (const auto& [path, option] : options_) {
-      if (option->count() > 0) config_.lines.erase(path);
+      if (option->count() > 0) Forget(path);
     }
     for (const auto& [path, option] : old_options_) {
-      if (option->count() > 0) config_.lines.erase(path);
+      if (option->count() == 0) continue;
+      Forget(path);
+      config_.old_names[path] = option->get_name();
     }
   }
 
@@ -53,6 +56,12 @@ class CommandLine {
   }
 
  private:
+  // What the file says of it does not count.
+  void Forget(const std::string& path) {
+    config_.lines.erase(path);
+    config_.old_names.erase(path);
+  }
+
   void Declare(const Setting& setting) {
     CLI::Option* const option = std::visit(
         [&](auto* value) { return Add(setting.option, *value, setting.help); }, setting.value);

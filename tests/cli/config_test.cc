@@ -249,8 +249,8 @@ TEST_F(ConfigTest, PeersMayBeRepeatedOnTheCommandLine) {
   const DaemonOptions options =
       Parse(Needed({"--insecure", "--listen", "tcp://127.0.0.1:1", "--peer", "b=tcp://127.0.0.1:2",
                     "--peer", "c=tcp://[::1]:3"}));
-  EXPECT_THAT(options.pair.network.peers, testing::ElementsAre(Pair("b", "tcp://127.0.0.1:2"),
-                                                               Pair("c", "tcp://[::1]:3")));
+  EXPECT_THAT(options.pair.network.peers,
+              testing::ElementsAre(Pair("b", "tcp://127.0.0.1:2"), Pair("c", "tcp://[::1]:3")));
 }
 
 TEST_F(ConfigTest, WhatIsNoConfigurationIsRefusedWithItsLine) {
@@ -402,6 +402,11 @@ TEST_F(ConfigTest, OldNamesOfSettingsAreTaken) {
             absl::Seconds(9));
   EXPECT_EQ(RefusalAfter("[keeper]\nliveness_timeout_seconds = 3\nwatchdog_seconds = 2"),
             "batond.toml:6: keeper.watchdog_seconds: is another name of a setting above");
+  EXPECT_EQ(RefusalAfter("[keeper]\nwatchdog_seconds = 0.5"),
+            "batond.toml:5: keeper.watchdog_seconds: must be 0, or at least 1s");
+  EXPECT_THAT(RefusalOf(Needed({"--watchdog", "0.5"})), HasSubstr("batond: --watchdog: must be"));
+  EXPECT_THAT(RefusalOf(Needed({"--config", file, "--liveness-timeout", "0.5"})),
+              HasSubstr("batond: --liveness-timeout: must be"));
   EXPECT_THAT(RefusalOf(Needed({"--watchdog", "9", "--liveness-timeout", "9"})),
               HasSubstr("excludes"));
 }
