@@ -20,12 +20,6 @@
 namespace baton::keeper {
 namespace {
 
-absl::Duration Clock(clockid_t clock) {
-  timespec now = {};
-  ::clock_gettime(clock, &now);
-  return absl::DurationFromTimespec(now);
-}
-
 // Of the keeper's environment, what is not its own: the notify socket and what systemd passes.
 std::vector<std::string> EnvironmentFor(int channel) {
   std::vector<std::string> result = {fmt::format("{}={}", kChannelVariable, channel)};
@@ -76,7 +70,11 @@ absl::StatusOr<UniqueFd> OpenPidfd(pid_t pid) {
 
 }  // namespace
 
-absl::Duration Monotonic() { return Clock(CLOCK_MONOTONIC); }
+absl::Duration Monotonic() {
+  timespec now = {};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return absl::DurationFromTimespec(now);
+}
 
 int64_t BootNanoseconds() { return absl::ToInt64Nanoseconds(BootTime()); }
 

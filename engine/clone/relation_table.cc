@@ -20,12 +20,6 @@ void RelationTable::ForEach(absl::FunctionRef<void(const Relation&)> visit) cons
   for (const auto& [id, relation] : relations_) visit(relation);
 }
 
-bool RelationTable::Any(absl::FunctionRef<bool(const Relation&)> matches) const {
-  absl::ReaderMutexLock guard(&mutex_);
-  return std::any_of(relations_.begin(), relations_.end(),
-                     [&](const auto& entry) { return matches(entry.second); });
-}
-
 size_t RelationTable::CountActive() const {
   size_t count = 0;
   ForEach([&](const Relation& relation) { count += IsActive(relation.record.state()) ? 1 : 0; });
@@ -41,8 +35,9 @@ std::optional<uint64_t> RelationTable::FindRun(uint64_t run_id) const {
 }
 
 bool RelationTable::HasView(const std::string& volume) const {
-  return Any([&](const Relation& relation) {
-    return relation.record.target() == volume && relation.run != nullptr;
+  absl::ReaderMutexLock guard(&mutex_);
+  return std::any_of(relations_.begin(), relations_.end(), [&](const auto& entry) {
+    return entry.second.record.target() == volume && entry.second.run != nullptr;
   });
 }
 

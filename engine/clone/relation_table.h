@@ -39,8 +39,6 @@ class RelationTable {
   void Erase(const CloneLocks::Command&, uint64_t id);
 
  private:
-  bool Any(absl::FunctionRef<bool(const Relation&)> matches) const;
-
   mutable absl::Mutex mutex_;  // never held over I/O
   std::map<uint64_t, Relation> relations_ ABSL_GUARDED_BY(mutex_);
 };
