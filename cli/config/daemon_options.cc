@@ -47,7 +47,8 @@ class CommandLine {
     for (const auto& [path, option] : old_options_) {
       if (option->count() == 0) continue;
       Forget(path);
-      config_.old_names[path] = option->get_name();
+      // get_name() gives nothing for an option that is not in the help.
+      config_.old_names[path] = "--" + option->get_lnames().front();
     }
   }
 
