@@ -217,7 +217,8 @@ absl::Status Controller::StartCommands() {
   BATON_ASSIGN_OR_RETURN(server_,
                          ha::RequestServer::StartLanes(
                              *listener_,
-                             {.dropped = garbled_messages_,
+                             {.runtime = runtime_,
+                              .dropped = garbled_messages_,
                               .workers = control::NodeService::Workers(),
                               .busy = control::NodeService::Busy()},
                              [&service = *node_service_](const std::string& bytes,

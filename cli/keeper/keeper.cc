@@ -372,13 +372,15 @@ void Keeper::AnswerForController() {
   const std::string problem = Problem();
   spdlog::critical("{}", problem);
   ::sd_notifyf(0, "STATUS=%s", problem.c_str());
+  auto answering = std::make_unique<Answering>();
   auto server = ha::RequestServer::Start(
-      *held_.listener, {.dropped = garbled_, .workers = {1}},
+      *held_.listener, {.runtime = answering->runtime, .dropped = garbled_, .workers = {1}},
       [this, problem](const std::string& request, const ha::RequestServer::Sender&) {
         return options_.answer(request, problem);
       });
   if (!server.ok()) return spdlog::error("{}", Message(server.status()));
-  answering_ = *std::move(server);
+  answering->server = *std::move(server);
+  answering_ = std::move(answering);
 }
 
 }  // namespace baton::keeper

@@ -16,6 +16,7 @@
 #include "cli/keeper/mount_state.h"
 #include "cli/keeper/restart_policy.h"
 #include "cli/keeper/spare_policy.h"
+#include "engine/base/system_runtime.h"
 #include "engine/base/unique_fd.h"
 #include "fs/mount.h"
 #include "ha/io/request_server.h"
@@ -112,7 +113,12 @@ class Keeper {
   std::optional<int> exit_code_;
 
   std::atomic<uint64_t> garbled_{0};
-  std::unique_ptr<ha::RequestServer> answering_;
+  // Answers `baton` while controllers end again and again. No fork while it is there.
+  struct Answering {
+    SystemRuntime runtime;
+    std::unique_ptr<ha::RequestServer> server;
+  };
+  std::unique_ptr<Answering> answering_;
 };
 
 }  // namespace baton::keeper

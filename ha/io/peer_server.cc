@@ -4,7 +4,7 @@
 #include <absl/synchronization/mutex.h>
 
 #include <array>
-#include <deque>
+#include <atomic>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -15,6 +15,7 @@
 #include "ha/io/peer_sessions.h"
 #include "ha/io/peer_settings.h"
 #include "ha/io/strangers.h"
+#include "ha/io/worker_pool.h"
 
 namespace baton::ha {
 namespace {
@@ -38,7 +39,9 @@ class ServerOfPeers final : public PeerServer {
         refusals_(refusals),
         service_(service),
         options_(std::move(options)),
-        strangers_(runtime) {}
+        strangers_(runtime),
+        workers_(runtime, {.thread_name = options_.thread_name, .threads = options_.workers},
+                 [this](Job job) { Serve(std::move(job)); }) {}
   ~ServerOfPeers() override;
 
   absl::Status Listen(PeerContext& context);
@@ -58,11 +61,8 @@ class ServerOfPeers final : public PeerServer {
   void Refuse(ZmqMessage route, const std::string& why);
   void SendRefusal(ZmqMessage route, const std::string& why);
   void SendAll() ABSL_LOCKS_EXCLUDED(mutex_);
-  bool Finished() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The workers'.
-  void Work();
-  std::optional<Job> NextJob() ABSL_LOCKS_EXCLUDED(mutex_);
+  // By a worker.
   void Serve(Job job) ABSL_LOCKS_EXCLUDED(mutex_);
 
   Runtime& runtime_;
@@ -74,51 +74,37 @@ class ServerOfPeers final : public PeerServer {
   std::unique_ptr<ZmqSocket> socket_;
   Strangers strangers_;
   WakeFd wake_;
+  std::atomic<bool> workers_ended_ = false;
 
   absl::Mutex mutex_;
-  absl::CondVar job_queued_;
   absl::CondVar job_ended_;
   PeerSessions sessions_ ABSL_GUARDED_BY(mutex_);
-  std::deque<Job> jobs_ ABSL_GUARDED_BY(mutex_);
   std::vector<Message> answers_ ABSL_GUARDED_BY(mutex_);
   std::vector<Message> sending_;  // the loop's; changes places with answers_
   std::vector<std::string> ended_ ABSL_GUARDED_BY(mutex_);  // connections to be told so
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
-  int workers_left_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::unique_ptr<Thread> loop_;
-  std::vector<std::unique_ptr<Thread>> workers_;
+  WorkerPool<Job> workers_;
 };
 
 absl::Status ServerOfPeers::Listen(PeerContext& context) {
   BATON_RETURN_IF_ERROR(wake_.status());
   BATON_ASSIGN_OR_RETURN(socket_, context.OpenServer(ZmqSocket::Type::kRouter));
   BATON_ASSIGN_OR_RETURN(endpoint_, socket_->Bind(options_.address));
-  {
-    absl::MutexLock lock(&mutex_);
-    workers_left_ = options_.workers;
-  }
-  for (int i = 0; i < options_.workers; ++i) {
-    workers_.push_back(runtime_.StartThread(options_.thread_name, [this] { Work(); }));
-  }
   loop_ = runtime_.StartThread(options_.thread_name, [this] { Loop(); });
   return absl::OkStatus();
 }
 
 ServerOfPeers::~ServerOfPeers() {
-  {
-    absl::MutexLock lock(&mutex_);
-    stopping_ = true;
-    job_queued_.SignalAll();
-  }
-  workers_.clear();
+  workers_.Stop();
+  workers_ended_ = true;
   wake_.Wake();
   loop_ = nullptr;
 }
 
 void ServerOfPeers::Loop() {
-  while (!Finished()) {
+  while (!workers_ended_) {
     std::array<ZmqPollItem, 3> items{ZmqPollItem{.fd = wake_.fd()},
                                      ZmqPollItem{.handle = socket_->handle()},
                                      ZmqPollItem{.handle = socket_->connection_events()}};
@@ -128,6 +114,7 @@ void ServerOfPeers::Loop() {
     if (items[1].readable) ReceiveSome();
     SendAll();
   }
+  SendAll();
 }
 
 void ServerOfPeers::SeeEvents() {
@@ -206,14 +193,12 @@ void ServerOfPeers::HandleRequest(const WireHeader& header, Message message) {
   {
     absl::MutexLock lock(&mutex_);
     ticket = sessions_.Queue(message[0].text(), kMaxRequestsPerPeer);
-    if (ticket.peer != nullptr) {
-      jobs_.push_back({ticket, std::move(message[0]), header, std::move(message[2])});
-      job_queued_.Signal();
-    }
   }
   if (ticket.peer == nullptr) {
-    Refuse(std::move(message[0]), "a request of a connection that is over, or of one too many");
+    return Refuse(std::move(message[0]),
+                  "a request of a connection that is over, or of one too many");
   }
+  workers_.Queue({ticket, std::move(message[0]), header, std::move(message[2])});
 }
 
 // The sender learns it, so that nobody there waits for an answer.
@@ -274,29 +259,11 @@ bool ServerOfPeers::EndSession(const std::string& peer, absl::Duration timeout) 
   return sessions_.Running(peer) == 0;
 }
 
-bool ServerOfPeers::Finished() {
-  absl::MutexLock lock(&mutex_);
-  return stopping_ && workers_left_ == 0;
-}
-
-void ServerOfPeers::Work() {
-  while (std::optional<Job> job = NextJob()) Serve(*std::move(job));
-  absl::MutexLock lock(&mutex_);
-  --workers_left_;
-}
-
-std::optional<Job> ServerOfPeers::NextJob() {
-  absl::MutexLock lock(&mutex_);
-  while (true) {
-    while (jobs_.empty() && !stopping_) runtime_.Wait(job_queued_, mutex_);
-    if (stopping_) return std::nullopt;
-    Job job = std::move(jobs_.front());
-    jobs_.pop_front();
-    if (sessions_.Run(job.ticket)) return job;
-  }
-}
-
 void ServerOfPeers::Serve(Job job) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!sessions_.Run(job.ticket)) return;
+  }
   PeerService::Reply reply = service_.Serve(job.ticket.peer->name, job.header, job.body.bytes());
   WireHeader header = job.header;
   header.kind = FrameKind::kAnswer;

@@ -2,18 +2,15 @@
 
 #include <absl/base/thread_annotations.h>
 #include <absl/synchronization/mutex.h>
-#include <pthread.h>
 
 #include <algorithm>
 #include <array>
 #include <deque>
-#include <numeric>
-#include <thread>
 #include <utility>
-#include <vector>
 
 #include "engine/base/status.h"
 #include "engine/base/wake_fd.h"
+#include "ha/io/worker_pool.h"
 #include "ha/io/zmq_socket.h"
 
 namespace baton::ha {
@@ -29,82 +26,68 @@ struct QueuedAnswer {
   std::string body;
 };
 
-struct Lane {
-  absl::CondVar queued;
-  std::deque<QueuedRequest> requests;
-};
+using Lane = WorkerPool<QueuedRequest>;
 
 // One loop thread owns the socket; workers meet it at queues.
 class Server final : public RequestServer {
  public:
-  Server(RequestServer::Options options, Reader reader)
-      : options_(std::move(options)), reader_(std::move(reader)), lanes_(options_.workers.size()) {}
+  Server(RequestServer::Options options, Reader reader);
   ~Server() override;
   absl::Status Start(const UnixListener& listener);
 
  private:
   void Loop();
   void ReceiveRequests();
-  void Queue(QueuedRequest request) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Queue(QueuedRequest request);
+  void Answer(QueuedAnswer answer) ABSL_LOCKS_EXCLUDED(mutex_);
   void NoteDropped() { options_.dropped.fetch_add(1, std::memory_order_relaxed); }
-  void SendAnswers();
-  bool HasRoom() ABSL_LOCKS_EXCLUDED(mutex_);
-  bool Finished() ABSL_LOCKS_EXCLUDED(mutex_);
+  void SendAnswers() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool HasRoom() const;
 
-  void Work(size_t lane);
-  std::optional<QueuedRequest> NextRequest(size_t number) ABSL_LOCKS_EXCLUDED(mutex_);
-  void CarryOut(QueuedRequest request) ABSL_LOCKS_EXCLUDED(mutex_);
+  // By a worker.
+  void CarryOut(QueuedRequest request);
 
   const RequestServer::Options options_;
   const Reader reader_;
   std::unique_ptr<ZmqContext> context_;
   std::unique_ptr<ZmqSocket> socket_;  // the loop's
   WakeFd wake_;                        // by which workers wake the loop
+  std::atomic<bool> workers_ended_ = false;
 
   absl::Mutex mutex_;
-  std::deque<Lane> lanes_ ABSL_GUARDED_BY(mutex_);  // their number never changes
   std::deque<QueuedAnswer> answers_ ABSL_GUARDED_BY(mutex_);
-  int workers_left_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
-  std::vector<std::thread> workers_;
-  std::thread loop_;
+  std::unique_ptr<Thread> loop_;
+  std::deque<Lane> lanes_;
 };
+
+Server::Server(RequestServer::Options options, Reader reader)
+    : options_(std::move(options)), reader_(std::move(reader)) {
+  for (const int workers : options_.workers) {
+    lanes_.emplace_back(options_.runtime,
+                        Lane::Options{.thread_name = "control-worker", .threads = workers},
+                        [this](QueuedRequest request) { CarryOut(std::move(request)); });
+  }
+}
 
 absl::Status Server::Start(const UnixListener& listener) {
   BATON_RETURN_IF_ERROR(wake_.status());
   BATON_ASSIGN_OR_RETURN(context_, ZmqContext::Make());
   BATON_ASSIGN_OR_RETURN(socket_, ZmqSocket::Open(*context_, ZmqSocket::Type::kRouter));
   BATON_RETURN_IF_ERROR(socket_->Serve(listener.path(), listener.fd()));
-  {
-    absl::MutexLock guard(&mutex_);
-    workers_left_ = std::accumulate(options_.workers.begin(), options_.workers.end(), 0);
-  }
-  for (size_t lane = 0; lane < options_.workers.size(); ++lane) {
-    for (int i = 0; i < options_.workers[lane]; ++i) {
-      workers_.emplace_back([this, lane] { Work(lane); });
-    }
-  }
-  loop_ = std::thread([this] { Loop(); });
+  loop_ = options_.runtime.StartThread("control", [this] { Loop(); });
   return absl::OkStatus();
 }
 
 Server::~Server() {
-  {
-    absl::MutexLock guard(&mutex_);
-    stopping_ = true;
-    for (Lane& lane : lanes_) lane.queued.SignalAll();
-  }
-  for (std::thread& worker : workers_) worker.join();
-  if (loop_.joinable()) {
-    wake_.Wake();
-    loop_.join();
-  }
+  for (Lane& lane : lanes_) lane.Stop();
+  workers_ended_ = true;
+  wake_.Wake();
+  loop_.reset();
 }
 
 void Server::Loop() {
-  pthread_setname_np(pthread_self(), "control");
-  while (!Finished()) {
+  while (!workers_ended_) {
     // While the queue is full nothing is read: requests wait in their senders' sockets.
     std::array<ZmqPollItem, 2> items{ZmqPollItem{.fd = wake_.fd()},
                                      ZmqPollItem{.handle = socket_->handle()}};
@@ -132,15 +115,18 @@ void Server::ReceiveRequests() {
   }
 }
 
+// Only this thread queues, so that there is no more in a lane when the request comes in.
 void Server::Queue(QueuedRequest request) {
-  absl::MutexLock guard(&mutex_);
   Lane& lane = lanes_[request.task.lane];
-  if (lane.requests.size() >= options_.queued_requests) {
-    answers_.push_back({std::move(request.peer), options_.busy});
-    return;
+  if (lane.waiting() >= options_.queued_requests) {
+    return Answer({std::move(request.peer), options_.busy});
   }
-  lane.requests.push_back(std::move(request));
-  lane.queued.Signal();
+  lane.Queue(std::move(request));
+}
+
+void Server::Answer(QueuedAnswer answer) {
+  absl::MutexLock guard(&mutex_);
+  answers_.push_back(std::move(answer));
 }
 
 void Server::SendAnswers() {
@@ -155,47 +141,18 @@ void Server::SendAnswers() {
   }
 }
 
-bool Server::HasRoom() {
-  absl::MutexLock guard(&mutex_);
-  if (stopping_ || !options_.busy.empty()) return !stopping_;
+bool Server::HasRoom() const {
+  if (!options_.busy.empty()) return true;
   return std::all_of(lanes_.begin(), lanes_.end(), [this](const Lane& lane) {
-    return lane.requests.size() < options_.queued_requests;
+    return lane.waiting() < options_.queued_requests;
   });
 }
 
-bool Server::Finished() {
-  absl::MutexLock guard(&mutex_);
-  return stopping_ && workers_left_ == 0;
-}
-
-void Server::Work(size_t lane) {
-  pthread_setname_np(pthread_self(), "control-worker");
-  while (std::optional<QueuedRequest> request = NextRequest(lane)) CarryOut(*std::move(request));
-  absl::MutexLock guard(&mutex_);
-  --workers_left_;
-}
-
-std::optional<QueuedRequest> Server::NextRequest(size_t number) {
-  std::optional<QueuedRequest> request;
-  {
-    absl::MutexLock guard(&mutex_);
-    Lane& lane = lanes_[number];
-    while (lane.requests.empty() && !stopping_) lane.queued.Wait(&mutex_);
-    if (stopping_) return std::nullopt;
-    request = std::move(lane.requests.front());
-    lane.requests.pop_front();
-  }
-  wake_.Wake();  // there is room again
-  return request;
-}
-
 void Server::CarryOut(QueuedRequest request) {
+  wake_.Wake();  // there is room again
   std::optional<std::string> body = request.task.answer();
   if (!body) return NoteDropped();
-  {
-    absl::MutexLock guard(&mutex_);
-    answers_.push_back({std::move(request.peer), *std::move(body)});
-  }
+  Answer({std::move(request.peer), *std::move(body)});
   wake_.Wake();
 }
 

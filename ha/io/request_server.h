@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/runtime.h"
 #include "ha/io/unix_listener.h"
 #include "ha/io/zmq_socket.h"
 
@@ -42,6 +43,7 @@ class RequestServer {
       std::function<std::optional<std::string>(const std::string& request, const Sender& sender)>;
 
   struct Options {
+    Runtime& runtime;  // outlives the server
     // Counts the messages that were dropped: with a wrong number of frames, or garbled. A frame
     // that is too long never gets so far: its connection is closed.
     std::atomic<uint64_t>& dropped;  // outlives the server

@@ -50,7 +50,8 @@ FakeController::FakeController() {
   listener_ = Must(ha::UnixListener::Bind(path_, 0600));
   server_ = Must(ha::RequestServer::StartLanes(
       *listener_,
-      {.dropped = garbled_,
+      {.runtime = runtime_,
+       .dropped = garbled_,
        .workers = control::NodeService::Workers(),
        .busy = control::NodeService::Busy()},
       [this](const std::string& bytes, const ha::RequestServer::Sender& sender) {

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "engine/base/limits.h"
+#include "engine/base/system_runtime.h"
 #include "ha/io/request_client.h"
 #include "ha/io/request_server.h"
 #include "tests/base/temporary_directory.h"
@@ -24,8 +25,9 @@ class RequestTest : public testing::Test {
 
   void Serve(RequestServer::Handler handler, int workers = 4) {
     listener_ = Must(UnixListener::Bind(path_, 0600));
-    server_ = Must(RequestServer::Start(*listener_, {.dropped = dropped_, .workers = {workers}},
-                                        std::move(handler)));
+    server_ = Must(RequestServer::Start(
+        *listener_, {.runtime = runtime_, .dropped = dropped_, .workers = {workers}},
+        std::move(handler)));
   }
 
   // A message with more than one frame.
@@ -44,6 +46,7 @@ class RequestTest : public testing::Test {
 
   const TemporaryDirectory directory_;
   const std::string path_ = directory_.path() + "/socket";
+  SystemRuntime runtime_;
   std::atomic<uint64_t> dropped_{0};
   std::unique_ptr<RequestClient> client_ = Must(RequestClient::Make(path_));
   std::unique_ptr<UnixListener> listener_;
@@ -114,16 +117,22 @@ TEST_F(RequestTest, OfOneLaneNeverWaitsForThoseOfAnother) {
   absl::Notification release;
   std::atomic<int> begun{0};
   listener_ = Must(UnixListener::Bind(path_, 0600));
-  server_ = Must(RequestServer::StartLanes(
-      *listener_, {.dropped = dropped_, .workers = {2, 1}, .queued_requests = 3, .busy = "busy"},
-      [&](const std::string& request, const RequestServer::Sender&) {
-        return RequestServer::Task{.lane = request == "status" ? 1u : 0u,
-                                   .answer = [&begun, &release, request] {
-                                     ++begun;
-                                     if (request == "waits") release.WaitForNotification();
-                                     return request;
-                                   }};
-      }));
+  server_ = Must(
+      RequestServer::StartLanes(*listener_,
+                                {.runtime = runtime_,
+                                 .dropped = dropped_,
+                                 .workers = {2, 1},
+                                 .queued_requests = 3,
+                                 .busy = "busy"},
+                                [&](const std::string& request, const RequestServer::Sender&) {
+                                  return RequestServer::Task{.lane = request == "status" ? 1u : 0u,
+                                                             .answer = [&begun, &release, request] {
+                                                               ++begun;
+                                                               if (request == "waits")
+                                                                 release.WaitForNotification();
+                                                               return request;
+                                                             }};
+                                }));
   std::atomic<int> refused{0};
   std::vector<std::thread> clients;
   const auto ask = [&](int count) {
@@ -210,7 +219,7 @@ TEST_F(RequestTest, ThatTheHandlerRefusesIsCountedAndNotAnswered) {
 TEST_F(RequestTest, ThatCannotBeReadIsCountedAndTakesNoWorker) {
   listener_ = Must(UnixListener::Bind(path_, 0600));
   server_ = Must(RequestServer::StartLanes(
-      *listener_, {.dropped = dropped_, .workers = {1}},
+      *listener_, {.runtime = runtime_, .dropped = dropped_, .workers = {1}},
       [](const std::string& request,
          const RequestServer::Sender&) -> std::optional<RequestServer::Task> {
         if (request == "garbled") return std::nullopt;
