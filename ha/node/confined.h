@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "engine/base/runtime.h"
-#include "ha/node/work_queue.h"
+#include "ha/io/worker_pool.h"
 
 namespace baton::ha {
 
@@ -16,17 +16,17 @@ class Confined {
  public:
   template <typename... Args>
   Confined(Runtime& runtime, const std::string& thread, Args&&... args)
-      : object_(std::forward<Args>(args)...), queue_(runtime, thread) {}
+      : object_(std::forward<Args>(args)...),
+        worker_(runtime, {.thread_name = thread, .threads = 1},
+                [this](const std::function<void(T&)>& job) { job(object_); }) {}
 
-  void Do(std::function<void(T&)> job) {
-    queue_.Do([this, job = std::move(job)] { job(object_); });
-  }
+  void Do(std::function<void(T&)> job) { worker_.Queue(std::move(job)); }
   // Waits for the job that is being done; others, and those of later calls, are dropped.
-  void Stop() { queue_.Stop(); }
+  void Stop() { worker_.Stop(); }
 
  private:
   T object_;  // goes after its thread
-  WorkQueue queue_;
+  WorkerPool<std::function<void(T&)>> worker_;
 };
 
 }  // namespace baton::ha
