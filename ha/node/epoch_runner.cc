@@ -4,17 +4,9 @@
 
 namespace baton::ha {
 
-EpochRunner::EpochRunner(EpochWork::Options options, Surroundings around)
+EpochRunner::EpochRunner(EpochWork::Options options, EpochWork::Surroundings around)
     : lease_(around.lease),
-      work_(options.runtime, "epoch", options,
-            EpochWork::Surroundings{.watch = around.watch,
-                                    .lease = around.lease,
-                                    .router = around.router,
-                                    .services = around.services,
-                                    .feedback = around.feedback,
-                                    .notes = notes_,
-                                    .events = around.events,
-                                    .handoff = handoff_}) {}
+      work_(options.runtime, "epoch", options, around, notes_, handoff_) {}
 
 void EpochRunner::Claim(const action::Claim& action) {
   work_.Do([action](EpochWork& work) { work.Claim(action); });

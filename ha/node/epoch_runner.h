@@ -17,17 +17,8 @@ namespace baton::ha {
 // the coordinator waits for. Thread-safe, and never waits.
 class EpochRunner {
  public:
-  // All of them outlive this.
-  struct Surroundings {
-    const StorageWatch& watch;
-    const LatestLease& lease;
-    const Router& router;
-    EpochServices& services;
-    SealFeedback& feedback;
-    EventQueue& events;
-  };
-
-  EpochRunner(EpochWork::Options options, Surroundings around);
+  // What `around` refers to outlives this.
+  EpochRunner(EpochWork::Options options, EpochWork::Surroundings around);
 
   void Claim(const action::Claim& action);
   void Recover();

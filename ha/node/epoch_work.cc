@@ -68,7 +68,7 @@ void EpochWork::StopOldWatchdog() {
 void EpochWork::Recover() {
   const absl::Status status = OpenEpoch();
   if (status.ok()) {
-    around_.handoff.Put(LentEpoch(*owned_epoch_, off_node_));
+    handoff_.Put(LentEpoch(*owned_epoch_, off_node_));
   } else {
     owned_epoch_.reset();
   }
@@ -102,10 +102,9 @@ absl::Status EpochWork::CheckFeedback() {
     BATON_ASSIGN_OR_RETURN(Residual residual, engine.CloneResidual(clone.id(), false));
     found.push_back(std::move(residual));
   }
-  around_.notes.Add(
-      {.kind = "feedback-received",
-       .text = fmt::format("the owner of epoch {}: {}", said->epoch(), TextOf(told))});
-  around_.notes.Add({.kind = "residual-found", .text = TextOf(found)});
+  notes_.Add({.kind = "feedback-received",
+              .text = fmt::format("the owner of epoch {}: {}", said->epoch(), TextOf(told))});
+  notes_.Add({.kind = "residual-found", .text = TextOf(found)});
   return Annotate(CompareFeedback(told, found),
                   "the owner before said something else than what was found");
 }
@@ -120,7 +119,7 @@ absl::Status EpochWork::DropLocksOfGone() {
 }
 
 void EpochWork::Seal() {
-  around_.handoff.Take();  // where nobody has served it
+  handoff_.Take();  // where nobody has served it
   const absl::Status status = SealOwnedEpoch();
   around_.events.Post(event::SealEnded{.ok = status.ok(), .text = Message(status)});
 }
@@ -143,7 +142,7 @@ void EpochWork::RecordClaim() {
 
 void EpochWork::RecordNotes() {
   if (owned_epoch_ == nullptr) return;
-  for (const auto& [kind, text] : around_.notes.Take()) {
+  for (const auto& [kind, text] : notes_.Take()) {
     const absl::Status recorded = owned_epoch_->RecordEvent(kind, text);
     if (!recorded.ok()) spdlog::warn("an event is missing: {}", Message(recorded));
   }

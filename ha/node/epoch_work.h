@@ -84,19 +84,18 @@ class EpochWork {
     std::function<void(const absl::Status& why)> on_fault;
     std::function<void(uint64_t volume_id)> on_lock_freed;  // OwnedEpoch::Options
   };
-  // All of them outlive this.
   struct Surroundings {
     const StorageWatch& watch;
     const LatestLease& lease;
     const Router& router;
     EpochServices& services;
     SealFeedback& feedback;
-    PendingNotes& notes;
     EventQueue& events;
-    EpochHandoff& handoff;
   };
 
-  EpochWork(Options options, Surroundings around) : options_(std::move(options)), around_(around) {}
+  // All references outlive this.
+  EpochWork(Options options, Surroundings around, PendingNotes& notes, EpochHandoff& handoff)
+      : options_(std::move(options)), around_(around), notes_(notes), handoff_(handoff) {}
 
   void Claim(const action::Claim& action);
   // A process before this one may have left its watchdog running, and would not need to have.
@@ -120,6 +119,8 @@ class EpochWork {
 
   const Options options_;
   const Surroundings around_;
+  PendingNotes& notes_;
+  EpochHandoff& handoff_;
   std::string off_node_;
   std::unique_ptr<OwnedEpoch> owned_epoch_;  // null: this node owns none
 };

@@ -33,12 +33,12 @@ class EpochRunnerTest : public testing::Test, protected EpochServices {
                                                          .lease_times = kLongLease,
                                                          .on_fault = [](const absl::Status&) {},
                                                          .on_lock_freed = [](uint64_t) {}},
-                                      EpochRunner::Surroundings{.watch = watch_,
-                                                                .lease = lease_,
-                                                                .router = router_,
-                                                                .services = *this,
-                                                                .feedback = feedback_,
-                                                                .events = events_});
+                                      EpochWork::Surroundings{.watch = watch_,
+                                                              .lease = lease_,
+                                                              .router = router_,
+                                                              .services = *this,
+                                                              .feedback = feedback_,
+                                                              .events = events_});
   }
 
   void Begin(OwnedEpoch&, OwnerPeers&) override {}
