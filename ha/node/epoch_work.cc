@@ -78,10 +78,10 @@ void EpochWork::Recover() {
 
 absl::Status EpochWork::OpenEpoch() {
   BATON_RETURN_IF_ERROR(owned_epoch_->Open());
+  BATON_RETURN_IF_ERROR(DropLocksOfGone());
   BATON_RETURN_IF_ERROR(
       SettleOwnEviction(owned_epoch_->engine(), options_.identity.node, around_.router.HasFiles()));
-  BATON_RETURN_IF_ERROR(CheckFeedback());
-  return DropLocksOfGone();
+  return CheckFeedback();
 }
 
 // The feedback of the owner before and what was found must tell the same; if not, something was
@@ -109,13 +109,18 @@ absl::Status EpochWork::CheckFeedback() {
                   "the owner before said something else than what was found");
 }
 
-// Before anybody is served: what programs of a node that is off held is free, and of one that is
-// none of the pool's any more.
+// Before anybody is served: what programs of a node that is off held is free, of one that is none
+// of the pool's any more, and of one that is evicted: the owner that evicted it may have ended
+// before it dropped them.
 absl::Status EpochWork::DropLocksOfGone() {
+  Engine& engine = owned_epoch_->engine();
   std::vector<std::string> nodes = options_.peers;
   nodes.push_back(options_.identity.node);
-  BATON_RETURN_IF_ERROR(owned_epoch_->engine().DropLocksOfOthers(nodes));
-  return off_node_.empty() ? absl::OkStatus() : owned_epoch_->engine().DropLocks(off_node_);
+  BATON_RETURN_IF_ERROR(engine.DropLocksOfOthers(nodes));
+  for (const EvictionRecord& evicted : engine.EvictedNodes()) {
+    BATON_RETURN_IF_ERROR(engine.DropLocks(evicted.node()));
+  }
+  return off_node_.empty() ? absl::OkStatus() : engine.DropLocks(off_node_);
 }
 
 void EpochWork::Seal() {

@@ -17,6 +17,8 @@ constexpr absl::Duration kDrainLook = absl::Milliseconds(100);
 // Less than a node waits for the answer to what it tells (remote_volumes.cc).
 constexpr absl::Duration kReadmitPatience = absl::Seconds(1);
 
+absl::Status NotOwner() { return absl::AbortedError("the pool changes its owner: ask again"); }
+
 }  // namespace
 
 absl::Status NodeEvictions::CheckEvictable(const std::string& node) const {
@@ -43,9 +45,7 @@ absl::Status NodeEvictions::Evict(Engine& engine, const std::string& node) {
   {
     SleepLock::Guard guard(changes_);
     // Not before it is known here who is evicted already.
-    if (!around_.served.serves()) {
-      return absl::AbortedError("the pool changes its owner: ask again");
-    }
+    if (!around_.served.serves()) return NotOwner();
     BATON_ASSIGN_OR_RETURN(const EvictionRecord eviction, engine.EvictNode(node));
     BATON_RETURN_IF_ERROR(around_.served.Evict(eviction));
     id = eviction.id();
@@ -53,9 +53,11 @@ absl::Status NodeEvictions::Evict(Engine& engine, const std::string& node) {
   spdlog::warn("node {} is evicted: what was asked in its mount before is refused", node);
   BATON_RETURN_IF_ERROR(AwaitEndOfForwarded(node));
   SleepLock::Guard guard(changes_);
+  const bool in_force = around_.served.EvictionOfPeer(node) == id;
+  // Asked last: at the end of the epoch no eviction is known there any more.
+  if (!around_.served.serves()) return NotOwner();
   // A mount that was made anew meanwhile keeps what it has got.
-  if (around_.served.EvictionOfPeer(node) != id) return absl::OkStatus();
-  return engine.DropLocks(node);
+  return in_force ? engine.DropLocks(node) : absl::OkStatus();
 }
 
 absl::Status NodeEvictions::AwaitEndOfForwarded(const std::string& node) {
@@ -68,9 +70,7 @@ absl::Status NodeEvictions::AwaitEndOfForwarded(const std::string& node) {
                    "storage, and ask again (`baton node evict {0}`) until this is done",
                    node);
     }
-    if (around_.epoch.ending()) {
-      return absl::AbortedError("the pool changes its owner: ask again");
-    }
+    if (around_.epoch.ending()) return NotOwner();
   }
   return absl::OkStatus();
 }
@@ -91,6 +91,8 @@ absl::Status NodeEvictions::Readmit(const std::string& peer, uint64_t eviction) 
     return absl::AbortedError("requests of this node are still under way");
   }
   SleepLock::Guard guard(changes_);
+  // The node has told it twice, and the other call has ended the eviction: it may hold locks again.
+  if (around_.served.EvictionOfPeer(peer) != eviction) return absl::OkStatus();
   BATON_RETURN_IF_ERROR(around_.services.Readmit(peer, eviction));
   around_.served.Readmit(peer, eviction);
   spdlog::info("node {} is served again: nothing is open in its mount any more", peer);

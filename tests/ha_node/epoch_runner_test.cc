@@ -180,5 +180,26 @@ TEST_F(EpochRunnerTest, ANodeThatWasProvenToBeOffIsNamedByTheEpochOfThatProofAlo
   Seal(std::move(handed));
 }
 
+// The owner before may have ended between the eviction and what follows from it.
+TEST_F(EpochRunnerTest, ANodeThatTheOwnerBeforeHasEvictedHoldsNoLocks) {
+  FindStorage();
+  LentEpoch epoch = Own();
+  ASSERT_OK(epoch->engine().CreateVolume({.name = "v", .size_bytes = limits::kGiB}));
+  const uint64_t volume = Must(epoch->engine().ShowVolume("v")).id();
+  for (const uint64_t place : {1, 2}) {
+    const std::string node = place == 1 ? "a" : "b";
+    const FileLock lock{.exclusive = true, .first = place, .last = place, .owner = 1};
+    ASSERT_OK(epoch->engine().EvictNode(node).status());
+    ASSERT_OK(epoch->engine()
+                  .SetAllLocks({.node = node, .boot_id = "boot", .order = 1},
+                               {{.volume_id = volume, .locks = {lock}}})
+                  .status());
+  }
+  Seal(std::move(epoch));
+  LentEpoch next = Own(1, Proof::kHandover);
+  EXPECT_EQ(next->engine().FindLock("c", volume, {.exclusive = true}), std::nullopt);
+  Seal(std::move(next));
+}
+
 }  // namespace
 }  // namespace baton::ha

@@ -25,6 +25,7 @@ class FakeNetwork final : public PeerNetwork {
   std::vector<Asked> calls;
   std::vector<Heartbeat> heartbeats;
   bool ends_forwarded = true;
+  std::function<void()> while_forwarded_ends;  // may be empty
 
   std::string endpoint() const override { return ""; }
   void Publish(Heartbeat heartbeat) override { heartbeats.push_back(std::move(heartbeat)); }
@@ -38,7 +39,10 @@ class FakeNetwork final : public PeerNetwork {
     if (!given.ok()) return given.status();
     return given->SerializeAsString();
   }
-  bool EndForwarded(const std::string&, absl::Duration) override { return ends_forwarded; }
+  bool EndForwarded(const std::string&, absl::Duration) override {
+    if (while_forwarded_ends) std::exchange(while_forwarded_ends, nullptr)();
+    return ends_forwarded;
+  }
   ForwardClient* forward(const std::string&) override { return nullptr; }
   bool connected(const std::string& peer) const override { return connected_peers.contains(peer); }
   std::vector<std::string> peers() const override { return {}; }

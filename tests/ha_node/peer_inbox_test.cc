@@ -179,6 +179,14 @@ TEST_F(PeerInboxTest, AnEvictionEndsWhenItsNodeShowsThatNothingIsOpen) {
   EXPECT_EQ(served_.EvictionOfPeer("b"), 0u);
 }
 
+// The first answer took long, so that the node has told once more; it may hold locks by now.
+TEST_F(PeerInboxTest, AnEvictionEndsOnceHoweverOftenItsNodeShowsIt) {
+  Evict("b", 5);
+  network_.while_forwarded_ends = [this] { EXPECT_OK(TellOpenSet(5, {}).status()); };
+  EXPECT_OK(TellOpenSet(5, {}).status());
+  EXPECT_THAT(readmitted_, ElementsAre("b 5"));
+}
+
 TEST_F(PeerInboxTest, AnEvictionGoesOnForANodeThatSaysLess) {
   Evict("b", 5);
   EXPECT_EQ(EvictionOf(TellOpenSet(0, {}).status()), 5u);
