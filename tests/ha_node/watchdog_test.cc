@@ -1,4 +1,4 @@
-// Watchdogs that cannot be used; one that works is in system/vm_test.py.
+// Watchdogs that cannot be used; one that works is in tests/system/vm_test.py.
 #include "ha/node/watchdog.h"
 
 #include <gmock/gmock.h>

@@ -10,7 +10,7 @@ CELL_WORDS = 20
 
 # The files whose names in the text are those of the tree.
 _ENDINGS = (".cc", ".h", ".py", ".proto", ".sh", ".md")
-_PATH = re.compile(r"(?<![\w./@{}-])((?:%s|packaging|docs)/[\w./*@{},-]*)" % "|".join(trees.CODE))
+PATH = re.compile(r"(?<![\w./@{}-])((?:%s|packaging|docs)/[\w./*@{},-]*)" % "|".join(trees.CODE))
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _COMMAND = re.compile(r"(?:^|[;|(&]\s*|\$\()\s*(?:\w+=\S+ )*(batond?)(?: +([^;|&#)]*))?(?=$|[;|&#)])")
 # Names of other people's programs that look like names of this code.
@@ -56,9 +56,9 @@ def check_paths(tree):
     """A path that is named in a page does not exist."""
     faults = []
     for code in _all_code(tree):
-        for path in _PATH.findall(code.text):
+        for path in PATH.findall(code.text):
             path = path.rstrip(".,-")
-            if not any(tree.exists(each) for each in _alternatives(path)):
+            if not any(tree.exists(each) for each in alternatives(path)):
                 faults.append(code.fault(f"there is no {path}"))
         if re.fullmatch(r"[\w*]+(\.\*|%s)" % "|".join(map(re.escape, _ENDINGS)), code.text):
             if "*" not in code.text and code.text not in tree.names:
@@ -66,7 +66,7 @@ def check_paths(tree):
     return faults
 
 
-def _alternatives(path):
+def alternatives(path):
     found = re.fullmatch(r"(.*)\{(.*)\}(.*)", path)
     return [found[1] + each + found[3] for each in found[2].split(",")] if found else [path]
 
@@ -83,13 +83,13 @@ def check_links(tree):
                 path = os.path.normpath(os.path.join(os.path.dirname(page), target)) if target else page
                 if not tree.exists(path):
                     faults.append(f"{page}:{number}: the link {link} leads to no file")
-                elif anchor and anchor not in _anchors(tree, path):
+                elif anchor and anchor not in anchors(tree, path):
                     faults.append(f"{page}:{number}: the link {link} leads to no heading")
     return faults
 
 
 @functools.cache
-def _anchors(tree, page):
+def anchors(tree, page):
     headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", tree.text(page), flags=re.M | re.S), re.M)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The rules of the tree that a machine can check: floors, names, lengths, and that the documentation
-names what there is.
+"""The rules of the tree that a machine can check: floors, names, lengths, and that documentation and
+comments name what there is.
 
 Tidy runs each check on this tree. Planted runs it on a copy into which one fault was planted, and
 expects that it is reported.
@@ -17,6 +17,7 @@ import unittest
 sys.dont_write_bytecode = True
 
 import code  # noqa: E402  of this folder
+import comments  # noqa: E402
 import pages  # noqa: E402
 import programs  # noqa: E402
 import tree  # noqa: E402
@@ -51,7 +52,7 @@ def _add_test(check):
     setattr(Tidy, check.__name__.replace("check", "test", 1), test)
 
 
-for each in code.CHECKS + pages.CHECKS:
+for each in code.CHECKS + pages.CHECKS + comments.CHECKS:
     _add_test(each)
 
 
@@ -181,6 +182,17 @@ class Planted(unittest.TestCase):
                     r"README\.md:\d+: there is no engine/meta/gone\.cc")
         self.expect(pages.check_paths, "docs/clone.md", "```\ntests/gone --all\n```\n", "there is no tests/gone")
         self.expect(pages.check_paths, "docs/clone.md", "It is in `gone.cc`.\n", "there is no file gone.cc")
+
+    def test_dead_name_in_a_comment(self):
+        for path, added, fault in (("fs/session.h", "int planted;  // See gone.h.", "there is no gone.h"),
+                                   ("fs/session.cc", "/* As in\n   engine/meta/gone.cc. */", "engine/meta/gone.cc"),
+                                   ("ha/io/peer.proto", "// In tests/gone.", "there is no tests/gone"),
+                                   ("fs/session.h", "// docs/clone.md#gone", "no heading gone in docs/clone.md"),
+                                   ("tests/system/pair.py", 'X = "# gone.py"  # As gone.cc.', "there is no gone.cc"),
+                                   ("tests/system/pair.py", 'def planted():\n    """As gone.py."""', "no gone.py"),
+                                   ("packaging/build", "true  # docs/gone.md", "there is no docs/gone.md"),
+                                   ("fs/CMakeLists.txt", "# engine/gone", "there is no engine/gone")):
+            self.expect(comments.check_comments, path, added + "\n", fault)
 
     def test_dead_link(self):
         self.expect(pages.check_links, "docs/clone.md", "[there](gone.md)\n", "leads to no file")
