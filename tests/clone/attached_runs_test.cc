@@ -120,9 +120,7 @@ TEST_F(AttachedRunsTest, WhoDecidesIsAskedWhenAWriteCannotBePreserved) {
     runs.Preserve(command, kNumber);
     pool_.machine.steps().Inject(
         {.matches = [](const sim::Operation& operation) { return operation.path == "intents"; },
-         .skip = 0,
-         .status = absl::ResourceExhaustedError("full"),
-         .sticky = false});
+         .status = absl::ResourceExhaustedError("full")});
     EXPECT_CODE(bench.copies.source->path.Write(0, Pattern(kBlock, 9)), kResourceExhausted);
     EXPECT_EQ(asked, kNumber);
     run->SetPhase(CloneRun::Phase::kOver);

@@ -24,9 +24,7 @@ TEST(BitmapCommitter, AFaultOfOthersDuringACommitIsAnsweredWhenTheCommitIsOver) 
                                            is_committing = true;
                                          return false;
                                        },
-                                   .skip = 0,
-                                   .status = {},
-                                   .sticky = false});
+                                   .status = {}});
       pool.machine.steps().Observe([&](const sim::Operation& operation) {
         if (operation.kind == sim::OperationKind::kMetaDurableWrite) is_committing = false;
       });
@@ -60,14 +58,8 @@ TEST(BitmapCommitter, EntriesGoBackOnceTheirBitsAreDurableAndNotAfterAFault) {
     EXPECT_OK(bench.committer->WaitLanded(progress, {0, 1}));
     EXPECT_TRUE(bench.IsRecorded(0));
     EXPECT_EQ(bench.log->free_entries(), limits::kLogEntries);
-    pool.machine.steps().Inject({.matches =
-                                     [](const sim::Operation& operation) {
-                                       return operation.kind ==
-                                              sim::OperationKind::kMetaDurableWrite;
-                                     },
-                                 .skip = 0,
-                                 .status = absl::DataLossError("input/output error"),
-                                 .sticky = false});
+    pool.machine.steps().Inject({.matches = sim::Matching(sim::OperationKind::kMetaDurableWrite),
+                                 .status = absl::DataLossError("input/output error")});
     enqueue({1, 1});
     EXPECT_CODE(bench.committer->WaitLanded(progress, {1, 1}), kAborted);
     EXPECT_CODE(bench.log->Acquire(), kAborted);

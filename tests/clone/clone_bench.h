@@ -106,13 +106,8 @@ class CloneBench {
 
 // The next durable write of metadata fails.
 inline void FailNextCommit(SimPool& pool) {
-  pool.machine.steps().Inject({.matches =
-                                   [](const sim::Operation& operation) {
-                                     return operation.kind == sim::OperationKind::kMetaDurableWrite;
-                                   },
-                               .skip = 0,
-                               .status = absl::DataLossError("input/output error"),
-                               .sticky = false});
+  pool.machine.steps().Inject({.matches = sim::Matching(sim::OperationKind::kMetaDurableWrite),
+                               .status = absl::DataLossError("input/output error")});
 }
 
 }  // namespace baton

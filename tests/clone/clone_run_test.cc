@@ -23,14 +23,8 @@ class CloneRunTest : public testing::Test {
   void Start(CopyBench& bench) { bench.run->SetPhase(CloneRun::Phase::kActive); }
   // The next write to the file fails.
   void FailWrites(const std::string& path) {
-    pool_.machine.steps().Inject({.matches =
-                                      [path](const sim::Operation& operation) {
-                                        return operation.kind == sim::OperationKind::kWrite &&
-                                               operation.path == path;
-                                      },
-                                  .skip = 0,
-                                  .status = absl::ResourceExhaustedError("full"),
-                                  .sticky = false});
+    pool_.machine.steps().Inject({.matches = sim::Matching(sim::OperationKind::kWrite, path),
+                                  .status = absl::ResourceExhaustedError("full")});
   }
 
   SimPool pool_;
@@ -226,9 +220,7 @@ TEST_F(CloneRunTest, AnErrorThatIsGoneAtTheNextAttemptFailsNeitherAWriteNorTheCl
         Start(bench);
         pool_.machine.steps().Inject(
             {.matches = [path](const sim::Operation& operation) { return operation.path == path; },
-             .skip = 0,
-             .status = absl::DataLossError("input/output error"),
-             .sticky = false});
+             .status = absl::DataLossError("input/output error")});
         EXPECT_OK(bench.run->Preserve({0, 1}));
         EXPECT_OK(bench.run->Drain());
         EXPECT_OK(bench.failure);

@@ -83,14 +83,10 @@ TEST_F(CopierTest, AJobThatWasRemovedIsNotWorkedOn) {
 TEST_F(CopierTest, AStepThatFailsIsRepeatedAFewTimes) {
   Run([&](CopyBench& bench, Copier& copier) {
     for (uint64_t skip : {0, 3}) {
-      pool_.machine.steps().Inject({.matches =
-                                        [](const sim::Operation& operation) {
-                                          return operation.kind == sim::OperationKind::kWrite &&
-                                                 operation.path == "volumes/dst";
-                                        },
-                                    .skip = skip,
-                                    .status = absl::DataLossError("input/output error"),
-                                    .sticky = false});
+      pool_.machine.steps().Inject(
+          {.matches = sim::Matching(sim::OperationKind::kWrite, "volumes/dst"),
+           .skip = skip,
+           .status = absl::DataLossError("input/output error")});
     }
     copier.Add(std::make_shared<CopyJob>(7, bench.run, 0));
     AwaitEnd();
@@ -101,14 +97,10 @@ TEST_F(CopierTest, AStepThatFailsIsRepeatedAFewTimes) {
 
 TEST_F(CopierTest, AnErrorThatStaysEndsTheJob) {
   Run([&](CopyBench& bench, Copier& copier) {
-    pool_.machine.steps().Inject({.matches =
-                                      [](const sim::Operation& operation) {
-                                        return operation.kind == sim::OperationKind::kWrite &&
-                                               operation.path == "volumes/dst";
-                                      },
-                                  .skip = 0,
-                                  .status = absl::DataLossError("input/output error"),
-                                  .sticky = true});
+    pool_.machine.steps().Inject(
+        {.matches = sim::Matching(sim::OperationKind::kWrite, "volumes/dst"),
+         .status = absl::DataLossError("input/output error"),
+         .sticky = true});
     copier.Add(std::make_shared<CopyJob>(7, bench.run, 0));
     AwaitEnd();
     EXPECT_CODE(results_.front(), kDataLoss);
@@ -131,7 +123,6 @@ TEST_F(CopierTest, ExtentsThatCannotBeReadEndTheJobHoweverManyOthersAreCopiedMea
                                         attempts += is_bad ? 1 : 0;
                                         return is_bad;
                                       },
-                                  .skip = 0,
                                   .status = absl::DataLossError("input/output error"),
                                   .sticky = true});
     copier.Add(std::make_shared<CopyJob>(7, bench.run, 0));
@@ -143,14 +134,9 @@ TEST_F(CopierTest, ExtentsThatCannotBeReadEndTheJobHoweverManyOthersAreCopiedMea
 
 TEST_F(CopierTest, AFullStorageIsNotTriedAgain) {
   Run([&](CopyBench& bench, Copier& copier) {
-    pool_.machine.steps().Inject({.matches =
-                                      [](const sim::Operation& operation) {
-                                        return operation.kind == sim::OperationKind::kWrite &&
-                                               operation.path == "volumes/dst";
-                                      },
-                                  .skip = 0,
-                                  .status = absl::ResourceExhaustedError("full"),
-                                  .sticky = false});
+    pool_.machine.steps().Inject(
+        {.matches = sim::Matching(sim::OperationKind::kWrite, "volumes/dst"),
+         .status = absl::ResourceExhaustedError("full")});
     copier.Add(std::make_shared<CopyJob>(7, bench.run, 0));
     AwaitEnd();
     EXPECT_CODE(results_.front(), kResourceExhausted);

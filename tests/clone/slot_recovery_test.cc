@@ -103,7 +103,6 @@ TEST_F(SlotRecoveryTest, ATargetThatDoesNotTakeItsDataFailsItsRunAndNothingElse)
   Run([&](CopyBench& bench) {
     pool_.machine.steps().Inject(
         {.matches = [](const sim::Operation& operation) { return operation.path == "volumes/dst"; },
-         .skip = 0,
          .status = absl::ResourceExhaustedError("full"),
          .sticky = true});
     ASSERT_OK(Recover(bench));
@@ -122,7 +121,6 @@ void FailReads(sim::SimMachine& machine, const std::string& path, bool sticky,
                                 return operation.kind == sim::OperationKind::kRead &&
                                        operation.path == path && matches(operation);
                               },
-                          .skip = 0,
                           .status = absl::DataLossError("input/output error"),
                           .sticky = sticky});
 }

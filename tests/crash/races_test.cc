@@ -80,14 +80,10 @@ bool StopUnderARead::ShowsSomethingElse(uint64_t seed) {
         Must(engine->CreateClone({.source = "src", .target = "dst", .extent_bytes = kExtentBytes}));
     ASSERT_OK(engine->ActivateClones({id}));
     ASSERT_OK(engine->StartClones({id}));
-    pool.machine.steps().Inject({.matches =
-                                     [](const sim::Operation& operation) {
-                                       return operation.kind == sim::OperationKind::kWrite &&
-                                              operation.path == "volumes/dst";
-                                     },
-                                 .skip = 0,
-                                 .status = absl::ResourceExhaustedError("full"),
-                                 .sticky = true});
+    pool.machine.steps().Inject(
+        {.matches = sim::Matching(sim::OperationKind::kWrite, "volumes/dst"),
+         .status = absl::ResourceExhaustedError("full"),
+         .sticky = true});
     ASSERT_OK(open("src")->Write(0, Pattern(kExtentBytes, 2)));
     // The stop rests when its change is over, for longer than the writeback needs.
     at_race_point = [&] {
@@ -132,14 +128,10 @@ class EntryOfAFailure : public RacePoint {
                                free_entries = bench.log->free_entries();
                                return absl::OkStatus();
                              });
-      pool_.machine.steps().Inject({.matches =
-                                        [](const sim::Operation& operation) {
-                                          return operation.kind == sim::OperationKind::kWrite &&
-                                                 operation.path == "volumes/dst";
-                                        },
-                                    .skip = 0,
-                                    .status = absl::ResourceExhaustedError("full"),
-                                    .sticky = true});
+      pool_.machine.steps().Inject(
+          {.matches = sim::Matching(sim::OperationKind::kWrite, "volumes/dst"),
+           .status = absl::ResourceExhaustedError("full"),
+           .sticky = true});
       Progress progress{.run_id = 10};
       progress.landing = 1;
       writeback.Enqueue({progress, {0, 1}, {}, Must(bench.log->Acquire())}, *bench.target->file, 0,

@@ -241,10 +241,7 @@ void World::InjectFault() {
 void World::InjectWriteFault(const Volume& target) {
   const std::string path = Path(target.name);
   machine_.steps().Inject(
-      {.matches =
-           [path](const sim::Operation& operation) {
-             return operation.kind == sim::OperationKind::kWrite && operation.path == path;
-           },
+      {.matches = sim::Matching(sim::OperationKind::kWrite, path),
        .skip = random_.Below(4),
        // The other one is tried again for longer than hosts and commands of a life take.
        .status = random_.OneIn(6) ? absl::DataLossError("input/output error")
@@ -271,14 +268,9 @@ void World::InjectReadFault() {
 
 void World::InjectSyncFault() {
   const std::string path = Path(volumes_[random_.Below(volumes_.size())]->name);
-  machine_.steps().Inject({.matches =
-                               [path](const sim::Operation& operation) {
-                                 return operation.kind == sim::OperationKind::kSync &&
-                                        operation.path == path;
-                               },
+  machine_.steps().Inject({.matches = sim::Matching(sim::OperationKind::kSync, path),
                            .skip = random_.Below(4),
-                           .status = absl::DataLossError("input/output error"),
-                           .sticky = false});
+                           .status = absl::DataLossError("input/output error")});
 }
 
 // ---- hosts --------------------------------------------------------------------------------------

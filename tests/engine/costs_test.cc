@@ -80,17 +80,13 @@ TEST(Costs, ASealSyncsVolumesSideBySide) {
           sim.engine->CreateVolume({.name = "v" + std::to_string(i), .size_bytes = kCostExtent}));
     }
     int under_way = 0, most = 0;
-    const auto is_sync = [](const sim::Operation& operation) {
-      return operation.kind == sim::OperationKind::kSync;
-    };
+    const auto is_sync = sim::Matching(sim::OperationKind::kSync);
     sim.machine.steps().Inject({.matches =
                                     [&](const sim::Operation& operation) {
                                       if (is_sync(operation)) most = std::max(most, ++under_way);
                                       return false;
                                     },
-                                .skip = 0,
-                                .status = {},
-                                .sticky = false});
+                                .status = {}});
     sim.machine.steps().Observe([&](const sim::Operation& operation) {
       if (is_sync(operation)) --under_way;
     });

@@ -57,13 +57,8 @@ class SimEngine {
   }
   // Every operation of this kind on the file fails from now on.
   void Fail(sim::OperationKind kind, const std::string& path, const absl::Status& status) {
-    machine.steps().Inject({.matches =
-                                [kind, path](const sim::Operation& operation) {
-                                  return operation.kind == kind && operation.path == path;
-                                },
-                            .skip = 0,
-                            .status = status,
-                            .sticky = true});
+    machine.steps().Inject(
+        {.matches = sim::Matching(kind, path), .status = status, .sticky = true});
   }
 
   sim::SimMachine machine;

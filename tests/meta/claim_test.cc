@@ -183,10 +183,7 @@ TEST_F(ClaimTest, AProofIsWorthNothingOnceSomebodyElseHasClaimed) {
 
 TEST_F(ClaimTest, AClaimThatFailsIsGivenBack) {
   Run([&] {
-    machine_.steps().Inject({.matches =
-                                 [](const sim::Operation& operation) {
-                                   return operation.kind == sim::OperationKind::kMakeDirectory;
-                                 },
+    machine_.steps().Inject({.matches = sim::Matching(sim::OperationKind::kMakeDirectory),
                              .status = absl::ResourceExhaustedError("full")});
     EXPECT_CODE(Claim("a", Must(Await("a"))), kResourceExhausted);
     EXPECT_EQ(*kill_time_, std::nullopt);

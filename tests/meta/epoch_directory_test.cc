@@ -201,10 +201,7 @@ TEST_F(EpochDirectoryTest, ACopyDoesNotBeginAgainForEver) {
 
 TEST_F(EpochDirectoryTest, TablesAreCopiedWhereThereAreNoHardLinks) {
   Run([&] {
-    machine_.steps().Inject({.matches =
-                                 [](const sim::Operation& operation) {
-                                   return operation.kind == sim::OperationKind::kLink;
-                                 },
+    machine_.steps().Inject({.matches = sim::Matching(sim::OperationKind::kLink),
                              .status = absl::UnimplementedError("no links here"),
                              .sticky = true});
     ASSERT_OK(Claim(storage_, 2));

@@ -51,10 +51,7 @@ inline void MakePoolDirectories(Storage& storage) {
 
 // From now on every renewal of an epoch fails.
 inline sim::Fault FailRenewals(uint64_t epoch, bool sticky = true) {
-  return {.matches =
-              [path = LeasePath(epoch)](const sim::Operation& operation) {
-                return operation.kind == sim::OperationKind::kWrite && operation.path == path;
-              },
+  return {.matches = sim::Matching(sim::OperationKind::kWrite, LeasePath(epoch)),
           .status = absl::DataLossError("the device is gone"),
           .sticky = sticky};
 }

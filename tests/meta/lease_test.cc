@@ -1,7 +1,7 @@
 #include "engine/lease/lease.h"
 
-#include "engine/meta/file_copy.h"
 #include "engine/lease/lease_watch.h"
+#include "engine/meta/file_copy.h"
 #include "tests/meta/lease_support.h"
 
 namespace baton {
@@ -294,10 +294,7 @@ TEST(LeaseWatchTest, ALookThatFailedProvesNothing) {
     LeaseWatch watch(machine.storage(), machine.runtime());
     ASSERT_OK(watch.Look());
     machine.runtime().SleepFor(absl::Seconds(6));
-    machine.steps().Inject({.matches =
-                                [](const sim::Operation& operation) {
-                                  return operation.kind == sim::OperationKind::kRead;
-                                },
+    machine.steps().Inject({.matches = sim::Matching(sim::OperationKind::kRead),
                             .status = absl::UnavailableError("gone")});
     EXPECT_CODE(watch.Look(), kUnavailable);
     EXPECT_EQ(watch.unchanged(), absl::ZeroDuration());

@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tests/sim/sim_random.h"
@@ -45,10 +46,19 @@ enum class CrashKind {
   kPower,    // only what was synced is sure to stay
 };
 
+using Matcher = std::function<bool(const Operation&)>;
+
+// Operations of that kind, on that file; without a path on any file.
+inline Matcher Matching(OperationKind kind, std::string path = {}) {
+  return [kind, path = std::move(path)](const Operation& operation) {
+    return operation.kind == kind && (path.empty() || operation.path == path);
+  };
+}
+
 // A failure that an operation is made to return.
 struct Fault {
-  std::function<bool(const Operation&)> matches;  // empty: every step
-  uint64_t skip = 0;                              // matching operations that succeed before
+  Matcher matches;    // empty: every step
+  uint64_t skip = 0;  // matching operations that succeed before
   absl::Status status;
   bool sticky = false;  // every later match fails too
 };
