@@ -7,6 +7,7 @@
 #include "cli/baton/extent_map.h"
 #include "cli/baton/progress_meter.h"
 #include "engine/base/limits.h"
+#include "engine/base/names.h"
 #include "tests/base/testing.h"
 
 namespace baton {

@@ -1,6 +1,7 @@
 // Which nodes are evicted, over owners.
 #include "engine/meta/evictions.h"
 
+#include "engine/base/status.h"
 #include "tests/meta/stores.h"
 
 namespace baton {
