@@ -209,7 +209,7 @@ class Planted(unittest.TestCase):
                              ("```\nsudo true; batond --pol DIR\n```", "there is no option --pol"),
                              ("`failover --towards left`", "there is no option --towards"),
                              ("`--explode`", "there is no option --explode"),
-                             ("`tests/bench/run --explode`", "there is no option --explode")):
+                             ("`tests/bench/compare --explode`", "there is no option --explode")):
             self.expect(pages.check_commands, "docs/clone.md", added + "\n", fault, built)
 
     def test_dead_setting(self):
