@@ -154,7 +154,7 @@ def median(values):
 def number(value):
     if value is None:
         return ""
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:,.0f}" if value >= 10 or isinstance(value, int) else f"{value:.2f}"
 
 
 def ratio_text(value):
