@@ -67,6 +67,7 @@ class EngineImpl final : public Engine {
         copy_buffers_(options.copy_buffers),
         hold_copiers_(options.hold_copiers),
         log_shape_(options.log_shape),
+        write_log_shape_(options.write_log_shape),
         locks_(catalog_, runtime_, fault_, std::move(options.on_lock_freed)),
         commands_(runtime_) {}
   ~EngineImpl() override { (void)Seal(); }
@@ -199,6 +200,7 @@ class EngineImpl final : public Engine {
   const size_t copy_buffers_;
   const bool hold_copiers_;
   const LogShape log_shape_;
+  const WriteLogShape write_log_shape_;
   VolumeTable volumes_;
   std::unique_ptr<Clones> clones_;
   HostLocks locks_;
@@ -233,7 +235,8 @@ absl::Status EngineImpl::Recover() {
   BATON_RETURN_IF_ERROR(locks_.Load());
   BATON_ASSIGN_OR_RETURN(
       clones_, Clones::Open({storage_, runtime_, fence_, fault_, catalog_, volumes_, epoch_,
-                             copy_bytes_, copy_buffers_, hold_copiers_, log_shape_}));
+                             copy_bytes_, copy_buffers_, hold_copiers_, log_shape_, write_log_shape_,
+                             durability_ == DURABILITY_SYNC}));
   return absl::OkStatus();
 }
 
@@ -337,6 +340,7 @@ absl::Status EngineImpl::RecordTimes() {
 // Once: the destructor of a sealed engine must not record its end again.
 void EngineImpl::Finish() {
   finished_ = true;
+  if (!fault_.Check().ok()) clones_->GiveUp(fault_.Check());
   clones_->StopCopying();
   const absl::Status sealed = absl::AbortedError("the engine is sealed");
   for (const std::shared_ptr<Volume>& volume : volumes_.All()) {
@@ -555,7 +559,9 @@ absl::Status EngineImpl::RecordEvent(Event event) {
 }  // namespace
 
 absl::StatusOr<uint64_t> Engine::KnownMetaSequence(Storage& storage, Runtime& runtime) {
-  return IntentLog::NewestMetaSequence(storage, runtime);
+  BATON_ASSIGN_OR_RETURN(const uint64_t of_slots, IntentLog::NewestMetaSequence(storage, runtime));
+  BATON_ASSIGN_OR_RETURN(const uint64_t of_logs, OldLogs::NewestMetaSequence(storage, runtime));
+  return std::max(of_slots, of_logs);
 }
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(Options options) {

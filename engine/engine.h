@@ -59,6 +59,8 @@ class Engine : public PoolView {
     bool hold_copiers = false;
     // Of the pool's file; another one than a pool has is for tests.
     LogShape log_shape = {};
+    // Of the write log; without segments there is none.
+    WriteLogShape write_log_shape = {};
     // Called from any thread when the engine cannot go on: an error of a sync (DataLoss), of a
     // metadata write, of the fence. Once, and a second time when it was something else and a sync
     // fails after it. No write is acknowledged from then on. It only takes note:

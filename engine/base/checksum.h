@@ -13,6 +13,10 @@ namespace baton {
 
 // XXH3-64: detects a garbled record.
 inline uint64_t Checksum64(Bytes data) { return XXH3_64bits(data.data(), data.size()); }
+// Another one for each seed: who does not know the seed cannot make data that has it.
+inline uint64_t SeededChecksum64(Bytes data, uint64_t seed) {
+  return XXH3_64bits_withSeed(data.data(), data.size(), seed);
+}
 
 // XXH3-128 in its canonical (big-endian) form: names the content of an extent.
 using Digest = std::array<std::byte, 16>;

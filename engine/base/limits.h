@@ -59,6 +59,23 @@ constexpr uint64_t kLogDataBytes = 64 * kKiB;
 // Preserved data is brought from the intent log to its target in batches: whichever comes first.
 constexpr uint64_t kWritebackBatch = 32;
 constexpr int kWritebackDelayMs = 50;
+// The write log: segments of an epoch's file, and blocks of one. 256 MiB hold 32,000 writes of one
+// block, which is a second of what hosts write at most (docs/performance.md).
+constexpr uint64_t kWriteLogSegments = 64;
+constexpr uint64_t kWriteLogSegmentBlocks = 1024;
+// A longer write is not logged: to preserve what it overwrites costs less than writing it twice.
+constexpr uint64_t kMaxLoggedBytes = 64 * kKiB;
+// A segment with few writes is drained after this time.
+constexpr int kWriteLogDelayMs = 50;
+// Of the segments in use, in percent: above the first, writes to fresh extents are slowed down, by
+// up to kWriteLogMaxDelayUs; above the second they are not logged any more.
+constexpr uint64_t kWriteLogSlowPercent = 50;
+constexpr uint64_t kWriteLogFullPercent = 85;
+constexpr uint64_t kWriteLogMaxDelayUs = 5000;
+// A seal waits so long at most for the log to be drained; the rest is for the next owner.
+constexpr int kWriteLogSealMs = 300;
+// Extents that draining the write log copies to a target at once, between two syncs of it.
+constexpr uint64_t kExtentsPerDrainStep = 32;
 // Bits are landed in batches: whichever comes first.
 constexpr uint64_t kLandingBatch = 64;
 constexpr int kLandingDelayMs = 100;

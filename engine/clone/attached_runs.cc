@@ -17,10 +17,11 @@ void AttachedRuns::RemoveView(View& view) {
   view = {};
 }
 
-void AttachedRuns::RemoveSourcePlugin(Attached& attached) {
+void AttachedRuns::RemoveSourcePlugin(const CloneLocks::Command& command, Attached& attached) {
   if (attached.source_plugin == nullptr) return;
   attached.view.run->source()->path.Remove(attached.source_plugin);
   attached.source_plugin = nullptr;
+  redirects_.Remove(command, *attached.view.run);
 }
 
 void AttachedRuns::ShowView(const CloneLocks::Command&, uint64_t id,
@@ -44,19 +45,24 @@ void AttachedRuns::WithdrawView(const CloneLocks::Command&, uint64_t id) {
   if (attached->view.run == nullptr) attached_.erase(id);
 }
 
-void AttachedRuns::Preserve(const CloneLocks::Command&, uint64_t id) {
+void AttachedRuns::Preserve(const CloneLocks::Command& command, uint64_t id) {
   Attached& attached = attached_.at(id);
+  redirects_.Add(command, attached.view.run);
   attached.source_plugin = std::make_shared<SourcePlugin>(
       attached.view.run,
       [this, id](const absl::Status& why) { return on_preserve_failed_(id, why); });
   attached.view.run->source()->path.Install(attached.source_plugin);
 }
 
+void AttachedRuns::LeaveSource(const CloneLocks::Command& command, uint64_t id) {
+  if (Attached* const attached = Find(id)) RemoveSourcePlugin(command, *attached);
+}
+
 void AttachedRuns::Remove(const CloneLocks::Command& command, uint64_t id) {
   Attached* const attached = Find(id);
   if (attached == nullptr) return;
   StopJob(command, id);
-  RemoveSourcePlugin(*attached);
+  RemoveSourcePlugin(command, *attached);
   RemoveView(attached->view);
   RemoveView(attached->earlier);
   attached_.erase(id);
@@ -91,7 +97,7 @@ absl::Status AttachedRuns::Detach(const CloneLocks::Command& command, uint64_t i
   if (attached == nullptr) return absl::OkStatus();
   StopJob(command, id);
   BATON_RETURN_IF_ERROR(attached->view.run->Drain());
-  RemoveSourcePlugin(*attached);
+  RemoveSourcePlugin(command, *attached);
   return absl::OkStatus();
 }
 

@@ -10,6 +10,7 @@
 #include "engine/clone/clone_locks.h"
 #include "engine/clone/clone_run.h"
 #include "engine/clone/copier.h"
+#include "engine/clone/redirects.h"
 #include "engine/volume/io_path.h"
 
 namespace baton {
@@ -19,8 +20,10 @@ class AttachedRuns {
  public:
   // See OnPreserveFailed in plugins.h.
   using OnPreserveFailed = std::function<absl::Status(uint64_t id, const absl::Status& why)>;
-  AttachedRuns(Copier& copier, OnPreserveFailed on_preserve_failed)
-      : copier_(copier), on_preserve_failed_(std::move(on_preserve_failed)) {}
+  AttachedRuns(Copier& copier, Redirects& redirects, OnPreserveFailed on_preserve_failed)
+      : copier_(copier),
+        redirects_(redirects),
+        on_preserve_failed_(std::move(on_preserve_failed)) {}
 
   // The target shows the run's view, which is offline at first. It comes before the view of an
   // earlier run of the same clone, which stays until DropEarlierView.
@@ -31,6 +34,9 @@ class AttachedRuns {
   // What hosts overwrite on the source is preserved first, once the run is active. REQUIRES:
   // ShowView.
   void Preserve(const CloneLocks::Command&, uint64_t id);
+  // Nothing is pending: the source's path is as if there were no such clone, and its file has
+  // everything that hosts have written.
+  void LeaveSource(const CloneLocks::Command&, uint64_t id);
   // The volumes' paths are as if there were no such clone, and nothing is remembered of it.
   void Remove(const CloneLocks::Command&, uint64_t id);
 
@@ -61,11 +67,12 @@ class AttachedRuns {
   };
 
   static void RemoveView(View& view);
-  void RemoveSourcePlugin(Attached& attached);
+  void RemoveSourcePlugin(const CloneLocks::Command&, Attached& attached);
   // Null: nothing stands for it. Valid until Remove.
   Attached* Find(uint64_t id);
 
   Copier& copier_;
+  Redirects& redirects_;
   const OnPreserveFailed on_preserve_failed_;
   std::map<uint64_t, Attached> attached_;  // inside a command
 };

@@ -49,6 +49,12 @@ absl::Status BitmapCommitter::Land(Landing&& landing) {
   return batches_.AddAndWait(std::move(landing));
 }
 
+// They are worked on in order: with the last one all are done.
+absl::Status BitmapCommitter::LandAll(std::span<Landing> landings) {
+  for (Landing& landing : landings.first(landings.size() - 1)) batches_.Add(std::move(landing));
+  return Land(std::move(landings.back()));
+}
+
 absl::Status BitmapCommitter::WaitLanded(const Progress& progress, ExtentSpan span) {
   if (progress.landing == 0) return absl::OkStatus();
   return batches_.WaitNone([&](const Landing& landing) { return landing.IsOf(progress, span); });

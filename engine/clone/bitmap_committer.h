@@ -65,6 +65,8 @@ class BitmapCommitter final : private ShortageListener {
   // Records a copy without an entry, whose data is durable; returns when the bits are durable, or
   // when they are in no commit that is under way and will be in none.
   absl::Status Land(Landing&& landing);
+  // As Land, all of them; `landings` is not empty.
+  absl::Status LandAll(std::span<Landing> landings);
 
   // Returns when the bits of all copies of `span` that were enqueued before are durable.
   absl::Status WaitLanded(const Progress& progress, ExtentSpan span);

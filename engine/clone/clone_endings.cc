@@ -102,6 +102,7 @@ absl::Status CloneEndings::Complete(const CloneLocks::Command& command, const Re
                                     const std::string& certificate) {
   const uint64_t id = relation.record.id();
   parts_.runs.StopJob(command, id);
+  parts_.runs.LeaveSource(command, id);
   {
     RelationChanges::Change change(parts_.changes);
     BATON_RETURN_IF_ERROR(change.Add(id, Action::kComplete, [&](RelationRecord& record) {

@@ -109,6 +109,8 @@ absl::Status CloneOperations::EmptyTarget(Volume& target) const {
   // A host write that was let through before the target went offline may still be under way, and
   // would put back what it read.
   const WriteFreeze freeze(target.path);
+  // What the log has of it, from when it was a source, must not come over what it becomes.
+  BATON_RETURN_IF_ERROR(parts_.redirects.Settle(target));
   // Never shorter, not for a moment; a thick one keeps its space.
   absl::Status status = target.file->Discard(0, size_bytes);
   if (status.ok()) status = target.file->Flush();
@@ -120,7 +122,8 @@ absl::Status CloneOperations::Start(const std::vector<uint64_t>& ids) {
   const CloneLocks::Command command(parts_.locks);
   BATON_ASSIGN_OR_RETURN(const std::vector<Relation> relations,
                          parts_.checks.GetFor(Action::kStart, ids));
-  for (const Relation& relation : relations) {  // so that the freeze has little to flush
+  for (const Relation& relation : relations) {  // so that the freeze has little to do
+    BATON_RETURN_IF_ERROR(parts_.redirects.Settle(*relation.run->source()));
     BATON_RETURN_IF_ERROR(relation.run->source()->file->Flush());
   }
   BATON_RETURN_IF_ERROR(CommitStart(relations));
@@ -130,8 +133,8 @@ absl::Status CloneOperations::Start(const std::vector<uint64_t>& ids) {
   return absl::OkStatus();
 }
 
-// Freeze, flush, commit: T0 is one instant for all sources, and what the record will hold to be
-// the T0 content is durable before the record is.
+// Freeze, drain, flush, commit: T0 is one instant for all sources, and what the record will hold to
+// be the T0 content is in the sources' files, durable, before the record is.
 absl::Status CloneOperations::CommitStart(const std::vector<Relation>& relations) {
   std::map<uint64_t, std::shared_ptr<Volume>> sources;  // in one order for everybody
   for (const Relation& relation : relations) {
@@ -144,6 +147,7 @@ absl::Status CloneOperations::CommitStart(const std::vector<Relation>& relations
     }
   }
   for (const auto& [id, source] : sources) {
+    BATON_RETURN_IF_ERROR(parts_.redirects.Settle(*source));
     if (!BATON_MUTANT(kStartWithoutSync)) BATON_RETURN_IF_ERROR(source->file->Flush());
   }
   const int64_t now = UnixMicros();

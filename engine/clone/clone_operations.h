@@ -41,6 +41,7 @@ class CloneOperations {
     RelationChanges& changes;
     const RunFactory& factory;
     AttachedRuns& runs;
+    const Redirects& redirects;
   };
   CloneOperations(Runtime& runtime, Catalog& catalog, const Parts& parts)
       : runtime_(runtime), catalog_(catalog), parts_(parts) {}

@@ -20,6 +20,7 @@ absl::Status CloneRecovery::Run() {
     BATON_ASSIGN_OR_RETURN(const Relation relation, parts_.table.Get(record.id()));
     Revive(command, relation);
   }
+  parts_.redirects.Restore(command);
   return absl::OkStatus();
 }
 

@@ -30,6 +30,7 @@ class CloneRecovery {
     const RunFactory& factory;
     const Residuals& residuals;
     AttachedRuns& runs;
+    Redirects& redirects;
   };
   CloneRecovery(Runtime& runtime, Catalog& catalog, const Parts& parts)
       : runtime_(runtime), catalog_(catalog), parts_(parts) {}

@@ -77,7 +77,18 @@ class CloneRun {
   // T0 content of the target while the run is active; `target` is what stands behind the plugin.
   absl::Status ReadTarget(VolumeIo& target, uint64_t offset, MutableBytes out);
 
+  // Something of the range is to be preserved before it is overwritten.
+  bool IsPending(uint64_t offset, uint64_t length_bytes) const {
+    return phase() == Phase::kActive && !copied_.AllSet(geometry_.Touching(offset, length_bytes));
+  }
+  // Options::fails_writes.
+  bool fails_writes() const { return fails_writes_; }
+
   // ---- background ----
+
+  // What is pending of `spans`, which are in order and apart, is in the target when it returns OK,
+  // and its bits are durable; or the run is not active any more. Errors as of Preserve.
+  absl::Status CopyAll(std::span<const ExtentSpan> spans, MutableBytes buffer);
 
   enum class Step { kCopied, kBusy, kDone };
   // What a step was about, also when it failed; and how many bytes it copied.
@@ -123,6 +134,8 @@ class CloneRun {
   absl::Status WriteSlot(const LogEntry& entry, IntentSlot& slot);
   absl::Status WriteBoth(uint64_t offset, Bytes piece, const LogEntry& entry, IntentSlot& slot);
   IntentSlot SlotOf(ExtentSpan span, const Digester& digester) const;
+  class CopyStep;
+  absl::StatusOr<bool> CopyToTargetCached(ExtentSpan span, MutableBytes buffer, Digester& digester);
   absl::Status CopyInBackground(ExtentSpan span, MutableBytes buffer);
   absl::Status RecordHoles(ExtentSpan span);
 

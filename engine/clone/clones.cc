@@ -11,16 +11,34 @@
 
 namespace baton {
 
+namespace {
+
+absl::StatusOr<std::unique_ptr<WriteLog>> OpenWriteLog(const Clones::Options& options) {
+  return WriteLog::Open(
+      {.storage = options.storage,
+       .runtime = options.runtime,
+       .fence = options.fence,
+       .fault = options.fault,
+       .epoch = options.epoch,
+       .durable_writes = options.durable_writes,
+       .shape = options.write_log_shape,
+       .meta_sequence = [&catalog = options.catalog] { return catalog.synced_sequence(); }});
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<Clones>> Clones::Open(const Options& options) {
   BATON_ASSIGN_OR_RETURN(
       std::unique_ptr<IntentLog> log,
       IntentLog::Open(options.storage, options.runtime, options.epoch, options.log_shape));
-  std::unique_ptr<Clones> clones(new Clones(options, std::move(log)));
+  BATON_ASSIGN_OR_RETURN(std::unique_ptr<WriteLog> write_log, OpenWriteLog(options));
+  std::unique_ptr<Clones> clones(new Clones(options, std::move(log), std::move(write_log)));
   BATON_RETURN_IF_ERROR(clones->Recover(options));
   return clones;
 }
 
-Clones::Clones(const Options& options, std::unique_ptr<IntentLog> log)
+Clones::Clones(const Options& options, std::unique_ptr<IntentLog> log,
+               std::unique_ptr<WriteLog> write_log)
     : fault_(options.fault),
       catalog_(options.catalog),
       locks_(options.runtime),
@@ -38,14 +56,21 @@ Clones::Clones(const Options& options, std::unique_ptr<IntentLog> log)
               [this](const std::shared_ptr<CopyJob>& job, const absl::Status& result) {
                 endings_.ReportJob(job, result);
               }),
-      runs_(copier_,
+      write_log_(std::move(write_log)),
+      redirects_(options.runtime, *write_log_, options.volumes),
+      drain_(options.runtime, *write_log_, redirects_, fault_,
+             [this](uint64_t run_id, const absl::Status& why) {
+               return failures_.OnWritebackFailed(run_id, why);
+             }),
+      runs_(copier_, redirects_,
             [this](uint64_t id, const absl::Status& why) {
               return failures_.OnPreserveFailed(id, why);
             }),
       checks_(gate_, table_, options.volumes),
       residuals_(catalog_, pipeline_),
       endings_(options.runtime, catalog_, {locks_, gate_, table_, changes_, failures_, runs_}),
-      commands_(options.runtime, catalog_, {locks_, checks_, table_, changes_, factory_, runs_}),
+      commands_(options.runtime, catalog_,
+                {locks_, checks_, table_, changes_, factory_, runs_, redirects_}),
       queries_(table_, residuals_),
       verifier_(options.runtime, catalog_, options.volumes, table_, checks_) {
   if (options.hold_copiers) copier_.HoldSteps();
@@ -53,13 +78,22 @@ Clones::Clones(const Options& options, std::unique_ptr<IntentLog> log)
 
 Clones::~Clones() {
   StopCopying();
+  StopDraining();
   pipeline_.Stop();
 }
 
+void Clones::StopDraining() {
+  write_log_->Stop();
+  drain_.Stop();
+}
+
 absl::Status Clones::Recover(const Options& options) {
-  CloneRecovery recovery(options.runtime, catalog_,
-                         {locks_, options.volumes, table_, pipeline_, factory_, residuals_, runs_});
-  return recovery.Run();
+  CloneRecovery recovery(
+      options.runtime, catalog_,
+      {locks_, options.volumes, table_, pipeline_, factory_, residuals_, runs_, redirects_});
+  BATON_RETURN_IF_ERROR(recovery.Run());
+  drain_.Start();
+  return absl::OkStatus();
 }
 
 void Clones::StartCopiers() {
@@ -81,6 +115,17 @@ void Clones::StopCopying() {
 
 std::vector<Residual> Clones::Finish() {
   const CloneLocks::Command command(locks_);
+  // What stays in the log is for the next owner.
+  const bool is_drained =
+      fault_.Check().ok() &&
+      write_log_->WaitAllDrained(absl::Milliseconds(limits::kWriteLogSealMs)).ok();
+  StopDraining();
+  if (is_drained) {
+    const absl::Status removed = write_log_->RemoveOwnFile();
+    if (!removed.ok() && !absl::IsAborted(removed)) {
+      spdlog::warn("the write log cannot be removed: {}", Message(removed));
+    }
+  }
   pipeline_.Stop();
   const std::vector<IntentSlot> slots = ReadSlotsAtEnd();
   std::vector<Residual> residuals;

@@ -22,6 +22,8 @@
 #include "engine/clone/copier.h"
 #include "engine/clone/copy_pipeline.h"
 #include "engine/clone/intent_log.h"
+#include "engine/clone/log_drain.h"
+#include "engine/clone/redirects.h"
 #include "engine/clone/relation_changes.h"
 #include "engine/clone/relation_table.h"
 #include "engine/clone/residuals.h"
@@ -47,6 +49,8 @@ class Clones {
     size_t copy_buffers = limits::kCopyBuffers;
     bool hold_copiers = false;  // until StartCopiers
     LogShape log_shape = {};
+    WriteLogShape write_log_shape = {};  // without segments there is none
+    bool durable_writes = false;         // an acknowledged write is durable
   };
 
   // Recovers; copiers run when it returns, unless they are held. Errors: see CloneRecovery.
@@ -58,6 +62,8 @@ class Clones {
   void StartCopiers();
   void TakeLocks() const;  // see Engine
 
+  // The engine has met a fault: who waits for the write log is let go.
+  void GiveUp(const absl::Status& aborted) { write_log_->GiveUp(aborted); }
   // Stops background work and refuses commands from now on. Host I/O may still need what is
   // here: call Finish once the volumes' paths are shut down.
   void StopCopying();
@@ -90,7 +96,9 @@ class Clones {
   bool HasView(const std::string& volume) const { return table_.HasView(volume); }
 
  private:
-  Clones(const Options& options, std::unique_ptr<IntentLog> log);
+  Clones(const Options& options, std::unique_ptr<IntentLog> log,
+         std::unique_ptr<WriteLog> write_log);
+  void StopDraining();
   absl::Status Recover(const Options& options);
   std::vector<IntentSlot> ReadSlotsAtEnd();
 
@@ -106,6 +114,9 @@ class Clones {
   CopyPipeline pipeline_;   // reports to failures_
   const RunFactory factory_;
   Copier copier_;  // reports to endings_
+  const std::unique_ptr<WriteLog> write_log_;
+  Redirects redirects_;
+  LogDrain drain_;  // reports to failures_
   AttachedRuns runs_;
   const CloneChecks checks_;
   const Residuals residuals_;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/limits.h"
-#include "engine/clone/retry.h"
+#include "engine/base/retry.h"
 
 namespace baton {
 namespace {

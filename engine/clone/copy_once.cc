@@ -8,13 +8,15 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <deque>
 #include <utility>
+#include <vector>
 
 #include "engine/base/mutant.h"
+#include "engine/base/retry.h"
 #include "engine/base/status.h"
 #include "engine/clone/clone_run.h"
 #include "engine/clone/intent_slot.h"
-#include "engine/clone/retry.h"
 
 namespace baton {
 namespace {
@@ -202,8 +204,9 @@ absl::StatusOr<CloneRun::Candidate> CloneRun::Classify(uint64_t first, uint64_t 
   return Candidate{{first, std::min(max, data_end - first)}, false};
 }
 
-absl::Status CloneRun::CopyInBackground(ExtentSpan span, MutableBytes buffer) {
-  Digester digester(geometry_, span);
+// False: there was nothing but zeros, and nothing was written.
+absl::StatusOr<bool> CloneRun::CopyToTargetCached(ExtentSpan span, MutableBytes buffer,
+                                                  Digester& digester) {
   bool has_data = false;
   const auto write = [&](uint64_t offset, Bytes piece, bool) {
     if (IsZeros(piece)) return absl::OkStatus();
@@ -211,11 +214,79 @@ absl::Status CloneRun::CopyInBackground(ExtentSpan span, MutableBytes buffer) {
     return target_->file->Write(offset, piece);
   };
   BATON_RETURN_IF_ERROR(CopyPieces(span, buffer, digester, write));
+  return has_data;
+}
+
+absl::Status CloneRun::CopyInBackground(ExtentSpan span, MutableBytes buffer) {
+  Digester digester(geometry_, span);
+  BATON_ASSIGN_OR_RETURN(const bool has_data, CopyToTargetCached(span, buffer, digester));
   if (has_data && !BATON_MUTANT(kCopierSkipsTargetSync)) {
     BATON_RETURN_IF_ERROR(target_->file->Flush());
   }
   BATON_RETURN_IF_ERROR(services_.committer.Land({progress_, span, digester.digests()}));
   copied_.Set(span);
+  return absl::OkStatus();
+}
+
+// Copies that become durable together, with one sync of the target and one of the metadata.
+class CloneRun::CopyStep {
+ public:
+  explicit CopyStep(CloneRun& run) : run_(run) {}
+
+  // Copies the first pending extents of `wanted`, and returns the rest of it.
+  absl::StatusOr<ExtentSpan> Copy(ExtentSpan wanted, MutableBytes buffer) {
+    ExtentLocks::Hold& hold = holds_.emplace_back(run_.locks_);
+    const uint64_t max = ExtentsPerCopy(run_.geometry_.extent_bytes, buffer.size());
+    run_.locks_.AcquirePending(hold, wanted, max);
+    if (!hold.holds_any() || run_.phase() != Phase::kActive) {
+      holds_.pop_back();
+      return ExtentSpan{wanted.end(), 0};
+    }
+    const ExtentSpan span = hold.span();
+    BATON_RETURN_IF_ERROR(
+        Repeated(run_.services_.runtime, [&] { return CopyLocked(span, buffer); }));
+    extents_ += span.count;
+    return ExtentSpan{span.end(), wanted.end() - span.end()};
+  }
+
+  bool is_full() const { return extents_ >= limits::kExtentsPerDrainStep; }
+
+  absl::Status Finish() {
+    if (landings_.empty()) return absl::OkStatus();
+    if (has_data_ && !BATON_MUTANT(kDrainSkipsTargetSync)) {
+      BATON_RETURN_IF_ERROR(run_.target_->file->Flush());
+    }
+    BATON_RETURN_IF_ERROR(run_.services_.committer.LandAll(landings_));
+    for (const ExtentLocks::Hold& hold : holds_) run_.copied_.Set(hold.span());
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status CopyLocked(ExtentSpan span, MutableBytes buffer) {
+    Digester digester(run_.geometry_, span);
+    BATON_ASSIGN_OR_RETURN(const bool has_data, run_.CopyToTargetCached(span, buffer, digester));
+    has_data_ = has_data_ || has_data;
+    landings_.emplace_back(run_.progress_, span, digester.digests());
+    return absl::OkStatus();
+  }
+
+  CloneRun& run_;
+  std::deque<ExtentLocks::Hold> holds_;
+  std::vector<Landing> landings_;
+  uint64_t extents_ = 0;
+  bool has_data_ = false;
+};
+
+absl::Status CloneRun::CopyAll(std::span<const ExtentSpan> spans, MutableBytes buffer) {
+  for (size_t next = 0; next < spans.size();) {
+    CopyStep step(*this);
+    ExtentSpan left = spans[next];
+    while (!step.is_full() && next < spans.size()) {
+      BATON_ASSIGN_OR_RETURN(left, step.Copy(left, buffer));
+      if (left.count == 0 && ++next < spans.size()) left = spans[next];
+    }
+    BATON_RETURN_IF_ERROR(step.Finish());
+  }
   return absl::OkStatus();
 }
 

@@ -5,7 +5,7 @@
 
 #include "engine/base/mutant.h"
 #include "engine/base/status.h"
-#include "engine/clone/retry.h"
+#include "engine/base/retry.h"
 #include "engine/meta/pool_file.h"
 
 namespace baton {

@@ -6,7 +6,7 @@
 #include "engine/base/mutant.h"
 #include "engine/base/status.h"
 #include "engine/clone/digester.h"
-#include "engine/clone/retry.h"
+#include "engine/base/retry.h"
 
 namespace baton {
 

@@ -132,12 +132,15 @@ absl::Status InitPool(Storage& storage, Durability durability, Runtime& runtime,
   return status;
 }
 
-absl::Status RenewIntents(Storage& storage) {
+absl::Status RaiseFormat(Storage& storage) {
   BATON_ASSIGN_OR_RETURN(PoolRecord record, ReadPool(storage));
-  if (record.format_version() != kPoolFormatVersion) {
-    record.set_format_version(kPoolFormatVersion);
-    BATON_RETURN_IF_ERROR(PutRecord(storage, record));
-  }
+  if (record.format_version() == kPoolFormatVersion) return absl::OkStatus();
+  record.set_format_version(kPoolFormatVersion);
+  return PutRecord(storage, record);
+}
+
+absl::Status RenewIntents(Storage& storage) {
+  BATON_RETURN_IF_ERROR(RaiseFormat(storage));
   BATON_RETURN_IF_ERROR(MakeIntents(storage, kNewIntentsPath));
   BATON_RETURN_IF_ERROR(storage.Rename(kNewIntentsPath, kIntentsPath));
   return storage.SyncDirectory("");
@@ -149,7 +152,7 @@ absl::StatusOr<PoolRecord> ReadPool(Storage& storage) {
   BATON_ASSIGN_OR_RETURN(const std::string content,
                          ReadWholeFile(storage, kPoolPath, kMaxPoolFileBytes));
   BATON_ASSIGN_OR_RETURN(const PoolRecord record, ParsePool(content));
-  if (record.format_version() == kPoolFormatVersion || record.format_version() == 1) return record;
+  if (record.format_version() >= 1 && record.format_version() <= kPoolFormatVersion) return record;
   return Error(absl::StatusCode::kFailedPrecondition,
                "the pool has format {}, this program knows {}: use a newer one",
                record.format_version(), kPoolFormatVersion);

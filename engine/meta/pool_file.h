@@ -17,8 +17,8 @@ inline constexpr char kPoolPath[] = "pool.pb";
 inline constexpr char kVolumesPath[] = "volumes";
 inline constexpr char kIntentsPath[] = "intents";
 // 1: `intents` has 256 slots and no room for data. 2: it is an intent log of entries of a slot and
-// data.
-inline constexpr uint32_t kPoolFormatVersion = 2;
+// data. 3: what hosts have written may be in a write log (POOL/writes).
+inline constexpr uint32_t kPoolFormatVersion = 3;
 
 // 32 hex digits from the kernel's random numbers.
 std::string RandomPoolId();
@@ -29,10 +29,14 @@ std::string RandomPoolId();
 absl::Status InitPool(Storage& storage, Durability durability, Runtime& runtime,
                       const std::string& pool_id = RandomPoolId());
 
-// Makes a pool of format 1 one of format 2, whose intent log is empty: nothing may be needed any more of
+// Makes a pool of format 1 one of ours, whose intent log is empty: nothing may be needed any more of
 // what the old slots say. After a crash in the middle of it the old slots, or the new log, are
 // there as a whole, and it may be repeated. A program that knows format 1 only refuses the pool.
 absl::Status RenewIntents(Storage& storage);
+
+// The pool is of our format, durably, when it returns OK: a program that knows an earlier one
+// refuses it. REQUIRES: it is not of format 1.
+absl::Status RaiseFormat(Storage& storage);
 
 // NotFound: not a pool. FailedPrecondition: of a newer format. DataLoss: pool.pb is garbled.
 absl::StatusOr<PoolRecord> ReadPool(Storage& storage);

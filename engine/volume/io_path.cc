@@ -121,7 +121,16 @@ bool IoPath::WaitAtGate(Kind kind) {
 void IoPath::Install(std::shared_ptr<IoPlugin> plugin) {
   absl::MutexLock lock(&mutex_);
   BeginChange();
+  plugins_.insert(plugins_.end() - (has_front_ ? 1 : 0), std::move(plugin));
+  Swap();
+  EndChange();
+}
+
+void IoPath::InstallInFront(std::shared_ptr<IoPlugin> plugin) {
+  absl::MutexLock lock(&mutex_);
+  BeginChange();
   plugins_.push_back(std::move(plugin));
+  has_front_ = true;
   Swap();
   EndChange();
 }
@@ -129,6 +138,7 @@ void IoPath::Install(std::shared_ptr<IoPlugin> plugin) {
 void IoPath::Remove(const std::shared_ptr<IoPlugin>& plugin) {
   absl::MutexLock lock(&mutex_);
   BeginChange();
+  if (has_front_ && plugins_.back() == plugin) has_front_ = false;
   if (std::erase(plugins_, plugin) > 0) Swap();
   EndChange();
 }
@@ -181,6 +191,7 @@ void IoPath::Shutdown(const absl::Status& status) {
   DrainUntil([this] { return HasNone(kReading) && HasNone(kWriting); });
   BeginChange();
   plugins_.clear();
+  has_front_ = false;
   Swap();
   EndChange();
 }

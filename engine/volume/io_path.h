@@ -37,7 +37,8 @@ struct HostActivity {
   uint64_t completed = 0;  // since construction; a hint: may count an I/O that began anew twice
 };
 
-// Every host I/O passes the plugins that are installed, the newest first, then the volume.
+// Every host I/O passes the plugins that are installed, the newest first (but for one in front of
+// them), then the volume.
 //
 // There are two slots, each with a chain of plugins; one is active. An I/O counts itself into the
 // active slot and leaves it when done: two atomic additions, no lock, no allocation. A change
@@ -62,6 +63,9 @@ class IoPath final : public VolumeIo {
   // When it returns, every I/O that is in flight or comes later passes the plugin.
   // REQUIRES: not installed.
   void Install(std::shared_ptr<IoPlugin> plugin) ABSL_LOCKS_EXCLUDED(mutex_);
+  // As Install: the one that stands in front of all others, also of those that are installed later.
+  // REQUIRES: there is none.
+  void InstallInFront(std::shared_ptr<IoPlugin> plugin) ABSL_LOCKS_EXCLUDED(mutex_);
   // When it returns, no I/O is inside the plugin and none will be. Nothing happens when the
   // plugin is not installed.
   void Remove(const std::shared_ptr<IoPlugin>& plugin) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -128,6 +132,7 @@ class IoPath final : public VolumeIo {
   absl::CondVar left_;
   absl::CondVar change_ended_;
   std::vector<std::shared_ptr<IoPlugin>> plugins_ ABSL_GUARDED_BY(mutex_);  // oldest first
+  bool has_front_ ABSL_GUARDED_BY(mutex_) = false;  // then it is the last one
   bool changing_ ABSL_GUARDED_BY(mutex_) = false;
   int closers_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status shutdown_ ABSL_GUARDED_BY(mutex_);

@@ -110,7 +110,7 @@ TEST_F(AttachedRunsTest, WhatHostsOverwriteIsPreservedUntilTheRunIsDetached) {
 TEST_F(AttachedRunsTest, WhoDecidesIsAskedWhenAWriteCannotBePreserved) {
   Run([&](CloneBench& bench, const CloneLocks::Command& command) {
     uint64_t asked = 0;
-    AttachedRuns runs(bench.copier, [&](uint64_t id, const absl::Status& why) {
+    AttachedRuns runs(bench.copier, bench.redirects, [&](uint64_t id, const absl::Status& why) {
       asked = id;
       EXPECT_CODE(why, kResourceExhausted);
       return absl::ResourceExhaustedError("the host's error");

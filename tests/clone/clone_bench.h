@@ -36,7 +36,15 @@ class CloneBench {
                [this](const std::shared_ptr<CopyJob>& job, const absl::Status& result) {
                  finished.emplace_back(job, result);
                }),
-        runs(copier, [this](uint64_t id, const absl::Status& why) {
+        write_log(Must(WriteLog::Open({.storage = pool.storage(),
+                                       .runtime = pool.runtime(),
+                                       .fence = copies.fence,
+                                       .fault = copies.fault,
+                                       .epoch = 1,
+                                       .shape = {.segments = 0},
+                                       .meta_sequence = [] { return 0; }}))),
+        redirects(pool.runtime(), *write_log, volumes),
+        runs(copier, redirects, [this](uint64_t id, const absl::Status& why) {
           return failures.OnPreserveFailed(id, why);
         }) {
     EXPECT_OK(copies.source->path.Write(0, Pattern(kSizeBytes, 1)));
@@ -101,6 +109,9 @@ class CloneBench {
   std::vector<std::pair<std::shared_ptr<CopyJob>, absl::Status>> finished;  // what `copier` told
   CloneFailures failures;
   Copier copier;
+  VolumeTable volumes;
+  std::unique_ptr<WriteLog> write_log;  // without room: nothing is logged
+  Redirects redirects;
   AttachedRuns runs;
 };
 

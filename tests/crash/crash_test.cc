@@ -80,7 +80,10 @@ INSTANTIATE_TEST_SUITE_P(
         MUTANT(kStartWithoutSync), MUTANT(kStartWithoutQuiesce), MUTANT(kStartNotDurable),
         MUTANT(kFailureNotDurable), MUTANT(kRecoveryStopsAtEmptySlot), MUTANT(kRecoverySkipsHash),
         MUTANT(kRecoveryIgnoresLog), MUTANT(kTargetReadIgnoresLog), MUTANT(kTargetReadNoSecondLook),
-        MUTANT(kCopyIgnoresLocks), MUTANT(kActivateKeepsOldContent)),
+        MUTANT(kCopyIgnoresLocks), MUTANT(kActivateKeepsOldContent), MUTANT(kDrainSkipsTargetSync),
+        MUTANT(kAppliedBeforePreserved), MUTANT(kDrainSkipsSourceSync),
+        MUTANT(kSegmentRecordNotDurable), MUTANT(kPlainWriteOvertakesLogged),
+        MUTANT(kDiscardOvertakesLogged), MUTANT(kStartForgetsLog)),
     [](const testing::TestParamInfo<MutantCase>& info) { return std::string(info.param.name); });
 
 }  // namespace

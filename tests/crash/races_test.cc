@@ -67,6 +67,7 @@ bool StopUnderARead::ShowsSomethingElse(uint64_t seed) {
                                                               .request_buffers = 4,
                                                               .copy_buffers = 2,
                                                               .hold_copiers = true,
+                                                              .write_log_shape = {.segments = 0},
                                                               .on_fault = {}}));
     for (const char* name : {"src", "dst"}) {
       ASSERT_OK(engine->CreateVolume({.name = name, .size_bytes = 8 * kExtentBytes}));

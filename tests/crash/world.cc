@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "engine/base/race_point.h"
+#include "engine/meta/pool_file.h"
 
 namespace baton::crash {
 namespace {
@@ -14,6 +15,8 @@ constexpr uint64_t kBlock = limits::kBlockBytes;
 constexpr int kHosts = 3;
 // Small, so that entries are used again soon, and the larger extents do not fit.
 constexpr LogShape kLog = {.entries = 4, .data_bytes = 2 * kBlock};
+// Small, so that it is full soon; entries of three blocks and what stands before them just fit.
+constexpr WriteLogShape kWriteLog = {.segments = 3, .segment_blocks = 4};
 
 void Must(const absl::Status& status) {
   if (status.ok()) return;
@@ -23,6 +26,22 @@ void Must(const absl::Status& status) {
 
 std::string Path(const std::string& volume) { return "volumes/" + volume; }
 
+// Of a host. Whether it is aligned as direct I/O wants it follows from the seed, not from where
+// the allocator puts it.
+class HostMemory {
+ public:
+  HostMemory(size_t bytes, bool is_aligned) : memory_(bytes + 2 * sim::kSectorBytes) {
+    const auto address = reinterpret_cast<uintptr_t>(memory_.data());
+    const size_t begin = sim::kSectorBytes - address % sim::kSectorBytes + (is_aligned ? 0 : 8);
+    bytes_ = MutableBytes(memory_).subspan(begin, bytes);
+  }
+  MutableBytes bytes() const { return bytes_; }
+
+ private:
+  std::vector<std::byte> memory_;
+  MutableBytes bytes_;
+};
+
 }  // namespace
 
 World::World(uint64_t seed)
@@ -31,7 +50,8 @@ World::World(uint64_t seed)
       machine_(seed),
       size_bytes_(kBlock * random_.Between(3, 9)),
       hosts_write_targets_(random_.OneIn(2)),
-      has_faults_(random_.OneIn(4)) {
+      has_faults_(random_.OneIn(4)),
+      has_write_log_(!random_.OneIn(4)) {
   for (const char* name : {"a", "b", "x", "y"}) {
     volumes_.push_back(std::make_unique<Volume>(clock_, name, size_bytes_));
   }
@@ -75,14 +95,18 @@ Outcome World::Run() {
 }
 
 void World::Format() {
-  Must(machine_.storage().MakeDirectory("volumes"));
-  std::unique_ptr<File> intents = *machine_.storage().Open("intents", {.create = true});
+  Must(InitPool(machine_.storage(), DURABILITY_NODE, machine_.runtime(), "sim"));
+  std::unique_ptr<File> intents = *machine_.storage().Open("intents", {});
   Must(intents->Truncate(kLog.file_bytes()));
   Must(intents->Sync());
   Must(machine_.storage().SyncDirectory(""));
   if (!OpenEngine()) return;
   for (const std::unique_ptr<Volume>& volume : volumes_) {
-    volume->id = engine_->CreateVolume({.name = volume->name, .size_bytes = size_bytes_})->id;
+    volume->id =
+        engine_
+            ->CreateVolume(
+                {.name = volume->name, .size_bytes = size_bytes_, .thick = random_.OneIn(2)})
+            ->id;
   }
   CloseEngine();
 }
@@ -101,6 +125,7 @@ bool World::OpenEngine() {
                     .copy_buffers = 2,
                     .copy_bytes = 2 * kBlock,
                     .log_shape = kLog,
+                    .write_log_shape = has_write_log_ ? kWriteLog : WriteLogShape{.segments = 0},
                     .on_fault = [this](const absl::Status&) {
                       faulted_ = true;
                       storage_failed_ = !machine_.steps().crashed();
@@ -322,7 +347,8 @@ void World::HostWrite(Volume& volume, VolumeIo& io) {
   const uint64_t most = std::min(3 * kBlock, size_bytes_ - offset) / unit;
   const uint64_t length = (1 + random_.Below(most)) * unit;
   const model::VolumeModel::Write write = volume.model.BeginWrite(offset, length);
-  std::vector<std::byte> data(length);
+  const HostMemory memory(length, random_.OneIn(2));
+  const MutableBytes data = memory.bytes();
   model::FillCells(write.stamp, offset / model::kCellBytes, data);
   volume.touched = true;
   if (io.Write(offset, data).ok()) volume.model.Acknowledge(write);
@@ -330,8 +356,9 @@ void World::HostWrite(Volume& volume, VolumeIo& io) {
 
 void World::HostRead(Volume& volume, VolumeIo& io) {
   const uint64_t offset = Cell(size_bytes_) * model::kCellBytes;
-  std::vector<std::byte> data((1 + Cell(std::min(4 * kBlock, size_bytes_ - offset))) *
-                              model::kCellBytes);
+  const HostMemory memory(
+      (1 + Cell(std::min(4 * kBlock, size_bytes_ - offset))) * model::kCellBytes, random_.OneIn(2));
+  const MutableBytes data = memory.bytes();
   const uint64_t begin = volume.model.BeginRead();
   if (const absl::Status status = io.Read(offset, data); !status.ok()) {
     volume.model.FailRead(begin);
@@ -401,7 +428,8 @@ void World::CheckClone(Clone& clone) {
 
 void World::CheckContent(Volume& volume, bool lost_cache) {
   std::unique_ptr<VolumeIo> io = *engine_->OpenVolume(volume.id);
-  std::vector<std::byte> content(size_bytes_);
+  const HostMemory memory(size_bytes_, true);
+  const MutableBytes content = memory.bytes();
   absl::Status status = io->Flush();
   if (status.ok()) status = io->Read(0, content);
   if (absl::IsAborted(status) || absl::IsFailedPrecondition(status)) return;  // failed meanwhile
@@ -413,8 +441,8 @@ void World::CheckContent(Volume& volume, bool lost_cache) {
 void World::CheckOffline(const Clone& clone) {
   clone.target->hosts_may_use = false;
   std::unique_ptr<VolumeIo> io = *engine_->OpenVolume(clone.target->id);
-  std::vector<std::byte> block(kBlock);
-  if (io->Read(0, block).ok()) {
+  const HostMemory block(kBlock, true);
+  if (io->Read(0, block.bytes()).ok()) {
     Violate(fmt::format("the target of clone {} can be read and is no T0 image", clone.id));
   }
 }

@@ -92,6 +92,7 @@ class World {
   const uint64_t size_bytes_;
   const bool hosts_write_targets_;
   const bool has_faults_;
+  const bool has_write_log_;
   std::vector<std::unique_ptr<Volume>> volumes_;
   std::vector<std::unique_ptr<Clone>> clones_;
   std::unique_ptr<Engine> engine_;

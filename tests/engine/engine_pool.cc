@@ -42,6 +42,7 @@ absl::Status EnginePool::Open() {
                     .epoch = epoch_,
                     .durability = durability_,
                     .node = "test",
+                    .write_log_shape = {.segments = 0},
                     .on_fault = [](const absl::Status& why) { ADD_FAILURE() << why; }});
   if (!engine.ok()) return engine.status();
   engine_ = *std::move(engine);

@@ -59,6 +59,7 @@ void PoolNode::Own(const OwnerGone& gone) {
                                .durability = DURABILITY_NODE,
                                .node = name_,
                                .hold_copiers = true,
+                               .write_log_shape = {.segments = 0},
                                .on_fault = [](const absl::Status& why) { ADD_FAILURE() << why; }}));
   EXPECT_OK(FillReserve(*storage_));
 }

@@ -25,17 +25,19 @@ class Races : public testing::Test {
       sim::SimMachine machine(seed);
       machine.runtime().Run([&] {
         ASSERT_OK(InitPool(machine.storage(), DURABILITY_NODE, machine.runtime(), "sim"));
-        const std::unique_ptr<Engine> engine = Must(Engine::Open({.storage = machine.storage(),
-                                                                  .runtime = machine.runtime(),
-                                                                  .fence = fence_,
-                                                                  .meta = machine.meta().Open(),
-                                                                  .epoch = 1,
-                                                                  .node = "sim",
-                                                                  .request_buffers = 4,
-                                                                  .request_bytes = 2 * kBlock,
-                                                                  .copy_buffers = 2,
-                                                                  .copy_bytes = 2 * kBlock,
-                                                                  .on_fault = {}}));
+        const std::unique_ptr<Engine> engine =
+            Must(Engine::Open({.storage = machine.storage(),
+                               .runtime = machine.runtime(),
+                               .fence = fence_,
+                               .meta = machine.meta().Open(),
+                               .epoch = 1,
+                               .node = "sim",
+                               .request_buffers = 4,
+                               .request_bytes = 2 * kBlock,
+                               .copy_buffers = 2,
+                               .copy_bytes = 2 * kBlock,
+                               .write_log_shape = {.segments = 0},
+                               .on_fault = {}}));
         ASSERT_OK(engine->CreateVolume({.name = "src", .size_bytes = kSize}));
         ASSERT_OK(engine->CreateVolume({.name = "dst", .size_bytes = kSize}));
         ASSERT_OK(Open(*engine, "src")->Write(0, Pattern(kSize, 1)));

@@ -38,6 +38,7 @@ class SimEngine {
                                 .request_buffers = 4,
                                 .copy_buffers = 2,
                                 .hold_copiers = true,
+                                .write_log_shape = write_log_shape,
                                 .on_fault = [this](const absl::Status& why) { fault = why; }}));
   }
   std::unique_ptr<VolumeIo> OpenVolume(const std::string& name) {
@@ -64,6 +65,8 @@ class SimEngine {
   sim::SimMachine machine;
   std::unique_ptr<Engine> engine;
   absl::Status fault;
+  // Of engines that are opened from now on.
+  WriteLogShape write_log_shape = {.segments = 0};
 
  private:
   OpenFence fence_;

@@ -35,7 +35,7 @@ TEST_F(PoolFileTest, AnEmptyDirectoryBecomesAPool) {
   const int64_t before_us = absl::ToUnixMicros(runtime_.WallTime());
   ASSERT_OK(Init());
   const PoolRecord record = Must(ReadPool(*storage_));
-  EXPECT_EQ(record.format_version(), 2U);
+  EXPECT_EQ(record.format_version(), kPoolFormatVersion);
   EXPECT_EQ(record.pool_id(), kPoolId);
   EXPECT_EQ(record.durability(), DURABILITY_SYNC);
   EXPECT_GE(record.created_unix_us(), before_us);
@@ -131,14 +131,14 @@ TEST_F(PoolFileTest, AnotherLengthIsDetected) {
 
 TEST_F(PoolFileTest, ANewerFormatIsNotTakenForAGarbledOne) {
   PoolRecord record;
-  record.set_format_version(3);
+  record.set_format_version(kPoolFormatVersion + 1);
   SealedBytes sealed;
   sealed.set_payload(record.SerializeAsString());
   sealed.set_xxh3(Checksum64(BytesOf(sealed.payload())));
   Write("pool.pb", sealed.SerializeAsString());
   const absl::Status status = ReadPool(*storage_).status();
   EXPECT_CODE(status, kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("format 3"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("format 4"));
 }
 
 class OldPool : public testing::Test {
@@ -167,7 +167,7 @@ TEST_F(OldPool, IsReadAndGrowsWithItsRing) {
     EXPECT_EQ(Must(ReadPool(machine.storage())).format_version(), 1u);
     ASSERT_OK(RenewIntents(machine.storage()));
     const PoolRecord record = Must(ReadPool(machine.storage()));
-    EXPECT_EQ(record.format_version(), 2u);
+    EXPECT_EQ(record.format_version(), kPoolFormatVersion);
     EXPECT_EQ(record.pool_id(), kPoolId);
     EXPECT_EQ(record.durability(), DURABILITY_SYNC);
   });
@@ -192,11 +192,28 @@ TEST_F(OldPool, ACrashWhileItGrowsLeavesTheOldRingOrTheNewOne) {
         old_rings += size == kOldBytes;
         ASSERT_EQ(Must(ReadPool(machine.storage())).pool_id(), kPoolId);
         ASSERT_OK(RenewIntents(machine.storage()));
-        ASSERT_EQ(Must(ReadPool(machine.storage())).format_version(), 2u);
+        ASSERT_EQ(Must(ReadPool(machine.storage())).format_version(), kPoolFormatVersion);
       });
     }
   }
   EXPECT_GT(old_rings, 10);
+}
+
+// The intent log of format 2 is ours.
+TEST_F(PoolFileTest, TheFormatIsRaisedAndNothingElseChanges) {
+  ASSERT_OK(Init());
+  PoolRecord record = Must(ReadPool(*storage_));
+  record.set_format_version(2);
+  SealedBytes sealed;
+  sealed.set_payload(record.SerializeAsString());
+  sealed.set_xxh3(Checksum64(BytesOf(sealed.payload())));
+  Write("pool.pb", sealed.SerializeAsString());
+  ASSERT_OK(RaiseFormat(*storage_));
+  ASSERT_OK(RaiseFormat(*storage_));
+  const PoolRecord raised = Must(ReadPool(*storage_));
+  EXPECT_EQ(raised.format_version(), kPoolFormatVersion);
+  EXPECT_EQ(raised.pool_id(), record.pool_id());
+  EXPECT_EQ(raised.created_unix_us(), record.created_unix_us());
 }
 
 // Whatever fails (a full storage at any step): a pool, or the directory as it was.

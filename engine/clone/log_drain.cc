@@ -1,0 +1,156 @@
+#include "engine/clone/log_drain.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/base/mutant.h"
+#include "engine/base/retry.h"
+#include "engine/base/status.h"
+
+namespace baton {
+namespace {
+
+using limits::kBlockBytes;
+constexpr absl::Duration kBetweenAttempts = absl::Seconds(1);
+
+// Consecutive pieces of one volume.
+template <typename Pieces>
+size_t EndOfVolume(const Pieces& pieces, size_t begin) {
+  size_t end = begin + 1;
+  while (end < pieces.size() && pieces[end].redirect == pieces[begin].redirect) ++end;
+  return end;
+}
+
+// In order and apart.
+template <typename Pieces>
+std::vector<ExtentSpan> ExtentsOf(const Geometry& geometry, const Pieces& pieces) {
+  std::vector<ExtentSpan> spans;
+  for (const auto& piece : pieces) {
+    const ExtentSpan touched =
+        geometry.Touching(piece.block * kBlockBytes, piece.count * kBlockBytes);
+    if (!spans.empty() && touched.first <= spans.back().end()) {
+      spans.back().count = std::max(spans.back().end(), touched.end()) - spans.back().first;
+    } else {
+      spans.push_back(touched);
+    }
+  }
+  return spans;
+}
+
+}  // namespace
+
+LogDrain::LogDrain(Runtime& runtime, WriteLog& log, const Redirects& redirects, Fault& fault,
+                   OnFailed on_failed)
+    : runtime_(runtime),
+      log_(log),
+      redirects_(redirects),
+      fault_(fault),
+      on_failed_(std::move(on_failed)),
+      memory_(limits::kMaxCopyBytes),
+      buffer_(memory_.data(), limits::kMaxCopyBytes) {}
+
+void LogDrain::Start() {
+  thread_ = runtime_.StartThread("log-drain", [this] { Work(); });
+}
+
+void LogDrain::Work() {
+  while (const std::optional<WriteLog::Batch> batch = log_.Take()) {
+    const absl::Status drained = Drain(*batch);
+    if (drained.ok()) continue;
+    if (!log_.is_stopping()) {
+      log_.GiveUp(absl::IsAborted(drained) ? drained : fault_.Report(drained));
+    }
+    return;
+  }
+}
+
+absl::Status LogDrain::Drain(const WriteLog::Batch& batch) {
+  std::vector<std::shared_ptr<Redirect>> redirects;
+  const std::vector<Piece> pieces = PiecesOf(batch, redirects);
+  if (BATON_MUTANT(kAppliedBeforePreserved)) {
+    BATON_RETURN_IF_ERROR(Apply(batch, pieces));
+    BATON_RETURN_IF_ERROR(Preserve(pieces));
+    return log_.Free(batch);
+  }
+  BATON_RETURN_IF_ERROR(Preserve(pieces));
+  BATON_RETURN_IF_ERROR(Apply(batch, pieces));
+  return log_.Free(batch);
+}
+
+// In the order of volumes and blocks. A block with newer content in the log comes with a later
+// batch; a volume that is gone needs nothing.
+std::vector<LogDrain::Piece> LogDrain::PiecesOf(
+    const WriteLog::Batch& batch, std::vector<std::shared_ptr<Redirect>>& redirects) const {
+  std::vector<Piece> pieces;
+  for (const LogWrite& write : batch.writes) {
+    std::shared_ptr<Redirect> redirect = redirects_.Find(write.volume_id);
+    if (redirect == nullptr) continue;
+    bool goes_on = false;
+    for (uint64_t i = 0; i < write.data_blocks(); ++i) {
+      const uint64_t block = write.first_block() + i;
+      const bool is_newest = log_.IsNewest(batch, write, block);
+      if (is_newest && goes_on) ++pieces.back().count;
+      if (is_newest && !goes_on) pieces.push_back({redirect.get(), block, 1, &write});
+      goes_on = is_newest;
+    }
+    redirects.push_back(std::move(redirect));
+  }
+  std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) {
+    const uint64_t volume_a = a.redirect->volume()->id;
+    const uint64_t volume_b = b.redirect->volume()->id;
+    return volume_a != volume_b ? volume_a < volume_b : a.block < b.block;
+  });
+  return pieces;
+}
+
+absl::Status LogDrain::Preserve(std::span<const Piece> pieces) {
+  for (size_t begin = 0; begin < pieces.size();) {
+    const size_t end = EndOfVolume(pieces, begin);
+    const std::span<const Piece> of_volume = pieces.subspan(begin, end - begin);
+    for (const std::shared_ptr<CloneRun>& run : pieces[begin].redirect->Runs()) {
+      if (run->phase() != CloneRun::Phase::kActive) continue;
+      const absl::Status copied = run->CopyAll(ExtentsOf(run->geometry(), of_volume), buffer_);
+      if (absl::IsAborted(copied)) return copied;
+      if (!copied.ok()) BATON_RETURN_IF_ERROR(on_failed_(run->progress().run_id, copied));
+    }
+    begin = end;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LogDrain::Apply(const WriteLog::Batch& batch, std::span<const Piece> pieces) {
+  bool was_stuck = false;
+  while (true) {
+    const absl::Status applied = ApplyOnce(batch, pieces);
+    if (applied.ok() && was_stuck) {
+      spdlog::info("storage takes the writes of the write log again");
+      log_.SetStuck(absl::OkStatus());
+    }
+    if (applied.ok() || absl::IsAborted(applied) || log_.is_stopping()) return applied;
+    BATON_RETURN_IF_ERROR(fault_.Check());  // a sync has failed: nobody of this node goes on
+    if (!was_stuck) {
+      spdlog::error("storage does not take writes of the write log; it is tried again: {}",
+                    Message(applied));
+    }
+    was_stuck = true;
+    log_.SetStuck(applied);
+    Rest(runtime_, kBetweenAttempts);
+  }
+}
+
+absl::Status LogDrain::ApplyOnce(const WriteLog::Batch& batch, std::span<const Piece> pieces) {
+  for (const Piece& piece : pieces) {
+    const MutableBytes data = buffer_.first(piece.count * kBlockBytes);
+    BATON_RETURN_IF_ERROR(log_.ReadData(batch, *piece.write, piece.block, data));
+    BATON_RETURN_IF_ERROR(piece.redirect->volume()->file->Write(piece.block * kBlockBytes, data));
+  }
+  if (BATON_MUTANT(kDrainSkipsSourceSync)) return absl::OkStatus();
+  for (size_t begin = 0; begin < pieces.size(); begin = EndOfVolume(pieces, begin)) {
+    BATON_RETURN_IF_ERROR(pieces[begin].redirect->volume()->file->Flush());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace baton

@@ -1,0 +1,70 @@
+// The plugin that lets a volume's writes go to the write log instead of to its file.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+
+#include <memory>
+#include <vector>
+
+#include "engine/base/runtime.h"
+#include "engine/clone/clone_run.h"
+#include "engine/volume/io_path.h"
+#include "engine/volume/range_lock.h"
+#include "engine/volume/volume.h"
+#include "engine/write_log/write_log.h"
+
+namespace baton {
+
+// In front of all other plugins of a source. A write goes to the log when the log has newer content
+// of one of its blocks than the file, or when an extent that it touches is pending and the write is
+// fit for it: of whole blocks, not longer than limits::kMaxLoggedBytes, over space that the file
+// has, and no clone of the volume wants to fail writes. Any other write waits until the log has
+// nothing of its range, and goes on to the plugins that preserve. So does a discard.
+//
+// Thread-safe. A write to the log allocates nothing.
+class Redirect final : public IoPlugin {
+ public:
+  Redirect(Runtime& runtime, WriteLog& log, std::shared_ptr<Volume> volume)
+      : log_(log), volume_(std::move(volume)), logged_(log.VolumeOf(volume_->id)), lock_(runtime) {}
+
+  // Runs whose source the volume is.
+  void AddRun(std::shared_ptr<CloneRun> run);
+  void RemoveRun(const CloneRun& run);
+  std::vector<std::shared_ptr<CloneRun>> Runs() const;
+
+  const std::shared_ptr<Volume>& volume() const { return volume_; }
+  const LoggedVolume& logged() const { return logged_; }
+
+  absl::Status Read(VolumeIo& next, uint64_t offset, MutableBytes out) override;
+  absl::Status Write(VolumeIo& next, uint64_t offset, Bytes data) override;
+  absl::Status Flush(VolumeIo& next) override;
+  absl::Status Discard(VolumeIo& next, uint64_t offset, uint64_t length_bytes) override;
+
+ private:
+  enum class Way {
+    kFile,     // to the plugins behind, and the file
+    kLog,      // to the log, or, where that has no room, to the plugins behind
+    kLogOnly,  // to the log
+    kDrained,  // to the plugins behind once the log has nothing of the range
+  };
+
+  bool IsIdle() const;
+  absl::StatusOr<Way> WayOf(uint64_t offset, Bytes data) const;
+  absl::StatusOr<bool> WriteShared(VolumeIo& next, uint64_t offset, Bytes data);
+  bool IsPending(uint64_t offset, uint64_t length_bytes) const;
+  bool MayLog() const;
+  absl::StatusOr<bool> HasSpace(uint64_t offset, uint64_t length_bytes) const;
+
+  WriteLog& log_;
+  const std::shared_ptr<Volume> volume_;
+  LoggedVolume& logged_;
+  // Shared by writes, exclusive while a range is drained: what is not logged comes before or after
+  // what is.
+  RangeLock lock_;
+  mutable absl::Mutex mutex_;  // never held over I/O
+  std::vector<std::shared_ptr<CloneRun>> runs_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace baton

@@ -1,0 +1,290 @@
+// What the write log changes for who uses the engine, on a simulated machine.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/engine/sim_engine.h"
+
+namespace baton {
+namespace {
+
+class EngineWriteLogTest : public testing::Test {
+ protected:
+  static constexpr uint64_t kBlock = limits::kBlockBytes;
+  static constexpr uint64_t kExtent = 4 * kBlock;
+  static constexpr uint64_t kSize = 8 * kExtent;
+
+  EngineWriteLogTest() { sim_.write_log_shape = {.segments = 4, .segment_blocks = 32}; }
+
+  // `body` after T0 of a clone of "src", which held Pattern(kSize, 1), once the log has room.
+  void Run(const std::function<void(uint64_t id)>& body, OnError on_error = FAIL_CLONE) {
+    sim_.Run([&] {
+      const uint64_t id = sim_.StartClone(Pattern(kSize, 1), kExtent, on_error);
+      Rest(absl::Milliseconds(100));
+      body(id);
+    });
+  }
+  void Rest(absl::Duration duration) { sim_.machine.runtime().SleepFor(duration); }
+  // Longer than a write stays in the log.
+  void LetItDrain() { Rest(absl::Milliseconds(300)); }
+
+  void Write(uint64_t offset, const std::vector<std::byte>& data) {
+    ASSERT_OK(sim_.OpenVolume("src")->Write(offset, data));
+    std::copy(data.begin(), data.end(), expected_.begin() + static_cast<ptrdiff_t>(offset));
+  }
+  std::vector<std::byte> Content(const std::string& volume) {
+    std::vector<std::byte> content(kSize);
+    EXPECT_OK(sim_.OpenVolume(volume)->Read(0, content));
+    return content;
+  }
+  std::vector<std::byte> FileOf(const std::string& volume) {
+    return sim_.machine.storage().Peek("volumes/" + volume);
+  }
+  void Fail(sim::OperationKind kind, const std::string& path) {
+    sim_.Fail(kind, path, absl::ResourceExhaustedError("no space is left"));
+  }
+
+  SimEngine sim_;
+  const std::vector<std::byte> t0_ = Pattern(kSize, 1);
+  std::vector<std::byte> expected_ = t0_;  // of "src"
+};
+
+TEST_F(EngineWriteLogTest, AFirstWriteLeavesTheFileAsItWasUntilItsT0IsCopied) {
+  Run([&](uint64_t id) {
+    Write(5 * kBlock, Pattern(kBlock, 2));
+    Write(6 * kBlock, Pattern(3 * kBlock, 3));
+    EXPECT_EQ(FileOf("src"), t0_);
+    EXPECT_EQ(Must(sim_.engine->ShowClone(id)).extents_copied(), 0u);
+    EXPECT_EQ(Content("src"), expected_);
+    EXPECT_EQ(Content("dst"), t0_);
+    LetItDrain();
+    EXPECT_EQ(FileOf("src"), expected_);
+    EXPECT_EQ(Must(sim_.engine->ShowClone(id)).extents_copied(), 2u) << "and no other extent";
+    EXPECT_EQ(Content("src"), expected_);
+    EXPECT_EQ(Content("dst"), t0_);
+  });
+}
+
+TEST_F(EngineWriteLogTest, ASecondT0HasWhatIsInTheLog) {
+  Run([&](uint64_t) {
+    ASSERT_OK(sim_.engine->CreateVolume({.name = "later", .size_bytes = kSize}));
+    const uint64_t later = Must(
+        sim_.engine->CreateClone({.source = "src", .target = "later", .extent_bytes = 2 * kBlock}));
+    ASSERT_OK(sim_.engine->ActivateClones({later}));
+    Write(5 * kBlock, Pattern(kBlock, 2));
+    ASSERT_EQ(FileOf("src"), t0_);
+    const std::vector<std::byte> between = expected_;
+    ASSERT_OK(sim_.engine->StartClones({later}));
+    Write(5 * kBlock, Pattern(2 * kBlock, 3));
+    for (int drained = 0; drained < 2; ++drained) {
+      EXPECT_EQ(Content("src"), expected_);
+      EXPECT_EQ(Content("dst"), t0_);
+      EXPECT_EQ(Content("later"), between);
+      LetItDrain();
+    }
+  });
+}
+
+TEST_F(EngineWriteLogTest, WhatIsNoWholeBlockComesAfterWhatIsInTheLog) {
+  Run([&](uint64_t) {
+    Write(5 * kBlock, Pattern(2 * kBlock, 2));
+    Write(5 * kBlock + 100, Pattern(kBlock, 3));
+    EXPECT_EQ(Content("src"), expected_);
+    Write(6 * kBlock, Pattern(kBlock, 4));
+    Write(0, Pattern(limits::kMaxLoggedBytes + kBlock, 5));
+    EXPECT_EQ(Content("src"), expected_);
+    ASSERT_OK(sim_.OpenVolume("src")->Discard(5 * kBlock + 7, kBlock));
+    std::fill_n(expected_.begin() + 5 * kBlock + 7, kBlock, std::byte{0});
+    EXPECT_EQ(Content("src"), expected_);
+    EXPECT_EQ(Content("dst"), t0_);
+    LetItDrain();
+    EXPECT_EQ(Content("src"), expected_);
+    EXPECT_EQ(Content("dst"), t0_);
+  });
+}
+
+TEST_F(EngineWriteLogTest, AStoppedCloneLeavesAPlainFile) {
+  Run([&](uint64_t id) {
+    Write(5 * kBlock, Pattern(kBlock, 2));
+    ASSERT_OK(sim_.engine->StopClone(id));
+    EXPECT_EQ(FileOf("src"), expected_);
+    Write(5 * kBlock, Pattern(kBlock, 3));
+    EXPECT_EQ(FileOf("src"), expected_) << "and nothing is logged any more";
+  });
+}
+
+TEST_F(EngineWriteLogTest, ACompletedCloneLeavesAPlainFile) {
+  Run([&](uint64_t id) {
+    Write(5 * kBlock, Pattern(kBlock, 2));
+    sim_.engine->StartCopiers();
+    while (Must(sim_.engine->ShowClone(id)).state() != "completed") {
+      Write(5 * kBlock, Pattern(kBlock, 3));
+      Rest(absl::Milliseconds(1));
+    }
+    EXPECT_EQ(FileOf("src"), expected_);
+    EXPECT_EQ(Content("dst"), t0_);
+  });
+}
+
+TEST_F(EngineWriteLogTest, ASealLeavesPlainFilesAndNoLog) {
+  Run([&](uint64_t) {
+    Write(5 * kBlock, Pattern(kBlock, 2));
+    ASSERT_OK(sim_.engine->Seal());
+    EXPECT_EQ(FileOf("src"), expected_);
+    EXPECT_TRUE(Must(sim_.machine.storage().List(kWriteLogsPath)).empty());
+  });
+}
+
+TEST_F(EngineWriteLogTest, AWriteThatMayFailIsNotAcknowledgedFromTheLog) {
+  Run(
+      [&](uint64_t) {
+        Write(5 * kBlock, Pattern(kBlock, 2));
+        EXPECT_EQ(FileOf("src"), expected_);
+      },
+      FAIL_WRITE);
+}
+
+// To find no space after the acknowledgement would be too late.
+TEST_F(EngineWriteLogTest, AWriteToAHoleIsNotAcknowledgedFromTheLog) {
+  Run([&](uint64_t) {
+    ASSERT_OK(sim_.OpenVolume("src")->Discard(4 * kBlock, kExtent));
+    std::fill_n(expected_.begin() + 4 * kBlock, kExtent, std::byte{0});
+    LetItDrain();
+    ASSERT_OK(sim_.engine->CreateVolume({.name = "later", .size_bytes = kSize}));
+    const uint64_t later = Must(
+        sim_.engine->CreateClone({.source = "src", .target = "later", .extent_bytes = kExtent}));
+    ASSERT_OK(sim_.engine->ActivateClones({later}));
+    ASSERT_OK(sim_.engine->StartClones({later}));
+    const std::vector<std::byte> before = expected_;
+    Write(5 * kBlock, Pattern(kBlock, 2));
+    EXPECT_EQ(FileOf("src"), expected_);
+    EXPECT_EQ(Content("later"), before);
+  });
+}
+
+TEST_F(EngineWriteLogTest, ATargetWithoutSpaceFailsItsCloneAndNoWrite) {
+  Run([&](uint64_t id) {
+    Fail(sim::OperationKind::kWrite, "volumes/dst");
+    Write(5 * kBlock, Pattern(kBlock, 2));
+    LetItDrain();
+    EXPECT_EQ(Must(sim_.engine->ShowClone(id)).state(), "failed");
+    Write(6 * kBlock, Pattern(kBlock, 3));
+    EXPECT_EQ(Content("src"), expected_);
+    EXPECT_EQ(FileOf("src"), expected_);
+    EXPECT_OK(sim_.fault);
+  });
+}
+
+TEST_F(EngineWriteLogTest, ASourceThatTakesNoWritesIsServedFromTheLogAndTheNextOwnerGoesOn) {
+  Run([&](uint64_t id) {
+    Write(5 * kBlock, Pattern(kBlock, 2));
+    Fail(sim::OperationKind::kWrite, "volumes/src");
+    LetItDrain();
+    EXPECT_EQ(Content("src"), expected_);
+    EXPECT_EQ(FileOf("src"), t0_);
+    EXPECT_EQ(Content("dst"), t0_);
+    EXPECT_OK(sim_.engine->StopClone(id)) << "nobody waits for what does not end";
+    EXPECT_EQ(Content("src"), expected_);
+    (void)sim_.engine->Seal();
+    sim_.machine.steps().ClearFaults();
+    sim_.Open();
+    EXPECT_EQ(Content("src"), expected_);
+    LetItDrain();
+    EXPECT_EQ(FileOf("src"), expected_);
+    EXPECT_OK(sim_.fault);
+  });
+}
+
+TEST_F(EngineWriteLogTest, AStorageThatTakesWritesAgainGetsThem) {
+  Run([&](uint64_t) {
+    Write(5 * kBlock, Pattern(kBlock, 2));
+    Fail(sim::OperationKind::kWrite, "volumes/src");
+    LetItDrain();
+    EXPECT_EQ(FileOf("src"), t0_);
+    sim_.machine.steps().ClearFaults();
+    Rest(absl::Seconds(2));
+    EXPECT_EQ(FileOf("src"), expected_);
+  });
+}
+
+// What the log has from when the volume was a source is not what it becomes as a target.
+TEST_F(EngineWriteLogTest, ATargetHasNoWritesInTheLog) {
+  Run([&](uint64_t id) {
+    Fail(sim::OperationKind::kWrite, "volumes/src");
+    Write(0, Pattern(kBlock, 9));
+    LetItDrain();
+    ASSERT_OK(sim_.engine->StopClone(id));
+    ASSERT_OK(sim_.engine->DeleteClone(id));
+    ASSERT_OK(sim_.engine->CreateVolume({.name = "empty", .size_bytes = kSize}));
+    const uint64_t second = Must(
+        sim_.engine->CreateClone({.source = "empty", .target = "src", .extent_bytes = kExtent}));
+    EXPECT_CODE(sim_.engine->ActivateClones({second}), kResourceExhausted);
+    EXPECT_EQ(Content("src"), expected_) << "it was refused, and nothing is lost";
+
+    sim_.machine.steps().ClearFaults();
+    Rest(absl::Seconds(2));
+    ASSERT_OK(sim_.engine->ActivateClones({second}));
+    ASSERT_OK(sim_.engine->StartClones({second}));
+    EXPECT_EQ(Content("src"), std::vector<std::byte>(kSize));
+    sim_.engine->StartCopiers();
+    Rest(absl::Seconds(2));
+    EXPECT_EQ(Must(sim_.engine->ShowClone(second)).state(), "completed");
+    EXPECT_EQ(Content("src"), std::vector<std::byte>(kSize));
+  });
+}
+
+TEST_F(EngineWriteLogTest, ABlockThatIsAlwaysWrittenKeepsNoCommandWaiting) {
+  Run([&](uint64_t id) {
+    bool stop = false;
+    std::unique_ptr<Thread> host = sim_.machine.runtime().StartThread("host", [&] {
+      const std::unique_ptr<VolumeIo> io = sim_.OpenVolume("src");
+      while (!stop && io->Write(0, Pattern(kBlock, 9)).ok()) Rest(absl::Microseconds(20));
+    });
+    sim_.engine->StartCopiers();
+    Rest(absl::Seconds(1));
+    EXPECT_EQ(Must(sim_.engine->ShowClone(id)).state(), "completed");
+    ASSERT_OK(sim_.engine->Seal());
+    stop = true;
+  });
+}
+
+TEST_F(EngineWriteLogTest, ASealEndsAlsoWhenStorageTakesNothingAndTheLogIsFull) {
+  Run([&](uint64_t) {
+    Fail(sim::OperationKind::kWrite, "volumes/src");
+    const std::unique_ptr<Thread> host = sim_.machine.runtime().StartThread("host", [&] {
+      const std::unique_ptr<VolumeIo> io = sim_.OpenVolume("src");
+      while (io->Write(0, Pattern(kBlock, 9)).ok()) {
+      }
+    });
+    Rest(absl::Seconds(5));
+    const absl::Duration begin = sim_.machine.runtime().BootTime();
+    (void)sim_.engine->Seal();
+    EXPECT_LT(sim_.machine.runtime().BootTime() - begin, absl::Seconds(5));
+    sim_.machine.steps().ClearFaults();
+    sim_.Open();
+    std::copy_n(Pattern(kBlock, 9).begin(), kBlock, expected_.begin());
+    EXPECT_EQ(Content("src"), expected_);
+  });
+}
+
+// A block beside it is in the log.
+TEST_F(EngineWriteLogTest, AWriteThatReachesIntoAHoleIsNotAcknowledgedFromTheLog) {
+  Run([&](uint64_t id) {
+    ASSERT_OK(sim_.OpenVolume("src")->Discard(kBlock, kBlock));
+    std::fill_n(expected_.begin() + kBlock, kBlock, std::byte{0});
+    ASSERT_OK(sim_.engine->StopClone(id));
+    ASSERT_OK(sim_.engine->ActivateClones({id}));
+    const std::vector<std::byte> before = expected_;
+    ASSERT_OK(sim_.engine->StartClones({id}));
+    Write(0, Pattern(kBlock, 2));
+    EXPECT_EQ(FileOf("src"), before);
+    Write(0, Pattern(2 * kBlock, 3));
+    EXPECT_EQ(FileOf("src"), expected_);
+    EXPECT_EQ(Content("dst"), before);
+  });
+}
+
+}  // namespace
+}  // namespace baton
