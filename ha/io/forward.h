@@ -17,7 +17,8 @@ struct ForwardScope {
   uint64_t volume_id = 0;
 };
 
-// The owner's side: where forwarded requests end. Called by kForwardWorkers threads at once.
+// The owner's side: where forwarded requests end. Called by up to kStreamsPerPeer threads of each
+// peer at once.
 //
 // `scope.epoch` must be the epoch in which this node is the owner, and stay so until the call
 // returns (the gate of the epoch is held); otherwise the call changes nothing and returns Aborted.
@@ -37,15 +38,15 @@ class ForwardTarget {
 };
 
 // The standby's side: requests to one peer, synchronous, from any number of threads at once; up to
-// kMaxInFlight are under way on one connection and are answered in any order.
+// kStreamsPerPeer are under way, and are answered in any order.
 //
 // A call has no time limit of its own. It ends with the target's status, or with
 //   Unavailable  the peer is not connected, or the connection was lost or given up before the
 //                answer. Whether the request took effect is not known (but WasNeverSent of
 //                ha/io/not_sent.h); send it again, to the same peer or to the next owner.
 //   Aborted      the peer is not the owner of `scope.epoch`; nothing was done
-// Once any call over a later connection to the same peer has been answered, no request of an
-// earlier connection will take effect any more: what is sent again is never overtaken by its own
+// Once any call of a later session at the same peer has been answered, no request of an earlier
+// session will take effect any more: what is sent again is never overtaken by its own
 // first copy. (Between two owners, the epoch sees to that.)
 class ForwardClient {
  public:

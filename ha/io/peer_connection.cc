@@ -39,8 +39,8 @@ absl::StatusOr<std::unique_ptr<PeerConnection>> PeerConnection::Start(Runtime& r
   std::unique_ptr<PeerConnection> connection(
       new PeerConnection(runtime, context, identity, refusals, std::move(options)));
   BATON_RETURN_IF_ERROR(connection->wake_.status());
-  connection->thread_ = runtime.StartThread(connection->options_.thread_name,
-                                            [loop = connection.get()] { loop->Loop(); });
+  connection->thread_ =
+      runtime.StartThread("to-calls", [loop = connection.get()] { loop->Loop(); });
   return connection;
 }
 
@@ -111,7 +111,7 @@ void PeerConnection::Begin() {
   const std::optional<PeerAddress> target = endpoint();
   retry_at_ = absl::InfiniteDuration();
   if (!target) return;
-  const std::optional<PeerAddress> address = options_.resolve ? options_.resolve(*target) : target;
+  const std::optional<PeerAddress> address = options_.resolve(*target);
   if (!address) {
     Drop("its name is being looked up");
     return;
@@ -210,9 +210,9 @@ std::optional<std::string> PeerConnection::AcceptWelcome(const PeerMessage& mess
   }
   give_up_at_ = absl::InfiniteDuration();
   retry_delay_ = kReconnectMin;
-  if (options_.on_made) options_.on_made(welcome, dialed_);
   connected_ = true;
   requests_.Open();
+  options_.on_made(welcome, dialed_);
   return std::nullopt;
 }
 
@@ -240,10 +240,10 @@ void PeerConnection::Drop(const std::string& why) {
   retry_delay_ = std::min(2 * retry_delay_, kReconnectMax);
   LogLimiter& log = was_connected ? losses_ : failures_;
   if (was_begun && !stopping_) log.Warn("no connection to {}: {}", options_.peer, why);
-  if (was_begun && !was_connected && options_.on_failed) options_.on_failed();
+  if (was_begun && !was_connected) options_.on_failed();
   if (!was_connected) return;
   refusals_.Count(PeerRefusals::Kind::kLostConnection, why);
-  if (options_.on_lost) options_.on_lost();
+  options_.on_lost();
 }
 
 }  // namespace baton::ha

@@ -1,4 +1,4 @@
-// The connecting end of requests and answers between controllers: one peer, one port.
+// The connecting end of calls: one peer.
 #pragma once
 
 #include <absl/base/thread_annotations.h>
@@ -30,11 +30,10 @@ class PeerConnection {
  public:
   struct Options {
     std::string peer;
-    std::string thread_name;
     // The address to connect to now, with a number for its host; nullopt: not known yet. Never
     // waits: ZeroMQ would look up a name on the thread that does all I/O.
     std::function<std::optional<PeerAddress>(const PeerAddress&)> resolve;
-    // On the connection's thread, before requests are taken and after they have ended. `address`:
+    // On the connection's thread, when requests are possible and after they have ended. `address`:
     // where the peer was found.
     std::function<void(const Welcome&, const PeerAddress& address)> on_made;
     std::function<void()> on_lost;

@@ -8,7 +8,8 @@
 #include "engine/base/limits.h"
 #include "engine/base/names.h"
 #include "engine/base/status.h"
-#include "ha/io/forward_requests.h"
+#include "ha/io/forward_server.h"
+#include "ha/io/forward_streams.h"
 #include "ha/io/heartbeats.h"
 #include "ha/io/peer_address.h"
 #include "ha/io/peer_connection.h"
@@ -21,18 +22,25 @@
 namespace baton::ha {
 namespace {
 
-// Calls on the wire.
+// Calls on the wire, and the beginnings of sessions of forwarded I/O.
 class CallService final : public PeerService {
  public:
   using Handler = std::function<std::string(const std::string&, const std::string&)>;
-  explicit CallService(Handler handler) : handler_(std::move(handler)) {}
+  using Attach = std::function<absl::StatusOr<SessionKey>(const std::string& peer)>;
+  CallService(Handler handler, Attach attach)
+      : handler_(std::move(handler)), attach_(std::move(attach)) {}
 
   bool IsValid(const WireHeader& request, size_t body_bytes) const override {
-    return request.kind == FrameKind::kCall && request.length_bytes == body_bytes &&
-           body_bytes <= limits::kMaxRequestBytes;
+    return (request.kind == FrameKind::kCall || request.kind == FrameKind::kAttach) &&
+           request.length_bytes == body_bytes && body_bytes <= limits::kMaxRequestBytes;
   }
 
-  Reply Serve(const std::string& peer, const WireHeader&, Bytes body) override {
+  bool IsQuick(const WireHeader& request) const override {
+    return request.kind == FrameKind::kAttach;
+  }
+
+  Reply Serve(const std::string& peer, const WireHeader& header, Bytes body) override {
+    if (header.kind == FrameKind::kAttach) return BeginSession(peer);
     const std::string request(reinterpret_cast<const char*>(body.data()), body.size());
     const std::string answer = handler_(peer, request);
     if (answer.size() <= limits::kMaxRequestBytes) {
@@ -42,13 +50,22 @@ class CallService final : public PeerService {
   }
 
  private:
+  Reply BeginSession(const std::string& peer) {
+    const absl::StatusOr<SessionKey> key = attach_(peer);
+    if (!key.ok()) return {key.status().code(), ZmqMessage::Copy(Message(key.status()))};
+    ForwardSession session;
+    session.set_number(key->number);
+    session.set_secret(key->secret.data(), key->secret.size());
+    return {absl::StatusCode::kOk, ZmqMessage::Copy(session.SerializeAsString())};
+  }
+
   const Handler handler_;
+  const Attach attach_;
 };
 
 struct Peer {
   std::unique_ptr<PeerConnection> calls;
-  std::unique_ptr<PeerConnection> data;
-  std::unique_ptr<ForwardCaller> forward;
+  std::unique_ptr<ForwardStreams> forward;
 };
 
 class Network final : public PeerNetwork {
@@ -62,7 +79,7 @@ class Network final : public PeerNetwork {
   absl::StatusOr<std::string> Call(const std::string& peer, const std::string& request,
                                    absl::Duration timeout) override;
   bool EndForwarded(const std::string& peer, absl::Duration timeout) override {
-    return data_server_ == nullptr || data_server_->EndSession(peer, timeout);
+    return forward_server_ == nullptr || forward_server_->EndSession(peer, timeout);
   }
   ForwardClient* forward(const std::string& peer) override;
   bool connected(const std::string& peer) const override;
@@ -71,11 +88,10 @@ class Network final : public PeerNetwork {
 
  private:
   absl::Status Listen(const PeerAddress& address);
-  absl::StatusOr<uint16_t> ListenForData(const PeerAddress& address);
-  PeerServer::Options ServerOptions(const PeerAddress& address) const;
+  absl::StatusOr<SessionKey> BeginForwarded(const std::string& peer);
   absl::Status AddPeer(const std::string& name);
   PeerConnection::Options CallOptions(const std::string& name);
-  PeerConnection::Options DataOptions(const std::string& name) const;
+  ForwardStreams::Options ForwardOptions(const std::string& name) const;
   void Follow(const std::string& name, const Welcome& welcome, const PeerAddress& address);
 
   Runtime& runtime_;
@@ -86,13 +102,10 @@ class Network final : public PeerNetwork {
   PeerRefusals refusals_;
   Resolver resolver_;
   CallService call_service_;
-  std::unique_ptr<ForwardService> forward_service_;
 
-  // Host I/O has a context, and so a ZeroMQ thread, of its own: heartbeats do not wait for it.
   std::unique_ptr<PeerContext> context_;
-  std::unique_ptr<PeerContext> data_context_;
   std::unique_ptr<Heartbeats> heartbeats_;
-  std::unique_ptr<PeerServer> data_server_;
+  std::unique_ptr<ForwardServer> forward_server_;
   std::unique_ptr<PeerServer> call_server_;
   std::map<std::string, Peer> peers_;
 };
@@ -175,7 +188,8 @@ Network::Network(Runtime& runtime, Options options, Handlers handlers)
       peer_keys_(identity_.security.allowed),
       refusals_(runtime),
       resolver_(options_.address_cache),
-      call_service_(handlers_.on_call) {}
+      call_service_(handlers_.on_call,
+                    [this](const std::string& peer) { return BeginForwarded(peer); }) {}
 
 // Callers first, so that handlers that call a peer themselves come to an end.
 Network::~Network() {
@@ -183,18 +197,16 @@ Network::~Network() {
     if (peer.calls != nullptr) peer.calls->Stop();
   }
   for (auto& [name, peer] : peers_) {
-    if (peer.data != nullptr) peer.data->Stop();
+    if (peer.forward != nullptr) peer.forward->Stop();
   }
   call_server_ = nullptr;
-  data_server_ = nullptr;
+  forward_server_ = nullptr;
   heartbeats_ = nullptr;
   peers_.clear();
 }
 
 absl::Status Network::Run() {
   BATON_ASSIGN_OR_RETURN(context_, PeerContext::Make(runtime_, identity_, peer_keys_, refusals_));
-  BATON_ASSIGN_OR_RETURN(data_context_,
-                         PeerContext::Make(runtime_, identity_, peer_keys_, refusals_));
   // All are there before the first welcome tells of them.
   for (const auto& [name, endpoint] : options_.peers) BATON_RETURN_IF_ERROR(AddPeer(name));
   BATON_ASSIGN_OR_RETURN(const PeerAddress named, PeerAddress::Parse(options_.listen));
@@ -212,9 +224,17 @@ absl::Status Network::Listen(const PeerAddress& address) {
       heartbeats_, Heartbeats::Start(runtime_, *context_, identity_, refusals_,
                                      address.WithPort(options_.heartbeat_port).Endpoint(), peers(),
                                      handlers_.on_heartbeat));
-  PeerServer::Options options = ServerOptions(address);
+  PeerServer::Options options;
+  options.address = address.Endpoint();
+  for (const auto& [name, endpoint] : options_.peers) options.plaintext_names.insert(name);
   BATON_ASSIGN_OR_RETURN(options.heartbeat_port, PortOf(heartbeats_->endpoint()));
-  BATON_ASSIGN_OR_RETURN(options.data_port, ListenForData(address));
+  if (handlers_.forward_target != nullptr) {
+    BATON_ASSIGN_OR_RETURN(
+        forward_server_,
+        ForwardServer::Start(runtime_, identity_.security.insecure, refusals_,
+                             *handlers_.forward_target, address.WithPort(options_.data_port)));
+    options.stream_port = forward_server_->port();
+  }
   options.thread_name = "peer-calls";
   options.workers = kCallWorkers;
   BATON_ASSIGN_OR_RETURN(call_server_, PeerServer::Start(runtime_, *context_, identity_, refusals_,
@@ -222,38 +242,22 @@ absl::Status Network::Listen(const PeerAddress& address) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint16_t> Network::ListenForData(const PeerAddress& address) {
-  if (handlers_.forward_target == nullptr) return 0;
-  forward_service_ = std::make_unique<ForwardService>(runtime_, *handlers_.forward_target);
-  PeerServer::Options options = ServerOptions(address.WithPort(options_.data_port));
-  options.thread_name = "peer-data";
-  options.workers = kForwardWorkers;
-  BATON_ASSIGN_OR_RETURN(data_server_,
-                         PeerServer::Start(runtime_, *data_context_, identity_, refusals_,
-                                           *forward_service_, std::move(options)));
-  return PortOf(data_server_->endpoint());
-}
-
-PeerServer::Options Network::ServerOptions(const PeerAddress& address) const {
-  PeerServer::Options options;
-  options.address = address.Endpoint();
-  for (const auto& [name, endpoint] : options_.peers) options.plaintext_names.insert(name);
-  return options;
+absl::StatusOr<SessionKey> Network::BeginForwarded(const std::string& peer) {
+  if (forward_server_ != nullptr) return forward_server_->BeginSession(peer);
+  return absl::UnimplementedError("no forwarded I/O is served here");
 }
 
 absl::Status Network::AddPeer(const std::string& name) {
   Peer& peer = peers_[name];
-  BATON_ASSIGN_OR_RETURN(peer.data, PeerConnection::Start(runtime_, *data_context_, identity_,
-                                                          refusals_, DataOptions(name)));
   BATON_ASSIGN_OR_RETURN(peer.calls, PeerConnection::Start(runtime_, *context_, identity_,
                                                            refusals_, CallOptions(name)));
-  peer.forward = std::make_unique<ForwardCaller>(*peer.data);
+  BATON_ASSIGN_OR_RETURN(
+      peer.forward, ForwardStreams::Start(runtime_, refusals_, *peer.calls, ForwardOptions(name)));
   return absl::OkStatus();
 }
 
 PeerConnection::Options Network::CallOptions(const std::string& name) {
   return {.peer = name,
-          .thread_name = "to-calls",
           .resolve = [this](const PeerAddress& address) { return resolver_.Find(address); },
           .on_made =
               [this, name](const Welcome& welcome, const PeerAddress& address) {
@@ -262,27 +266,22 @@ PeerConnection::Options Network::CallOptions(const std::string& name) {
               },
           .on_lost =
               [this, name] {
+                peers_.at(name).forward->ConnectTo(std::nullopt);
                 if (handlers_.on_connection) handlers_.on_connection(name, false);
               },
           .on_failed = [this, name] { peer_keys_.TryNext(name); }};
 }
 
-PeerConnection::Options Network::DataOptions(const std::string& name) const {
+ForwardStreams::Options Network::ForwardOptions(const std::string& name) const {
   return {.peer = name,
-          .thread_name = "to-data",
-          .resolve = {},  // a number already
-          .on_made =
-              [this, name](const Welcome&, const PeerAddress&) {
-                if (handlers_.on_forward_connection) handlers_.on_forward_connection(name, true);
-              },
-          .on_lost =
-              [this, name] {
-                if (handlers_.on_forward_connection) handlers_.on_forward_connection(name, false);
-              },
-          .on_failed = {}};
+          .insecure = identity_.security.insecure,
+          .on_change = [this, name](bool connected) {
+            if (handlers_.on_forward_connection) handlers_.on_forward_connection(name, connected);
+          }};
 }
 
-// The peer's other ports are known now; they are where it was found.
+// The peer's other ports are known now; they are where it was found. Older versions have another
+// port for forwarded I/O, and know nothing of this one.
 void Network::Follow(const std::string& name, const Welcome& welcome, const PeerAddress& address) {
   const auto with_port = [&address](uint32_t port) -> std::optional<PeerAddress> {
     if (port == 0 || port > 65535) return std::nullopt;
@@ -290,7 +289,7 @@ void Network::Follow(const std::string& name, const Welcome& welcome, const Peer
   };
   const std::optional<PeerAddress> heartbeats = with_port(welcome.heartbeat_port());
   if (heartbeats) heartbeats_->Follow(name, heartbeats->Endpoint());
-  peers_.at(name).data->ConnectTo(with_port(welcome.data_port()));
+  peers_.at(name).forward->ConnectTo(with_port(welcome.stream_port()));
 }
 
 absl::StatusOr<std::string> Network::Call(const std::string& peer, const std::string& request,

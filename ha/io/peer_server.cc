@@ -45,8 +45,6 @@ class ServerOfPeers final : public PeerServer {
   ~ServerOfPeers() override;
 
   absl::Status Listen(PeerContext& context);
-  bool EndSession(const std::string& peer, absl::Duration timeout) override
-      ABSL_LOCKS_EXCLUDED(mutex_);
   const std::string& endpoint() const override { return endpoint_; }
 
  private:
@@ -62,7 +60,7 @@ class ServerOfPeers final : public PeerServer {
   void SendRefusal(ZmqMessage route, const std::string& why);
   void SendAll() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // By a worker.
+  // By a worker, or the loop.
   void Serve(Job job) ABSL_LOCKS_EXCLUDED(mutex_);
 
   Runtime& runtime_;
@@ -77,11 +75,9 @@ class ServerOfPeers final : public PeerServer {
   std::atomic<bool> workers_ended_ = false;
 
   absl::Mutex mutex_;
-  absl::CondVar job_ended_;
   PeerSessions sessions_ ABSL_GUARDED_BY(mutex_);
   std::vector<Message> answers_ ABSL_GUARDED_BY(mutex_);
   std::vector<Message> sending_;  // the loop's; changes places with answers_
-  std::vector<std::string> ended_ ABSL_GUARDED_BY(mutex_);  // connections to be told so
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::unique_ptr<Thread> loop_;
@@ -181,7 +177,7 @@ ZmqMessage ServerOfPeers::MakeWelcome() const {
   welcome.set_node(identity_.node);
   welcome.set_instance(identity_.instance);
   welcome.set_heartbeat_port(options_.heartbeat_port);
-  welcome.set_data_port(options_.data_port);
+  welcome.set_stream_port(options_.stream_port);
   return ZmqMessage::Copy(welcome.SerializeAsString());
 }
 
@@ -198,7 +194,12 @@ void ServerOfPeers::HandleRequest(const WireHeader& header, Message message) {
     return Refuse(std::move(message[0]),
                   "a request of a connection that is over, or of one too many");
   }
-  workers_.Queue({ticket, std::move(message[0]), header, std::move(message[2])});
+  Job job{ticket, std::move(message[0]), header, std::move(message[2])};
+  if (service_.IsQuick(header)) {
+    Serve(std::move(job));
+  } else {
+    workers_.Queue(std::move(job));
+  }
 }
 
 // The sender learns it, so that nobody there waits for an answer.
@@ -219,16 +220,11 @@ void ServerOfPeers::SendRefusal(ZmqMessage route, const std::string& why) {
 
 void ServerOfPeers::SendAll() {
   std::vector<std::pair<std::string, ZmqMessage>> welcomes;
-  std::vector<std::string> ended;
   {
     absl::MutexLock lock(&mutex_);
     woken_ = false;
     sending_.swap(answers_);
-    ended.swap(ended_);
     welcomes = sessions_.TakeWelcomes();
-  }
-  for (const std::string& route : ended) {
-    SendRefusal(ZmqMessage::Copy(route), "this session was ended: connect anew");
   }
   for (auto& [route, welcome] : welcomes) {
     Message message{ZmqMessage::Copy(route), EncodeHeader({.kind = FrameKind::kWelcome}),
@@ -239,24 +235,6 @@ void ServerOfPeers::SendAll() {
   // and does not read.
   for (Message& answer : sending_) socket_->Send(answer);
   sending_.clear();
-}
-
-bool ServerOfPeers::EndSession(const std::string& peer, absl::Duration timeout) {
-  const absl::Duration deadline = runtime_.BootTime() + timeout;
-  bool must_wake = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (std::optional<std::string> route = sessions_.EndOf(peer)) {
-      ended_.push_back(*std::move(route));
-      must_wake = !std::exchange(woken_, true);
-    }
-  }
-  if (must_wake) wake_.Wake();
-  absl::MutexLock lock(&mutex_);
-  while (sessions_.Running(peer) > 0 && runtime_.BootTime() < deadline) {
-    runtime_.WaitUntil(job_ended_, mutex_, deadline);
-  }
-  return sessions_.Running(peer) == 0;
 }
 
 void ServerOfPeers::Serve(Job job) {
@@ -273,7 +251,6 @@ void ServerOfPeers::Serve(Job job) {
   {
     absl::MutexLock lock(&mutex_);
     sessions_.Finish(job.ticket);
-    job_ended_.SignalAll();
     answers_.push_back(std::move(answer));
     must_wake = !std::exchange(woken_, true);
   }

@@ -3,7 +3,6 @@
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
-#include <absl/time/time.h>
 
 #include <functional>
 #include <memory>
@@ -27,7 +26,9 @@ class PeerService {
   virtual ~PeerService() = default;
   // The header and the length of the second frame make a request that Serve can take. Quick.
   virtual bool IsValid(const WireHeader& request, size_t body_bytes) const = 0;
-  // On any worker, several at once.
+  // It is answered without any wait: it need not wait for a worker.
+  virtual bool IsQuick(const WireHeader& request) const = 0;
+  // On any worker, several at once, or on the server's own thread.
   virtual Reply Serve(const std::string& peer, const WireHeader& request, Bytes body) = 0;
 };
 
@@ -43,7 +44,7 @@ class PeerServer {
     int workers = 1;
     // The ports that the welcome tells.
     uint16_t heartbeat_port = 0;
-    uint16_t data_port = 0;
+    uint16_t stream_port = 0;
     // Whose names are believed where there are no keys.
     std::set<std::string> plaintext_names;
   };
@@ -55,11 +56,6 @@ class PeerServer {
                                                            PeerService& service, Options options);
   // Requests that workers have are finished, queued ones are not.
   virtual ~PeerServer() = default;
-
-  // Ends the session of a peer, as a new hello of it would: of what it has asked nothing begins any
-  // more, and it has to connect anew. Returns when what runs has ended; false: some of it still
-  // runs after `timeout`.
-  virtual bool EndSession(const std::string& peer, absl::Duration timeout) = 0;
 
   // With the real port.
   virtual const std::string& endpoint() const = 0;

@@ -25,19 +25,6 @@ void PeerSessions::End(const std::string& route) {
   ++peer.session;
 }
 
-std::optional<std::string> PeerSessions::EndOf(const std::string& name) {
-  const auto found = peers_.find(name);
-  if (found == peers_.end() || !found->second.open) return std::nullopt;
-  std::string route = found->second.route;
-  End(route);
-  return route;
-}
-
-size_t PeerSessions::Running(const std::string& name) const {
-  const auto found = peers_.find(name);
-  return found == peers_.end() ? 0 : found->second.running;
-}
-
 std::vector<std::pair<std::string, ZmqMessage>> PeerSessions::TakeWelcomes() {
   std::vector<std::pair<std::string, ZmqMessage>> due;
   for (auto& [name, peer] : peers_) {

@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,10 +40,6 @@ class PeerSessions {
   void Begin(const std::string& name, std::string route, ZmqMessage welcome);
   // Ends the session of that connection, if it is one.
   void End(const std::string& route);
-  // Ends the session of that peer. Its connection; nullopt: there is no session.
-  std::optional<std::string> EndOf(const std::string& name);
-  // Requests of that peer, of whatever session, that workers have.
-  size_t Running(const std::string& name) const;
   // (route, welcome) of each session that may now begin to send.
   std::vector<std::pair<std::string, ZmqMessage>> TakeWelcomes();
 

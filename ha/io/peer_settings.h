@@ -39,7 +39,7 @@ constexpr absl::Duration kLinger = absl::Milliseconds(500);
 // Requests on one connection that were sent and not answered; more wait in their callers.
 constexpr size_t kMaxInFlight = 64;
 
-// What a peer may have at the server: callers that gave up leave their requests behind.
+// What a peer may have at the server of calls: callers that gave up leave their requests behind.
 constexpr size_t kMaxRequestsPerPeer = 2 * kMaxInFlight;
 // Messages that ZeroMQ keeps for one connection, each way. Larger than what may be under way, so
 // that a full queue means a peer that does not play by the rules.
@@ -47,7 +47,12 @@ constexpr int kQueuedMessages = 4 * kMaxInFlight;
 constexpr int kQueuedHeartbeats = 32;
 
 constexpr int kCallWorkers = 8;
-constexpr int kForwardWorkers = 16;
+
+// Connections of one session of forwarded I/O; each has one request under way. As many as requests
+// that a mount serves at one time (fs/mount_settings.h).
+constexpr size_t kStreamsPerPeer = 16;
+// The text of an error that answers a forwarded request, in bytes; what is beyond is cut.
+constexpr size_t kMaxAnswerText = 512;
 
 // A subscription that brings nothing for so long is made anew.
 constexpr absl::Duration kHeartbeatRenewal = absl::Seconds(1);
@@ -62,7 +67,8 @@ static_assert(kReconnectMin < kReconnectMax);
 static_assert(kProbeInterval < kSilenceTimeout);
 static_assert(limits::kMaxRequestBytes < limits::kMaxMessageBytes);
 static_assert(kMaxStrangers >= 3 * kMaxPeers, "all peers may come at one time");
-// Three ports; each peer has some ten descriptors more.
-static_assert(3 * kMaxStrangers + 10 * kMaxPeers < limits::kDescriptorReserve / 2);
+// Three ports; each peer has some ten descriptors more, and its streams. Metadata has the rest.
+static_assert(3 * kMaxStrangers + (10 + kStreamsPerPeer) * kMaxPeers <
+              limits::kDescriptorReserve * 2 / 3);
 
 }  // namespace baton::ha

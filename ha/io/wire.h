@@ -1,5 +1,5 @@
-// The first frame of every message on a connection between controllers; the layout is documented
-// in docs/pair-protocol.md.
+// The header of every message on a connection between controllers; the layout is documented in
+// docs/pair-protocol.md.
 #pragma once
 
 #include <bit>
@@ -15,15 +15,17 @@
 namespace baton::ha {
 
 enum class FrameKind : uint16_t {
-  kHello = 1,    // who connects; the second frame is a Hello
-  kWelcome = 2,  // who listens; the second frame is a Welcome
-  kRefusal = 3,  // go away: `code` and, in the second frame, a text say why
-  kCall = 4,     // the second frame is the request
+  kHello = 1,    // who connects; the body is a Hello
+  kWelcome = 2,  // who listens; the body is a Welcome. To a join: no body
+  kRefusal = 3,  // go away: `code` and, in the body, a text say why
+  kCall = 4,     // the body is the request
   kRead = 5,
-  kWrite = 6,  // the second frame is the data
+  kWrite = 6,  // the body is the data
   kFlush = 7,
   kDiscard = 8,
-  kAnswer = 9,  // to 4 - 8, with the same number; what was asked for, or a text that says why not
+  kAnswer = 9,   // to 4 - 8 and 10, with the same number; what was asked for, or a text of why not
+  kAttach = 10,  // begin a session of forwarded I/O; the answer is a ForwardSession
+  kJoin = 11,    // this stream belongs to the session `number`
 };
 
 constexpr uint32_t kWireMagic = 0x50415442;  // "BTAP"
@@ -53,15 +55,18 @@ inline ZmqMessage EncodeHeader(const WireHeader& header) {
   return ZmqMessage::Copy(std::as_bytes(std::span(&header, 1)));
 }
 
-// nullopt: the frame is no header of this version, or of a kind that does not exist.
+// It is a header of this version, and of a kind that exists.
+inline bool IsHeader(const WireHeader& header) {
+  return header.magic == kWireMagic && header.version == kWireVersion && header.reserved == 0 &&
+         header.kind >= FrameKind::kHello && header.kind <= FrameKind::kJoin;
+}
+
+// nullopt: the frame is none.
 inline std::optional<WireHeader> DecodeHeader(Bytes frame) {
   WireHeader header;
   if (frame.size() != sizeof(header)) return std::nullopt;
   std::memcpy(&header, frame.data(), sizeof(header));
-  if (header.magic != kWireMagic || header.version != kWireVersion || header.reserved != 0 ||
-      header.kind < FrameKind::kHello || header.kind > FrameKind::kAnswer) {
-    return std::nullopt;
-  }
+  if (!IsHeader(header)) return std::nullopt;
   return header;
 }
 

@@ -2,6 +2,8 @@
 
 #include <absl/time/clock.h>
 
+#include <cstring>
+
 #include "ha/io/peer.pb.h"
 #include "ha/io/peer_settings.h"
 #include "tests/base/testing.h"
@@ -54,15 +56,43 @@ bool FakePeer::Greet(const std::string& node, const std::string& pool_id) {
   return header && header->kind == FrameKind::kWelcome;
 }
 
-bool FakePeer::Welcome(const std::string& node, const std::string& pool_id,
-                       uint16_t heartbeat_port) {
+bool FakePeer::Welcome(const std::string& node, const std::string& pool_id, uint16_t heartbeat_port,
+                       uint16_t stream_port) {
   if (Receive().size() != 2) return false;
   ha::Welcome welcome;
   welcome.set_protocol(kProtocol);
   welcome.set_pool_id(pool_id);
   welcome.set_node(node);
   welcome.set_heartbeat_port(heartbeat_port);
+  welcome.set_stream_port(stream_port);
   Send({.kind = FrameKind::kWelcome}, welcome.SerializeAsString());
+  return true;
+}
+
+std::optional<SessionKey> FakePeer::Attach() {
+  Send({.kind = FrameKind::kAttach, .number = 1}, "");
+  const std::vector<std::string> answer = Receive();
+  ForwardSession session;
+  SessionKey key;
+  if (answer.size() != 2 || !session.ParseFromString(answer[1]) ||
+      session.secret().size() != key.secret.size()) {
+    return std::nullopt;
+  }
+  key.number = session.number();
+  std::memcpy(key.secret.data(), session.secret().data(), key.secret.size());
+  return key;
+}
+
+bool FakePeer::GiveSession(const SessionKey& key) {
+  const std::vector<std::string> question = Receive();
+  if (question.size() != 2) return false;
+  std::optional<WireHeader> header = DecodeHeader(std::as_bytes(std::span(question[0])));
+  if (!header || header->kind != FrameKind::kAttach) return false;
+  ForwardSession session;
+  session.set_number(key.number);
+  session.set_secret(key.secret.data(), key.secret.size());
+  header->kind = FrameKind::kAnswer;
+  Send(*header, session.SerializeAsString());
   return true;
 }
 

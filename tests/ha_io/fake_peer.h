@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ha/io/tls.h"
 #include "ha/io/wire.h"
 #include "ha/io/zmq_socket.h"
 
@@ -27,7 +28,12 @@ class FakePeer {
   // As a client: says hello as `node` and awaits the welcome. False: it is refused.
   bool Greet(const std::string& node, const std::string& pool_id);
   // As a server: awaits a hello and welcomes it as `node`.
-  bool Welcome(const std::string& node, const std::string& pool_id, uint16_t heartbeat_port);
+  bool Welcome(const std::string& node, const std::string& pool_id, uint16_t heartbeat_port,
+               uint16_t stream_port = 0);
+  // As a client that was welcomed: asks for a session of forwarded I/O. nullopt: there is none.
+  std::optional<SessionKey> Attach();
+  // As a server: awaits that question, and answers with `key`.
+  bool GiveSession(const SessionKey& key);
 
  private:
   const Role role_;

@@ -89,13 +89,13 @@ TEST_P(ForwardTest, RequestsAreAnsweredInAnyOrder) {
 
 TEST_P(ForwardTest, MoreCallersThanMayBeUnderWayAllGetTheirTurn) {
   std::vector<std::thread> threads;
-  for (size_t t = 0; t < 3 * kMaxInFlight; ++t) {
+  for (size_t t = 0; t < 5 * kStreamsPerPeer; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 5; ++i) EXPECT_OK(Write(t * 8, "12345678"));
     });
   }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(target.requests(), 3 * kMaxInFlight * 5);
+  EXPECT_EQ(target.requests(), 5 * kStreamsPerPeer * 5);
 }
 
 TEST_P(ForwardTest, GivingUpEndsWhatIsInFlight) {
@@ -104,22 +104,21 @@ TEST_P(ForwardTest, GivingUpEndsWhatIsInFlight) {
   std::atomic<int> ended = 0;
   std::vector<std::thread> threads;
   // More than may be under way: those that wait for a place end too.
-  for (size_t t = 0; t < kMaxInFlight + 8; ++t) {
+  for (size_t t = 0; t < kStreamsPerPeer + 8; ++t) {
     threads.emplace_back([&] {
       EXPECT_CODE(Write(0, "x"), kUnavailable);
       ++ended;
     });
   }
-  ASSERT_TRUE(Eventually([&] { return target.requests() == kForwardWorkers; }));
+  ASSERT_TRUE(Eventually([&] { return target.requests() == kStreamsPerPeer; }));
   client().Abort();
   EXPECT_TRUE(Eventually([&] { return ended == static_cast<int>(threads.size()); }));
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(target.requests(), static_cast<uint64_t>(kForwardWorkers));
+  EXPECT_EQ(target.requests(), kStreamsPerPeer);
   go->Notify();
   ASSERT_TRUE(pair.AwaitForwarding());
   EXPECT_OK(Write(0, "y"));
-  // None of those that were given up takes effect any more. (Those that no worker had then were
-  // dropped with the old connection, or were carried out before the new one was made.)
+  // None of those that were given up takes effect any more.
   const uint64_t requests = target.requests();
   absl::SleepFor(absl::Milliseconds(200));
   EXPECT_EQ(target.requests(), requests);
@@ -150,20 +149,20 @@ TEST_P(ForwardTest, TheOwnerEndsWhatAPeerHasForwarded) {
   target.set_hook([go] { go->WaitForNotification(); });
   std::atomic<int> ended = 0;
   std::vector<std::thread> threads;
-  for (size_t t = 0; t < kMaxInFlight; ++t) {
+  for (size_t t = 0; t < 2 * kStreamsPerPeer; ++t) {
     threads.emplace_back([&] {
       EXPECT_CODE(Write(0, "old"), kUnavailable);
       ++ended;
     });
   }
-  ASSERT_TRUE(Eventually([&] { return target.requests() == kForwardWorkers; }));
+  ASSERT_TRUE(Eventually([&] { return target.requests() == kStreamsPerPeer; }));
   EXPECT_FALSE(pair.b.network->EndForwarded("a", absl::Milliseconds(50))) << "some still run";
   EXPECT_TRUE(Eventually([&] { return ended == static_cast<int>(threads.size()); }));
   for (std::thread& thread : threads) thread.join();
   go->Notify();
   EXPECT_TRUE(pair.b.network->EndForwarded("a", kPatience));
   const uint64_t requests = target.requests();
-  EXPECT_EQ(requests, static_cast<uint64_t>(kForwardWorkers)) << "what waited was dropped";
+  EXPECT_EQ(requests, kStreamsPerPeer) << "what waited was dropped";
   ASSERT_TRUE(pair.AwaitForwarding());
   EXPECT_OK(Write(0, "new"));
   EXPECT_EQ(target.requests(), requests + 1);

@@ -74,25 +74,5 @@ TEST(PeerSessionsTest, AnEndedSessionIsOverUntilTheNextHello) {
   EXPECT_EQ(sessions.TakeWelcomes().size(), 1u);
 }
 
-TEST(PeerSessionsTest, ASessionIsEndedByItsPeersName) {
-  PeerSessions sessions;
-  EXPECT_EQ(sessions.EndOf("a"), std::nullopt) << "it was never here";
-  sessions.Begin("a", "r1", ZmqMessage());
-  sessions.TakeWelcomes();
-  const PeerSessions::Ticket running = sessions.Queue("r1", kMost);
-  const PeerSessions::Ticket queued = sessions.Queue("r1", kMost);
-  EXPECT_TRUE(sessions.Run(running));
-  EXPECT_EQ(sessions.EndOf("a"), "r1");
-  EXPECT_FALSE(sessions.Run(queued));
-  EXPECT_EQ(sessions.Queue("r1", kMost).peer, nullptr);
-  EXPECT_EQ(sessions.Running("a"), 1u);
-  EXPECT_EQ(sessions.EndOf("a"), std::nullopt) << "it is over";
-  sessions.Begin("a", "r2", ZmqMessage());
-  EXPECT_TRUE(sessions.TakeWelcomes().empty()) << "an earlier request still runs";
-  sessions.Finish(running);
-  EXPECT_EQ(sessions.Running("a"), 0u);
-  EXPECT_EQ(sessions.TakeWelcomes().size(), 1u);
-}
-
 }  // namespace
 }  // namespace baton::ha

@@ -38,7 +38,7 @@ TEST(WireTest, WhatIsNoHeaderIsRefused) {
   EXPECT_TRUE(refused(proper + "x"));
   // Magic, version, kind (none and one too many), reserved.
   for (const auto& [position, value] : {std::pair(0, 'X'), std::pair(4, '\2'), std::pair(6, '\0'),
-                                        std::pair(6, '\x0a'), std::pair(52, '\1')}) {
+                                        std::pair(6, '\x0c'), std::pair(52, '\1')}) {
     std::string wrong = proper;
     wrong[static_cast<size_t>(position)] = value;
     EXPECT_TRUE(refused(wrong)) << position;

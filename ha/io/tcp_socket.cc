@@ -1,0 +1,115 @@
+#include "ha/io/tcp_socket.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <system_error>
+
+#include "engine/base/errno_status.h"
+#include "engine/base/status.h"
+#include "ha/io/peer_settings.h"
+
+namespace baton::ha {
+namespace {
+
+struct SocketAddress {
+  sockaddr_storage storage = {};
+  socklen_t size = 0;
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+
+absl::StatusOr<SocketAddress> SocketAddressOf(const PeerAddress& address) {
+  SocketAddress result;
+  auto& narrow = reinterpret_cast<sockaddr_in&>(result.storage);
+  auto& wide = reinterpret_cast<sockaddr_in6&>(result.storage);
+  const std::string& host = address.host;
+  if (::inet_pton(AF_INET, host.c_str(), &narrow.sin_addr) == 1) {
+    narrow.sin_family = AF_INET;
+    narrow.sin_port = htons(address.port);
+    result.size = sizeof(narrow);
+    return result;
+  }
+  const bool bracketed = host.size() > 2 && host.front() == '[';
+  if (bracketed &&
+      ::inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &wide.sin6_addr) == 1) {
+    wide.sin6_family = AF_INET6;
+    wide.sin6_port = htons(address.port);
+    result.size = sizeof(wide);
+    return result;
+  }
+  return Error(absl::StatusCode::kInvalidArgument, "{} is no number of an address", host);
+}
+
+template <typename Value>
+void SetTcpOption(int fd, int level, int option, Value value) {
+  ::setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+// A peer that is gone without a word ends the connection.
+void PrepareTcp(int fd) {
+  SetTcpOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  SetTcpOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  SetTcpOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, 1);
+  SetTcpOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, 1);
+  SetTcpOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+               static_cast<unsigned>(absl::ToInt64Milliseconds(kSilenceTimeout)));
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> ListenTcp(const PeerAddress& address) {
+  BATON_ASSIGN_OR_RETURN(const SocketAddress at, SocketAddressOf(address));
+  UniqueFd fd(::socket(at.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return ErrnoStatus(errno, "make", "a socket");
+  SetTcpOption(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (::bind(fd.get(), at.get(), at.size) == 0 && ::listen(fd.get(), kMaxStrangers) == 0) return fd;
+  return Error(absl::StatusCode::kFailedPrecondition, "cannot listen at {}: {}", address.Endpoint(),
+               std::generic_category().message(errno));
+}
+
+uint16_t PortOfTcp(int fd) {
+  sockaddr_storage address = {};
+  socklen_t size = sizeof(address);
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
+  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(address).sin6_port
+                                             : reinterpret_cast<sockaddr_in&>(address).sin_port);
+}
+
+UniqueFd AcceptTcp(int listener) {
+  UniqueFd fd(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (fd.valid()) PrepareTcp(fd.get());
+  return fd;
+}
+
+absl::StatusOr<UniqueFd> OpenTcp(const PeerAddress& address) {
+  BATON_ASSIGN_OR_RETURN(const SocketAddress to, SocketAddressOf(address));
+  UniqueFd fd(::socket(to.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return ErrnoStatus(errno, "make", "a socket");
+  PrepareTcp(fd.get());
+  return fd;
+}
+
+absl::Status ConnectTcpTo(int fd, const PeerAddress& address, absl::Duration timeout) {
+  BATON_ASSIGN_OR_RETURN(const SocketAddress to, SocketAddressOf(address));
+  LimitTcpWaits(fd, timeout);
+  if (::connect(fd, to.get(), to.size) == 0) return absl::OkStatus();
+  const int error = errno == EINPROGRESS ? ETIMEDOUT : errno;
+  return Error(absl::StatusCode::kUnavailable, "{}: {}", address.Endpoint(),
+               std::generic_category().message(error));
+}
+
+void LimitTcpWaits(int fd, absl::Duration timeout) {
+  const timeval limit = timeout == absl::InfiniteDuration() ? timeval{} : absl::ToTimeval(timeout);
+  SetTcpOption(fd, SOL_SOCKET, SO_SNDTIMEO, limit);
+  SetTcpOption(fd, SOL_SOCKET, SO_RCVTIMEO, limit);
+}
+
+void LetTcpBlock(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_NONBLOCK); }
+
+}  // namespace baton::ha

@@ -1,0 +1,31 @@
+// TCP sockets of forwarded host I/O.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <cstdint>
+
+#include "engine/base/unique_fd.h"
+#include "ha/io/peer_address.h"
+
+namespace baton::ha {
+
+// Listens; accepting does not block. FailedPrecondition: the address or port cannot be had.
+absl::StatusOr<UniqueFd> ListenTcp(const PeerAddress& address);
+// The port that a socket has.
+uint16_t PortOfTcp(int fd);
+// One connection that has come, which does not block; not valid: none is waiting, or none can be
+// had (errno).
+UniqueFd AcceptTcp(int listener);
+
+// A socket for a connection to `address`, which has a number for its host.
+absl::StatusOr<UniqueFd> OpenTcp(const PeerAddress& address);
+// Unavailable: nobody listens, or no answer within `timeout`.
+absl::Status ConnectTcpTo(int fd, const PeerAddress& address, absl::Duration timeout);
+// How long one call may wait to receive or send from now on; InfiniteDuration: as long as it takes.
+void LimitTcpWaits(int fd, absl::Duration timeout);
+void LetTcpBlock(int fd);
+
+}  // namespace baton::ha

@@ -1,0 +1,382 @@
+// The port of forwarded I/O, and what a broken program or a stranger may do there.
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <list>
+#include <memory>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "ha/io/peer_address.h"
+#include "ha/io/peer_settings.h"
+#include "ha/io/stream.h"
+#include "ha/io/tcp_socket.h"
+#include "tests/base/testing.h"
+#include "tests/ha_io/fake_peer.h"
+#include "tests/ha_io/pair.h"
+#include "tests/ha_io/tcp_proxy.h"
+
+namespace baton::ha {
+namespace {
+
+// The other end closes it within a time that is short for a test.
+bool IsClosedSoon(const Stream& stream) {
+  pollfd polled{stream.fd(), POLLIN, 0};
+  std::array<char, 4096> rest;
+  while (::poll(&polled, 1, 5000) == 1) {
+    if (::recv(stream.fd(), rest.data(), rest.size(), MSG_DONTWAIT) <= 0) return true;
+  }
+  return false;
+}
+
+// A server "b" with the peers "a" (a real one) and "c" (the test).
+class StreamsTest : public testing::Test {
+ protected:
+  explicit StreamsTest(bool insecure = true) : insecure_(insecure) {}
+
+  PeerNetwork::Options OptionsFor(const std::string& node) {
+    PeerSecurity security = insecure_ ? PeerSecurity{.insecure = true, .keys = {}, .allowed = {}}
+                                      : keys.SecurityOf(node);
+    PeerNetwork::Options options = OptionsOf(node, std::move(security));
+    options.listen = FreeEndpoint();
+    return options;
+  }
+  void SetUp() override {
+    PeerNetwork::Options a_options = OptionsFor("a");
+    PeerNetwork::Options b_options = OptionsFor("b");
+    a_options.peers["b"] = b_options.listen;
+    b_options.peers["a"] = a_options.listen;
+    b_options.peers["c"] = "tcp://127.0.0.1:1";
+    b_options.data_port = Must(PeerAddress::Parse(FreeEndpoint())).port;
+    port = b_options.data_port;
+    ASSERT_OK(Start(runtime, b, b_options, &target));
+    ASSERT_OK(Start(runtime, a, a_options));
+    ASSERT_TRUE(Eventually([&] { return a.network->forward("b")->connected(); }));
+  }
+  // a has not noticed anything, and nobody else has changed anything.
+  void ExpectUnharmed() {
+    EXPECT_OK(a.network->forward("b")->Write({1, 1}, 0, BytesOf("x")));
+    std::vector<std::byte> content(kBytes);
+    content[0] = std::byte{'x'};
+    EXPECT_EQ(target.content(), content);
+    EXPECT_EQ(a.network->counters().lost_connections, 0u);
+  }
+  Stream Connect() { return Stream(ConnectTcp("127.0.0.1", port)); }
+  static bool Join(Stream& stream, uint64_t session) {
+    WireHeader welcome;
+    return stream.Send({.kind = FrameKind::kJoin, .number = session}, {}) &&
+           stream.ReceiveHeader(welcome, {}) == 0u && welcome.kind == FrameKind::kWelcome;
+  }
+
+  static constexpr uint64_t kBytes = limits::kMiB;
+  const bool insecure_;
+  SystemRuntime runtime;
+  KeyRing keys{{"a", "b", "c"}};
+  MemoryTarget target{kBytes};
+  uint16_t port = 0;
+  Player b;
+  Player a;
+};
+
+// c says what it likes.
+class BrokenPeerTest : public StreamsTest {
+ protected:
+  void SetUp() override {
+    StreamsTest::SetUp();
+    calls = std::make_unique<FakePeer>(FakePeer::Role::kClient, b.network->endpoint());
+    ASSERT_TRUE(calls->Greet("c", kPool));
+    session = Begin();
+  }
+  uint64_t Begin() {
+    const std::optional<SessionKey> key = calls->Attach();
+    EXPECT_TRUE(key);
+    return key ? key->number : 0;
+  }
+  // A request of the epoch that is served, which would change content.
+  static WireHeader WriteOf(uint64_t length_bytes) {
+    return {.kind = FrameKind::kWrite,
+            .number = 1,
+            .epoch = 1,
+            .volume_id = 1,
+            .length_bytes = length_bytes};
+  }
+  // b ends the session over a request that cannot be one.
+  void ExpectSessionEnds(const WireHeader& request, Bytes body) {
+    const uint64_t before = b.network->counters().garbled;
+    Stream stream = Connect();
+    Stream other = Connect();
+    ASSERT_TRUE(Join(stream, session));
+    ASSERT_TRUE(Join(other, session));
+    ASSERT_TRUE(stream.Send(request, body));
+    EXPECT_TRUE(IsClosedSoon(stream));
+    EXPECT_TRUE(IsClosedSoon(other));
+    EXPECT_EQ(b.network->counters().garbled, before + 1);
+    Stream late = Connect();
+    EXPECT_FALSE(Join(late, session));
+    session = Begin();
+    Stream again = Connect();
+    EXPECT_TRUE(Join(again, session));
+  }
+
+  std::unique_ptr<FakePeer> calls;
+  uint64_t session = 0;
+};
+
+TEST_F(BrokenPeerTest, ARequestIsAnsweredOnItsStream) {
+  Stream stream = Connect();
+  ASSERT_TRUE(Join(stream, session));
+  WireHeader answer;
+  std::array<std::byte, kMaxAnswerText> text;
+  WireHeader request = WriteOf(1);
+  request.epoch = 2;
+  ASSERT_TRUE(stream.Send(request, BytesOf("y")));
+  const std::optional<size_t> received = stream.ReceiveHeader(answer, text);
+  ASSERT_TRUE(received);
+  EXPECT_EQ(answer.number, request.number);
+  EXPECT_EQ(static_cast<absl::StatusCode>(answer.code), absl::StatusCode::kAborted);
+  EXPECT_EQ(answer.length_bytes, std::string("not the owner of that epoch").size());
+  ExpectUnharmed();
+}
+
+TEST_F(BrokenPeerTest, AFrameThatIsTooLongEndsItsSession) {
+  ExpectSessionEnds(WriteOf(limits::kMaxRequestBytes + 1), BytesOf("y"));
+  WireHeader read = WriteOf(limits::kMaxRequestBytes + 1);
+  read.kind = FrameKind::kRead;
+  ExpectSessionEnds(read, {});
+  ExpectUnharmed();
+}
+
+TEST_F(BrokenPeerTest, ARequestBeforeTheAnswerToAnotherOneEndsItsSession) {
+  WireHeader flush = WriteOf(0);
+  flush.kind = FrameKind::kFlush;
+  flush.epoch = 2;
+  ExpectSessionEnds(flush, BytesOf("more"));
+  ExpectUnharmed();
+}
+
+TEST_F(BrokenPeerTest, HundredsOfSeededHeadersChangeNothing) {
+  std::minstd_rand random(11);
+  for (int i = 0; i < 300; ++i) {
+    WireHeader header = WriteOf(random() % 64);
+    header.kind = static_cast<FrameKind>(random() % 14);
+    header.epoch = 2 + random();
+    header.offset = random() % 2 == 0 ? ~uint64_t{random()} : random();
+    if (random() % 4 == 0) header.magic = static_cast<uint32_t>(random());
+    if (random() % 4 == 0) header.version = static_cast<uint16_t>(random());
+    const std::vector<std::byte> body = Pattern(random() % 64, static_cast<unsigned>(i));
+    Stream stream = Connect();
+    if (!Join(stream, session)) {
+      session = Begin();
+      continue;
+    }
+    stream.Send(header, body);
+  }
+  EXPECT_TRUE(Eventually([&] { return b.network->counters().garbled > 30; }));
+  ExpectUnharmed();
+}
+
+TEST_F(BrokenPeerTest, HalfAFrameAndThenSilenceHoldsUpNobody) {
+  std::list<Stream> silent;
+  for (size_t i = 0; i < kStreamsPerPeer; ++i) {
+    silent.emplace_back(ConnectTcp("127.0.0.1", port));
+    ASSERT_TRUE(Join(silent.back(), session));
+    ASSERT_TRUE(silent.back().Send(WriteOf(4096), BytesOf("half of it")));
+  }
+  ExpectUnharmed();
+  EXPECT_TRUE(b.network->EndForwarded("c", absl::ZeroDuration())) << "nothing of it runs";
+  for (const Stream& each : silent) EXPECT_TRUE(IsClosedSoon(each));
+  session = Begin();
+  Stream stream = Connect();
+  EXPECT_TRUE(Join(stream, session));
+  ExpectUnharmed();
+}
+
+TEST_F(BrokenPeerTest, ARequestThatArrivedIsNotCarriedOutOnceItsSessionHasEnded) {
+  const auto go = std::make_shared<absl::Notification>();  // a handler may be in it for longer
+  target.set_hook([go] { go->WaitForNotification(); });
+  Stream stream = Connect();
+  ASSERT_TRUE(Join(stream, session));
+  // The rest of the second request comes after the end of the session.
+  Stream late = Connect();
+  ASSERT_TRUE(Join(late, session));
+  ASSERT_TRUE(late.Send(WriteOf(8), BytesOf("late")));
+  WireHeader first = WriteOf(1);
+  first.epoch = 2;
+  ASSERT_TRUE(stream.Send(first, BytesOf("y")));
+  ASSERT_TRUE(Eventually([&] { return target.requests() == 1; }));
+  EXPECT_FALSE(calls->Attach()) << "the first one still runs";
+  ::send(late.fd(), "late", 4, MSG_NOSIGNAL);
+  EXPECT_TRUE(IsClosedSoon(late));
+  EXPECT_FALSE(calls->Attach());
+  go->Notify();
+  EXPECT_TRUE(Eventually([&] { return calls->Attach().has_value(); }));
+  EXPECT_EQ(target.requests(), 1u);
+  target.set_hook({});
+  ExpectUnharmed();
+}
+
+TEST_F(BrokenPeerTest, OneStreamTooManyIsClosedAlone) {
+  std::list<Stream> streams;
+  for (size_t i = 0; i < kStreamsPerPeer; ++i) {
+    streams.emplace_back(ConnectTcp("127.0.0.1", port));
+    ASSERT_TRUE(Join(streams.back(), session));
+  }
+  Stream beyond = Connect();
+  EXPECT_FALSE(Join(beyond, session));
+  WireHeader flush = WriteOf(0);
+  flush.kind = FrameKind::kFlush;
+  WireHeader answer;
+  ASSERT_TRUE(streams.back().Send(flush, {}));
+  EXPECT_EQ(streams.back().ReceiveHeader(answer, {}), 0u);
+  EXPECT_EQ(target.flushes(), 1);
+  ExpectUnharmed();
+}
+
+TEST_F(BrokenPeerTest, WhoSendsSomethingElseThanAJoinIsRefused) {
+  std::minstd_rand random(3);
+  WireHeader join{.kind = FrameKind::kJoin, .number = session + 1};
+  for (int i = 0; i < 100; ++i) {
+    std::vector<std::byte> noise = Pattern(1 + random() % 300, static_cast<unsigned>(i));
+    if (i % 3 == 1) noise.assign(sizeof(join), std::byte{0});
+    if (i % 3 == 2) std::memcpy(noise.data(), &join, std::min(noise.size(), sizeof(join)));
+    Stream stream = Connect();
+    ::send(stream.fd(), noise.data(), noise.size(), MSG_NOSIGNAL);
+    ::shutdown(stream.fd(), SHUT_WR);
+    EXPECT_TRUE(IsClosedSoon(stream));
+  }
+  EXPECT_EQ(b.network->counters().failed_handshakes, 100u);
+  ExpectUnharmed();
+}
+
+TEST_F(BrokenPeerTest, WhoConnectAndSayNothingAreFewAndNotForLong) {
+  std::list<Stream> crowd;
+  for (int i = 0; i < 300; ++i) crowd.emplace_back(ConnectTcp("127.0.0.1", port));
+  const auto count_open = [&] {
+    return std::count_if(crowd.begin(), crowd.end(), [](const Stream& each) {
+      char byte = 0;
+      return ::recv(each.fd(), &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
+    });
+  };
+  EXPECT_TRUE(Eventually([&] { return count_open() <= static_cast<long>(kMaxStrangers); },
+                         absl::Seconds(1)));
+  Stream stream = Connect();
+  EXPECT_TRUE(Join(stream, session)) << "they keep out nobody";
+  EXPECT_TRUE(Eventually([&] { return count_open() == 0; }, 3 * kHandshakeTimeout));
+  ExpectUnharmed();
+}
+
+class KeyedStreamsTest : public StreamsTest {
+ protected:
+  KeyedStreamsTest() : StreamsTest(/*insecure=*/false) {}
+};
+
+TEST_F(KeyedStreamsTest, WhoKnowsNoSecretIsRefused) {
+  const auto tls = Must(TlsContext::Make());
+  SessionKey key{.number = 12345, .secret = {}};
+  for (int i = 0; i < 10; ++i) {
+    Stream stream = Connect();
+    stream.Encrypt(tls->Connect(stream.fd(), key));
+    EXPECT_EQ(stream.tls()->Handshake(), Tls::Step::kFailed);
+  }
+  Stream plain = Connect();
+  EXPECT_FALSE(Join(plain, key.number));
+  EXPECT_EQ(b.network->counters().failed_handshakes, 11u);
+  ExpectUnharmed();
+}
+
+// The test is the server; the real network connects.
+class BrokenServerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    PeerNetwork::Options options = OptionsOf("a", {.insecure = true, .keys = {}, .allowed = {}});
+    options.peers["b"] = calls.endpoint();
+    ASSERT_OK(Start(runtime, a, options));
+    ASSERT_TRUE(calls.Welcome("b", kPool, 0, PortOfTcp(listener.get())));
+    BeginSession();
+  }
+  void BeginSession() {
+    ++key.number;
+    ASSERT_TRUE(calls.GiveSession(key));
+    stream = Accept();
+    ASSERT_TRUE(Eventually([&] { return a.network->forward("b")->connected(); }));
+  }
+  std::unique_ptr<Stream> Accept() {
+    pollfd polled{listener.get(), POLLIN, 0};
+    EXPECT_EQ(::poll(&polled, 1, 5000), 1);
+    UniqueFd fd = AcceptTcp(listener.get());
+    LetTcpBlock(fd.get());
+    auto accepted = std::make_unique<Stream>(std::move(fd));
+    WireHeader join;
+    EXPECT_EQ(accepted->ReceiveHeader(join, {}), 0u);
+    EXPECT_EQ(join.number, key.number);
+    EXPECT_TRUE(accepted->Send({.kind = FrameKind::kWelcome}, {}));
+    return accepted;
+  }
+  // What a read ends with that is answered by `answer` with the request's number, and `body`.
+  absl::Status ReadAnsweredBy(WireHeader answer, Bytes body) {
+    absl::Status status;
+    std::thread reader([&] {
+      std::vector<std::byte> out(8);
+      status = a.network->forward("b")->Read({1, 1}, 0, out);
+    });
+    WireHeader request;
+    EXPECT_EQ(stream->ReceiveHeader(request, {}), 0u);
+    answer.number += request.number;
+    stream->Send(answer, body);
+    reader.join();
+    return status;
+  }
+
+  SystemRuntime runtime;
+  FakePeer calls{FakePeer::Role::kServer, FreeEndpoint()};
+  UniqueFd listener = Must(ListenTcp(Must(PeerAddress::Parse(FreeEndpoint()))));
+  SessionKey key;
+  std::unique_ptr<Stream> stream;
+  Player a;
+};
+
+TEST_F(BrokenServerTest, AGarbledAnswerEndsTheSessionAndAnotherOneIsBegun) {
+  const WireHeader proper{.kind = FrameKind::kAnswer, .length_bytes = 8};
+  EXPECT_OK(ReadAnsweredBy(proper, BytesOf("12345678")));
+  std::vector<WireHeader> garbled(6, proper);
+  garbled[0].number = 1;  // of another request
+  garbled[1].kind = FrameKind::kRead;
+  garbled[2].length_bytes = 7;
+  garbled[3].length_bytes = limits::kMaxRequestBytes;
+  garbled[4].magic = 0;
+  garbled[5].code = 10, garbled[5].length_bytes = kMaxAnswerText + 1;
+  for (const WireHeader& answer : garbled) {
+    EXPECT_CODE(ReadAnsweredBy(answer, BytesOf("12345678")), kUnavailable);
+    BeginSession();
+  }
+  EXPECT_EQ(a.network->counters().garbled, garbled.size());
+  EXPECT_OK(ReadAnsweredBy(proper, BytesOf("12345678")));
+}
+
+TEST_F(BrokenServerTest, ALongErrorOfAShortReadArrives) {
+  const std::string text(kMaxAnswerText, 'x');
+  const absl::Status status = ReadAnsweredBy(
+      {.kind = FrameKind::kAnswer, .length_bytes = text.size(), .code = 10}, BytesOf(text));
+  EXPECT_CODE(status, kAborted);
+  EXPECT_EQ(status.message(), text);
+}
+
+TEST_F(BrokenServerTest, OneStreamThatBreaksEndsWhatIsInFlightOnAll) {
+  std::array<absl::Status, 2> statuses;
+  std::vector<std::thread> writers;
+  for (absl::Status& status : statuses) {
+    writers.emplace_back([&] { status = a.network->forward("b")->Write({1, 1}, 0, BytesOf("x")); });
+  }
+  const std::unique_ptr<Stream> second = Accept();
+  stream->Shutdown();
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_CODE(statuses[0], kUnavailable);
+  EXPECT_CODE(statuses[1], kUnavailable);
+  EXPECT_TRUE(IsClosedSoon(*second));
+  BeginSession();
+}
+
+}  // namespace
+}  // namespace baton::ha
