@@ -51,6 +51,11 @@ constexpr int kCallWorkers = 8;
 // Connections of one session of forwarded I/O; each has one request under way. As many as requests
 // that a mount serves at one time (fs/mount_settings.h).
 constexpr size_t kStreamsPerPeer = 16;
+// TCP probes a stream that is silent for so long, and as much later gives it up: when nothing comes
+// back any more, each end closes it within kStreamGone (timers are late by some percent). Data that
+// is not acknowledged for kSilenceTimeout ends it sooner.
+constexpr absl::Duration kStreamProbe = absl::Seconds(1);
+constexpr absl::Duration kStreamGone = absl::Milliseconds(2100);
 // The text of an error that answers a forwarded request, in bytes; what is beyond is cut.
 constexpr size_t kMaxAnswerText = 512;
 
@@ -65,6 +70,7 @@ constexpr size_t kMaxHeartbeatBytes = 64 * limits::kKiB;
 
 static_assert(kReconnectMin < kReconnectMax);
 static_assert(kProbeInterval < kSilenceTimeout);
+static_assert(kStreamProbe < kSilenceTimeout && kSilenceTimeout < kStreamGone);
 static_assert(limits::kMaxRequestBytes < limits::kMaxMessageBytes);
 static_assert(kMaxStrangers >= 3 * kMaxPeers, "all peers may come at one time");
 // Three ports; each peer has some ten descriptors more, and its streams. Metadata has the rest.

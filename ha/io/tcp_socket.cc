@@ -55,8 +55,9 @@ void SetTcpOption(int fd, int level, int option, Value value) {
 void PrepareTcp(int fd) {
   SetTcpOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   SetTcpOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  SetTcpOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, 1);
-  SetTcpOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, 1);
+  const auto probe_seconds = static_cast<int>(absl::ToInt64Seconds(kStreamProbe));
+  SetTcpOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, probe_seconds);
+  SetTcpOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, probe_seconds);
   SetTcpOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
                static_cast<unsigned>(absl::ToInt64Milliseconds(kSilenceTimeout)));
 }

@@ -19,9 +19,9 @@ void AddOther(const char* name, uint64_t theirs_us, absl::Duration ours, const s
 
 // An owner that is stopped with a request on its hands, or whose storage does not answer, is killed
 // by the lease's timer before another one may claim. The end of a connection is noticed there by
-// its own probes, after what lingers here has been sent.
+// TCP's probes.
 absl::Duration LongestDoubt(const OwnerTimes& owner) {
-  return kLinger + kProbeInterval + kSilenceTimeout + TakeoverWait(owner);
+  return kStreamGone + TakeoverWait(owner);
 }
 
 event::OwnerTimes TimesForCoordinator(const OwnerTimes& owner) {
