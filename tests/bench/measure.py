@@ -12,7 +12,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
 import lab  # noqa: E402
 
-BIN_MS = 100  # of what is drawn over time
+BIN_MS = 10  # of what is drawn over time
 
 
 def percentile(values, percent):
