@@ -59,9 +59,7 @@ void LogDrain::Work() {
   while (const std::optional<WriteLog::Batch> batch = log_.Take()) {
     const absl::Status drained = Drain(*batch);
     if (drained.ok()) continue;
-    if (!log_.is_stopping()) {
-      log_.GiveUp(absl::IsAborted(drained) ? drained : fault_.Report(drained));
-    }
+    if (!log_.is_stopping()) (void)log_.Fail(drained);
     return;
   }
 }

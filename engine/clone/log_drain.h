@@ -17,8 +17,7 @@ namespace baton {
 
 // One thread. For each batch of the log, in this order, each step durable before the next begins:
 //   1. what the batch overwrites is copied to the targets of all clones that want it, and their
-//   bits
-//      are recorded (O6)
+//      bits are recorded (O6)
 //   2. its writes go to the volumes' files, and those are synced
 //   3. the log forgets them (O7)
 //

@@ -52,6 +52,10 @@ struct LogWrite {
   uint64_t first_block() const { return offset / limits::kBlockBytes; }  // of the volume
   uint64_t data_blocks() const { return length_bytes / limits::kBlockBytes; }
   uint64_t blocks() const { return 1 + data_blocks(); }
+  // Where in the file the content of a block of the volume is, one of those that it writes.
+  uint64_t BlockOf(uint64_t volume_block) const {
+    return block + 1 + (volume_block - first_block());
+  }
 };
 
 // Little-endian:

@@ -73,6 +73,12 @@ void WriteLog::GiveUp(const absl::Status& aborted) {
   for (absl::CondVar* condition : {&room_made_, &batch_due_, &drained_}) condition->SignalAll();
 }
 
+absl::Status WriteLog::Fail(const absl::Status& why) {
+  const absl::Status aborted = absl::IsAborted(why) ? why : options_.fault.Report(why);
+  GiveUp(aborted);
+  return aborted;
+}
+
 absl::Status WriteLog::Check() const {
   if (!gave_up_) return absl::OkStatus();
   absl::MutexLock guard(&mutex_);
@@ -102,15 +108,9 @@ std::vector<uint64_t> WriteLog::LoggedVolumes() const {
   return ids;
 }
 
-WriteLog::Usage WriteLog::usage() const {
+uint64_t WriteLog::segments() const {
   absl::MutexLock guard(&mutex_);
-  Usage usage{.segments = made_};
-  for (const Segment& segment : segments_) {
-    usage.segments_used +=
-        segment.state == Segment::State::kFilling || segment.state == Segment::State::kSealed;
-  }
-  for (const auto& [id, volume] : volumes_) usage.blocks += volume->blocks;
-  return usage;
+  return made_;
 }
 
 // ---- room ----
@@ -138,7 +138,7 @@ void WriteLog::MakeRoom() {
 std::optional<uint64_t> WriteLog::NextSegment() const {
   if (!ready_) {
     for (uint64_t segment = 0; segment < made_; ++segment) {
-      if (segments_[segment].state == Segment::State::kFree) return segment;
+      if (segments_[segment].is_free) return segment;
     }
   }
   if (enabled_ && !is_full_ && made_ < segments_.size()) return made_;
@@ -176,7 +176,7 @@ absl::Status WriteLog::MakeReady(uint64_t segment) {
                                      .first_sequence = sequence_ + 1,
                                      .meta_sequence = options_.meta_sequence()}));
   absl::MutexLock guard(&mutex_);
-  segments_[segment].state = Segment::State::kReady;
+  segments_[segment].is_free = false;
   ready_ = segment;
   room_made_.SignalAll();
   return absl::OkStatus();
@@ -188,8 +188,10 @@ absl::Status WriteLog::WriteRecord(const SegmentRecord& record) {
 
 // Without more room writes go the other way. What else fails is the storage of the controller.
 void WriteLog::OnNoRoom(bool is_new, const absl::Status& why) {
-  if (absl::IsAborted(why)) return GiveUp(why);
-  if (!is_new || absl::IsDataLoss(why)) return GiveUp(options_.fault.Report(why));
+  if (!is_new || absl::IsAborted(why) || absl::IsDataLoss(why)) {
+    (void)Fail(why);
+    return;
+  }
   spdlog::info("the write log gets no more room than it has: {}", Message(why));
   absl::MutexLock guard(&mutex_);
   is_full_ = true;
@@ -205,25 +207,16 @@ absl::StatusOr<bool> WriteLog::Append(LoggedVolume& volume, uint64_t offset, Byt
   BATON_RETURN_IF_ERROR(Reserve(
       {.volume_id = volume.id, .offset = offset, .length_bytes = data.size()}, want, reservation));
   if (!reservation) return false;
+  // After an error the entry may be in the log, whole, though its host gets no answer. So nothing
+  // may be written to the file there, not by this controller.
   const absl::Status written = WriteEntry(reservation->write, data);
-  if (!written.ok()) {
-    // The entry may be in the log, whole, though its host gets no answer. So nothing may be written
-    // to the file there, not by this controller.
-    const absl::Status aborted =
-        absl::IsAborted(written) ? written : options_.fault.Report(written);
-    GiveUp(aborted);
-    return aborted;
-  }
+  if (!written.ok()) return Fail(written);
   Finish(volume, *reservation);
   return true;
 }
 
 uint64_t WriteLog::UsedPercent() const {
-  uint64_t used = 0;
-  for (uint64_t segment = 0; segment < made_; ++segment) {
-    const Segment::State state = segments_[segment].state;
-    used += state == Segment::State::kFilling || state == Segment::State::kSealed;
-  }
+  const uint64_t used = sealed_.size() + (filling_ ? 1 : 0);
   return made_ == 0 ? 100 : used * 100 / made_;
 }
 
@@ -277,14 +270,12 @@ bool WriteLog::FindRoom(uint64_t blocks) {
   SealFilling();
   if (!ready_) return false;
   filling_ = std::exchange(ready_, std::nullopt);
-  segments_[*filling_].state = Segment::State::kFilling;
   room_wanted_.Signal();
   return true;
 }
 
 void WriteLog::SealFilling() {
   if (!filling_) return;
-  segments_[*filling_].state = Segment::State::kSealed;
   sealed_.push_back(*filling_);
   ++own_sealed_;
   filling_.reset();
@@ -303,10 +294,12 @@ absl::Status WriteLog::WriteEntry(const LogWrite& write, Bytes data) {
 }
 
 void WriteLog::IndexEntry(LoggedVolume& volume, const LogWrite& write, uint32_t file) {
-  for (uint64_t i = 0; i < write.data_blocks(); ++i) {
+  const uint64_t end = write.first_block() + write.data_blocks();
+  for (uint64_t block = write.first_block(); block < end; ++block) {
     ++volume.blocks;
-    const LogPlace place = {file, write.sequence, write.block + 1 + i};
-    if (!index_.Put(volume.id, write.first_block() + i, place)) --volume.blocks;
+    if (!index_.Put(volume.id, block, {file, write.sequence, write.BlockOf(block)})) {
+      --volume.blocks;
+    }
   }
 }
 
@@ -333,10 +326,7 @@ absl::Status WriteLog::SyncOwn() {
   WriteLogFile* const file = file_;
   if (file == nullptr || options_.durable_writes) return absl::OkStatus();
   const absl::Status synced = file->Sync();
-  if (synced.ok()) return synced;
-  const absl::Status aborted = absl::IsAborted(synced) ? synced : options_.fault.Report(synced);
-  GiveUp(aborted);
-  return aborted;
+  return synced.ok() ? synced : Fail(synced);
 }
 
 // ---- reads ----
@@ -443,13 +433,12 @@ bool WriteLog::IsDue() {
 
 bool WriteLog::IsNewest(const Batch& batch, const LogWrite& write, uint64_t block) const {
   const std::optional<LogPlace> place = index_.Find(write.volume_id, block);
-  return place ==
-         LogPlace{batch.file, write.sequence, write.block + 1 + block - write.first_block()};
+  return place == LogPlace{batch.file, write.sequence, write.BlockOf(block)};
 }
 
 absl::Status WriteLog::ReadData(const Batch& batch, const LogWrite& write, uint64_t block,
                                 MutableBytes out) const {
-  return FileOf(batch.file).Read(write.block + 1 + block - write.first_block(), out);
+  return FileOf(batch.file).Read(write.BlockOf(block), out);
 }
 
 // Newer writes to the blocks of the batch may be acknowledged and only cached: with the batch goes
@@ -469,7 +458,7 @@ absl::Status WriteLog::Free(const Batch& batch) {
   absl::MutexLock guard(&mutex_);
   if (batch.segment) {
     Segment& segment = segments_[*batch.segment];
-    segment.state = Segment::State::kFree;
+    segment.is_free = true;
     segment.used_blocks = 0;
     segment.writes.clear();
     sealed_.pop_front();
@@ -484,9 +473,10 @@ absl::Status WriteLog::Free(const Batch& batch) {
 void WriteLog::EraseEntries(const Batch& batch) {
   for (const LogWrite& write : batch.writes) {
     LoggedVolume& volume = VolumeOf(write.volume_id);
-    for (uint64_t i = 0; i < write.data_blocks(); ++i) {
-      const LogPlace place = {batch.file, write.sequence, write.block + 1 + i};
-      if (index_.Erase(write.volume_id, write.first_block() + i, place)) --volume.blocks;
+    const uint64_t end = write.first_block() + write.data_blocks();
+    for (uint64_t block = write.first_block(); block < end; ++block) {
+      const LogPlace place = {batch.file, write.sequence, write.BlockOf(block)};
+      if (index_.Erase(write.volume_id, block, place)) --volume.blocks;
     }
   }
 }
@@ -496,11 +486,6 @@ void WriteLog::SetStuck(const absl::Status& why) {
   stuck_ = why;
   drained_.SignalAll();
   room_made_.SignalAll();
-}
-
-absl::Status WriteLog::Stuck() const {
-  absl::MutexLock guard(&mutex_);
-  return stuck_;
 }
 
 bool WriteLog::is_stopping() const {

@@ -115,28 +115,23 @@ class WriteLog {
   // Storage does not take what is drained; OK: it does again. Who waits for it is told so instead
   // of waiting.
   void SetStuck(const absl::Status& why);
-  absl::Status Stuck() const;
   // Nobody waits for what is drained any more.
   bool is_stopping() const;
 
   // From now on nothing is acknowledged and nothing waits: everything returns `aborted`.
   void GiveUp(const absl::Status& aborted);
+  // Reports the fault, unless it is Aborted, and gives up. Returns Aborted.
+  absl::Status Fail(const absl::Status& why);
   // Take returns nullopt, and no more room is made. Everything else goes on.
   void Stop();
   // Removes the epoch's own file. REQUIRES: Stop, and nothing is in the log.
   absl::Status RemoveOwnFile();
 
-  struct Usage {
-    uint64_t segments = 0;
-    uint64_t segments_used = 0;
-    uint64_t blocks = 0;  // whose newest content is in the log
-  };
-  Usage usage() const;
+  uint64_t segments() const;  // that there is room for
 
  private:
   struct Segment {
-    enum class State { kFree, kReady, kFilling, kSealed };
-    State state = State::kFree;
+    bool is_free = true;  // otherwise it is ready, filling or sealed
     uint64_t used_blocks = 0;
     int in_flight = 0;
     absl::Duration since;  // its first write

@@ -69,7 +69,7 @@ class LogBench {
                                 .meta_sequence = [this] { return meta_sequence_; },
                                 .buffers = 2}));
     log_->Enable();
-    while (log_->usage().segments < kSmallLog.segments) Rest();
+    while (log_->segments() < kSmallLog.segments) Rest();
     Rest();
   }
   void Rest() { machine_.runtime().SleepFor(absl::Milliseconds(20)); }
