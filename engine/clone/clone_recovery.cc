@@ -67,6 +67,7 @@ absl::Status CloneRecovery::RecoverSlots() {
   });
   MetaBatch batch;
   BATON_RETURN_IF_ERROR(recovery.Run(batch));
+  BATON_RETURN_IF_ERROR(parts_.fault.Check());  // what failed was not a copy but a sync
   const CloneLocks::Change change(parts_.locks);
   for (const auto& [run_id, why] : recovery.failures()) RecordFailure(change, run_id, why, batch);
   AddEvents(batch);

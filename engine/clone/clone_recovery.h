@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/base/fault.h"
 #include "engine/base/runtime.h"
 #include "engine/clone/attached_runs.h"
 #include "engine/clone/clone_locks.h"
@@ -23,6 +24,7 @@ namespace baton {
 class CloneRecovery {
  public:
   struct Parts {
+    const Fault& fault;
     CloneLocks& locks;
     const VolumeTable& volumes;
     RelationTable& table;

@@ -30,7 +30,9 @@ absl::StatusOr<std::unique_ptr<WriteLog>> OpenWriteLog(const Clones::Options& op
 absl::StatusOr<std::unique_ptr<Clones>> Clones::Open(const Options& options) {
   BATON_ASSIGN_OR_RETURN(
       std::unique_ptr<IntentLog> log,
-      IntentLog::Open(options.storage, options.runtime, options.epoch, options.log_shape));
+      IntentLog::Open(
+          options.storage, options.runtime, options.epoch, options.log_shape,
+          [&fault = options.fault](const absl::Status& why) { (void)fault.Report(why); }));
   BATON_ASSIGN_OR_RETURN(std::unique_ptr<WriteLog> write_log, OpenWriteLog(options));
   std::unique_ptr<Clones> clones(new Clones(options, std::move(log), std::move(write_log)));
   BATON_RETURN_IF_ERROR(clones->Recover(options));
@@ -88,9 +90,9 @@ void Clones::StopDraining() {
 }
 
 absl::Status Clones::Recover(const Options& options) {
-  CloneRecovery recovery(
-      options.runtime, catalog_,
-      {locks_, options.volumes, table_, pipeline_, factory_, residuals_, runs_, redirects_});
+  CloneRecovery recovery(options.runtime, catalog_,
+                         {fault_, locks_, options.volumes, table_, pipeline_, factory_, residuals_,
+                          runs_, redirects_});
   BATON_RETURN_IF_ERROR(recovery.Run());
   drain_.Start();
   return absl::OkStatus();

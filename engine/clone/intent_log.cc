@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "engine/base/mutant.h"
-#include "engine/base/status.h"
 #include "engine/base/retry.h"
+#include "engine/base/status.h"
 #include "engine/meta/pool_file.h"
 
 namespace baton {
@@ -92,10 +92,11 @@ absl::Status ForEachIntentSlot(Storage& storage, Runtime& runtime, SlotVisitor v
 }
 
 absl::StatusOr<std::unique_ptr<IntentLog>> IntentLog::Open(Storage& storage, Runtime& runtime,
-                                                           uint64_t epoch, const LogShape& shape) {
+                                                           uint64_t epoch, const LogShape& shape,
+                                                           OnFault on_fault) {
   BATON_ASSIGN_OR_RETURN(OpenLog log, OpenLogFile(storage, shape, false));
-  return std::unique_ptr<IntentLog>(
-      new IntentLog(storage, runtime, epoch, shape, std::move(log.file), log.is_old));
+  return std::unique_ptr<IntentLog>(new IntentLog(
+      storage, runtime, epoch, shape, std::move(log.file), log.is_old, std::move(on_fault)));
 }
 
 absl::StatusOr<uint64_t> IntentLog::NewestMetaSequence(Storage& storage, Runtime& runtime) {
@@ -110,11 +111,12 @@ absl::StatusOr<uint64_t> IntentLog::NewestMetaSequence(Storage& storage, Runtime
 }
 
 IntentLog::IntentLog(Storage& storage, Runtime& runtime, uint64_t epoch, const LogShape& shape,
-                     std::unique_ptr<File> file, bool is_old)
+                     std::unique_ptr<File> file, bool is_old, OnFault on_fault)
     : storage_(storage),
       runtime_(runtime),
       epoch_(epoch),
       shape_(shape),
+      on_fault_(std::move(on_fault)),
       is_old_(is_old),
       memory_(shape.file_bytes()) {
   Use(std::move(file));
@@ -124,7 +126,7 @@ IntentLog::IntentLog(Storage& storage, Runtime& runtime, uint64_t epoch, const L
 
 void IntentLog::Use(std::unique_ptr<File> file) {
   file_ = std::move(file);
-  sync_ = std::make_unique<GroupSync>(runtime_, *file_, nullptr);
+  sync_ = std::make_unique<GroupSync>(runtime_, *file_, on_fault_);
 }
 
 absl::Status IntentLog::ForEach(SlotVisitor visit, UnreadableVisitor unreadable) {

@@ -97,10 +97,13 @@ class ShortageListener {
 // pool, and there until the last entry is back. Thread-safe; no allocation after construction.
 class IntentLog {
  public:
-  // Opens the pool's intent log, which PoolFile made; DataLoss as ForEachIntentSlot.
+  using OnFault = std::function<void(const absl::Status&)>;
+
+  // Opens the pool's intent log, which PoolFile made; DataLoss as ForEachIntentSlot. `on_fault` is
+  // told of a sync of the log that failed, as by a GroupSync.
   static absl::StatusOr<std::unique_ptr<IntentLog>> Open(Storage& storage, Runtime& runtime,
-                                                         uint64_t epoch,
-                                                         const LogShape& shape = {});
+                                                         uint64_t epoch, const LogShape& shape = {},
+                                                         OnFault on_fault = {});
 
   // The newest durable metadata write that any readable slot of the pool's intent log knows of; 0:
   // none. DataLoss as ForEachIntentSlot.
@@ -131,7 +134,7 @@ class IntentLog {
 
  private:
   IntentLog(Storage& storage, Runtime& runtime, uint64_t epoch, const LogShape& shape,
-            std::unique_ptr<File> file, bool is_old);
+            std::unique_ptr<File> file, bool is_old, OnFault on_fault);
 
   friend class LogEntry;
   void GiveBack(uint32_t number);
@@ -148,6 +151,7 @@ class IntentLog {
   Runtime& runtime_;
   const uint64_t epoch_;
   const LogShape shape_;
+  const OnFault on_fault_;
   std::unique_ptr<File> file_;
   std::unique_ptr<GroupSync> sync_;  // of file_
   bool is_old_;

@@ -48,6 +48,7 @@ void RelationChanges::Change::AddEvent(const RelationRecord& record, const std::
 }
 
 absl::Status RelationChanges::Change::Commit(Durable durable) {
+  BATON_RETURN_IF_ERROR(changes_.fault_.Check());
   const absl::Status status = changes_.catalog_.Commit(std::move(batch_), durable);
   if (!status.ok()) return changes_.fault_.Report(status);
   changes_.table_.Publish(scope_, std::move(changed_));

@@ -41,7 +41,8 @@ class RelationChanges {
     void AddEvent(const RelationRecord& record, const std::string& kind, const std::string& text);
     MetaBatch& batch() { return batch_; }
 
-    // An error is a fault of the engine: nothing became visible, nothing can go on.
+    // An error is a fault of the engine: nothing became visible, nothing can go on. After a fault,
+    // so also where what is to be recorded comes from it, nothing is recorded: Aborted.
     absl::Status Commit(Durable durable = Durable::kYes);
 
    private:

@@ -34,23 +34,24 @@ bool GroupSync::MustLead() {
   return true;
 }
 
+// The fault is told before anybody sees the failure: who acts on it finds that out.
 void GroupSync::Finish(const absl::Status& result) {
   absl::Status failure;
-  {
-    absl::MutexLock lock(&mutex_);
-    running_ = false;
-    finished_ = started_;
-    if (!result.ok()) {
-      failure_ = Error(absl::StatusCode::kDataLoss,
-                       "the volume stopped because a sync failed: {}; what was written since the "
-                       "last flush may be lost, check the storage",
-                       Message(result));
-      failure = failure_;
-      failed_.store(true, std::memory_order_release);
-    }
-    finished_one_.SignalAll();
+  if (!result.ok()) {
+    failure = Error(absl::StatusCode::kDataLoss,
+                    "the volume stopped because a sync failed: {}; what was written since the "
+                    "last flush may be lost, check the storage",
+                    Message(result));
+    if (on_fault_) on_fault_(failure);
   }
-  if (!failure.ok() && on_fault_) on_fault_(failure);
+  absl::MutexLock lock(&mutex_);
+  running_ = false;
+  finished_ = started_;
+  if (!failure.ok()) {
+    failure_ = failure;
+    failed_.store(true, std::memory_order_release);
+  }
+  finished_one_.SignalAll();
 }
 
 }  // namespace baton

@@ -22,7 +22,8 @@ namespace baton {
 // and every Sync and Health returns the same DataLoss from then on.
 class GroupSync {
  public:
-  // `on_fault` is called at most once, from the thread whose sync failed, without a lock held.
+  // `on_fault` is called at most once, from the thread whose sync failed, without a lock held, and
+  // before any call returns the error: whoever acts on the error can know what it is.
   GroupSync(Runtime& runtime, File& file, std::function<void(const absl::Status&)> on_fault)
       : runtime_(runtime), file_(file), on_fault_(std::move(on_fault)) {}
 

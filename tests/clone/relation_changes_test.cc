@@ -83,6 +83,19 @@ TEST_F(RelationChangesTest, ACommitThatFailsIsAFaultAndNothingOfItIsVisible) {
   });
 }
 
+// A clone whose copy met a sync that failed has not failed: the next owner goes on with it.
+TEST_F(RelationChangesTest, AfterAFaultNothingIsRecorded) {
+  Run([&](CloneBench& bench) {
+    const uint64_t id = bench.AddRunning();
+    const absl::Status why = absl::DataLossError("a sync failed");
+    (void)bench.copies.fault.Report(why);
+    EXPECT_CODE(bench.failures.Fail(id, why), kAborted);
+    EXPECT_EQ(bench.RecordOf(id).state(), COPYING);
+    EXPECT_EQ(bench.StoredRecordOf(id).state(), COPYING);
+    EXPECT_TRUE(bench.failed.empty());
+  });
+}
+
 TEST_F(RelationChangesTest, ANewRelationGetsANumberOfItsOwn) {
   Run([&](CloneBench& bench) {
     const uint64_t first = bench.AddClone(CREATED);

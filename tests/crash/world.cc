@@ -1,5 +1,6 @@
 #include "tests/crash/world.h"
 
+#include <absl/strings/match.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -249,6 +250,10 @@ void World::PollProgress() {
     const absl::StatusOr<CloneStatus> status = engine_->ShowClone(clone->id);
     if (!status.ok() || !clone->is_live || clone->is_over) continue;
     if (status->state() == "failed") clone->is_over = true;
+    if (absl::StrContains(status->error(), "a sync failed")) {
+      Violate(fmt::format("clone {} failed because this node's storage did: {}", clone->id,
+                          status->error()));
+    }
     if (status->state() != "copying" && status->state() != "paused") continue;
     if (status->extents_copied() < clone->copied) {
       Violate(fmt::format("clone {} went back from {} to {} extents copied", clone->id,

@@ -29,15 +29,18 @@ class VolumeFileTest : public testing::Test {
     fence_ = std::make_unique<ExpiringFence>(fence_checks);
     auto file = std::make_unique<MemoryFile>(kSize, alignment);
     file_ = file.get();
-    volume_ = std::make_unique<VolumeFile>(VolumeFile::Options{
-        .runtime = runtime_,
-        .fence = *fence_,
-        .bounce = bounce_,
-        .file = std::move(file),
-        .size_bytes = kSize,
-        .durability = durability,
-        .keeps_space = keeps_space,
-        .on_fault = [this](const absl::Status& status) { faults_.push_back(status); }});
+    volume_ = std::make_unique<VolumeFile>(
+        VolumeFile::Options{.runtime = runtime_,
+                            .fence = *fence_,
+                            .bounce = bounce_,
+                            .file = std::move(file),
+                            .size_bytes = kSize,
+                            .durability = durability,
+                            .keeps_space = keeps_space,
+                            .on_fault = [this](const absl::Status& status) {
+                              EXPECT_TRUE(volume_->Health().ok()) << "the fault is told first";
+                              faults_.push_back(status);
+                            }});
     return *volume_;
   }
 
