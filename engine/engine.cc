@@ -80,6 +80,8 @@ class EngineImpl final : public Engine {
     clones_->TakeLocks();
   }
 
+  WriteLogStatus ShowWriteLog() const override { return clones_->ShowWriteLog(); }
+
   absl::StatusOr<VolumeInfo> CreateVolume(const VolumeOptions& options) override;
   absl::StatusOr<VolumeInfo> AdoptVolume(const std::string& name) override;
   absl::Status FinishImport(const std::string& name) override;

@@ -141,6 +141,9 @@ class Engine : public PoolView {
   virtual absl::StatusOr<VerifyReport> VerifyClone(
       uint64_t id, const std::function<bool(uint64_t done, uint64_t total)>& progress) = 0;
 
+  // ---- the write log: nothing of it waits for the storage ----
+  virtual WriteLogStatus ShowWriteLog() const = 0;
+
   // ---- nodes ----
   // Whose requests are refused, by name; nobody else is told. Who serves them looks here.
   virtual std::vector<EvictionRecord> EvictedNodes() const = 0;

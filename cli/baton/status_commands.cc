@@ -46,6 +46,12 @@ std::string DescribeNode(const ControllerStatus& status, const control::NodeStat
                      node.heard_ms(), evicted);
 }
 
+// "8 MiB of 256 MiB in use"
+std::string DescribeWriteLog(const WriteLogStatus& log) {
+  if (log.room_bytes() == 0 && log.logged_bytes() == 0) return "not in use";
+  return fmt::format("{} of {} in use", FormatSize(log.used_bytes()), FormatSize(log.room_bytes()));
+}
+
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
 // What a controller with peers has to tell beyond that.
@@ -83,6 +89,9 @@ std::string DescribeController(const ControllerStatus& status) {
                               status.version())},
       {"keeper", DescribeKeeper(status)},
   };
+  if (status.has_write_log()) {
+    fields.push_back({"write log", DescribeWriteLog(status.write_log())});
+  }
   AddPeers(status, fields);
   std::string text = FormatFields(fields);
   for (const std::string& warning : status.warnings()) text += "\nwarning: " + warning;

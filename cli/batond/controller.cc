@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <optional>
 #include <utility>
 
 #include "cli/batond/ask_for_upgrade.h"
@@ -91,6 +92,11 @@ void Controller::MakeServices() {
           .space = space_,
           .keeper_client = keeper_,
           .garbled_messages = garbled_messages_,
+          .write_log = [this]() -> std::optional<WriteLogStatus> {
+            const ha::Drainable<ha::OwnedPool>::Use owned(services_->pool());
+            if (!owned) return std::nullopt;
+            return owned->engine.ShowWriteLog();
+          },
       });
   services_ = std::make_unique<OwnerServices>(
       OwnerServices::Options{.runtime = runtime_,

@@ -14,7 +14,7 @@ StatusReporter::StatusReporter(Runtime& runtime, Facts facts, Sources sources)
     : runtime_(runtime),
       started_(runtime.BootTime()),
       facts_(std::move(facts)),
-      sources_(sources) {}
+      sources_(std::move(sources)) {}
 
 control::ControllerStatus StatusReporter::Describe() const {
   control::ControllerStatus status;
@@ -22,6 +22,7 @@ control::ControllerStatus StatusReporter::Describe() const {
   if (!sources_.end.fault().ok()) status.add_problems(Message(sources_.end.fault()));
   if (const PoolRole* const role = sources_.role.get()) role->Describe(status);
   DescribeSpace(status);
+  DescribeWriteLog(status);
   status.set_version(BATON_VERSION);
   status.set_pid(static_cast<uint32_t>(::getpid()));
   status.set_pool(std::filesystem::absolute(facts_.pool).lexically_normal());
@@ -49,6 +50,15 @@ void StatusReporter::DescribeSpace(control::ControllerStatus& status) const {
   }
   for (const std::string& text : space.critical) status.add_problems("space: " + text);
   for (const std::string& text : space.warnings) status.add_warnings("space: " + text);
+}
+
+void StatusReporter::DescribeWriteLog(control::ControllerStatus& status) const {
+  std::optional<WriteLogStatus> log = sources_.write_log();
+  if (!log) return;
+  if (!log->problem().empty()) {
+    status.add_problems("write log: storage does not take what hosts wrote: " + log->problem());
+  }
+  *status.mutable_write_log() = *std::move(log);
 }
 
 }  // namespace baton

@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 
 #include "cli/batond/pool_role.h"
@@ -35,6 +37,8 @@ class StatusReporter {
     const SpaceWatch& space;
     const keeper::KeeperClient& keeper_client;
     const std::atomic<uint64_t>& garbled_messages;
+    // Of the epoch that this controller owns; nullopt: it owns none.
+    std::function<std::optional<WriteLogStatus>()> write_log;
   };
 
   StatusReporter(Runtime& runtime, Facts facts, Sources sources);
@@ -43,6 +47,7 @@ class StatusReporter {
 
  private:
   void DescribeSpace(control::ControllerStatus& status) const;
+  void DescribeWriteLog(control::ControllerStatus& status) const;
 
   Runtime& runtime_;
   const absl::Duration started_;

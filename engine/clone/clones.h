@@ -89,6 +89,7 @@ class Clones {
   absl::StatusOr<VerifyReport> Verify(uint64_t id, const VerifyProgress& progress) const {
     return verifier_.Verify(id, progress);
   }
+  WriteLogStatus ShowWriteLog() const { return write_log_->Describe(); }
   // By number. `visit` runs under a lock: it waits for nothing.
   void ForEachRecord(absl::FunctionRef<void(const RelationRecord&)> visit) const {
     table_.ForEach([&](const Relation& relation) { visit(relation.record); });

@@ -113,6 +113,20 @@ uint64_t WriteLog::segments() const {
   return made_;
 }
 
+WriteLogStatus WriteLog::Describe() const {
+  WriteLogStatus status;
+  absl::MutexLock guard(&mutex_);
+  status.set_room_bytes(made_ * options_.shape.segment_blocks * kBlockBytes);
+  uint64_t used_blocks = filling_ ? segments_[*filling_].used_blocks : 0;
+  for (const uint64_t segment : sealed_) used_blocks += segments_[segment].used_blocks;
+  status.set_used_bytes(used_blocks * kBlockBytes);
+  uint64_t logged_blocks = 0;
+  for (const auto& [id, volume] : volumes_) logged_blocks += volume->blocks;
+  status.set_logged_bytes(logged_blocks * kBlockBytes);
+  if (!stuck_.ok()) status.set_problem(Message(stuck_));
+  return status;
+}
+
 // ---- room ----
 
 void WriteLog::MakeRoom() {

@@ -17,6 +17,7 @@
 #include "engine/base/buffer_pool.h"
 #include "engine/base/fault.h"
 #include "engine/base/fence.h"
+#include "engine/base/model.pb.h"
 #include "engine/base/runtime.h"
 #include "engine/base/volume_io.h"
 #include "engine/write_log/block_index.h"
@@ -128,6 +129,7 @@ class WriteLog {
   absl::Status RemoveOwnFile();
 
   uint64_t segments() const;  // that there is room for
+  WriteLogStatus Describe() const;
 
  private:
   struct Segment {

@@ -203,9 +203,17 @@ TEST_F(EngineWriteLogTest, AStorageThatTakesWritesAgainGetsThem) {
     Fail(sim::OperationKind::kWrite, "volumes/src");
     LetItDrain();
     EXPECT_EQ(FileOf("src"), t0_);
+    const WriteLogStatus stuck = sim_.engine->ShowWriteLog();
+    EXPECT_EQ(stuck.logged_bytes(), kBlock);
+    EXPECT_EQ(stuck.used_bytes(), 2 * kBlock) << "the entry's own block, too";
+    EXPECT_GT(stuck.room_bytes(), stuck.used_bytes());
+    EXPECT_EQ(stuck.problem(), "no space is left");
     sim_.machine.steps().ClearFaults();
     Rest(absl::Seconds(2));
     EXPECT_EQ(FileOf("src"), expected_);
+    const WriteLogStatus drained = sim_.engine->ShowWriteLog();
+    EXPECT_EQ(drained.logged_bytes() + drained.used_bytes(), 0u);
+    EXPECT_EQ(drained.problem(), "");
   });
 }
 
