@@ -65,6 +65,8 @@ constexpr uint64_t kWriteLogSegments = 64;
 constexpr uint64_t kWriteLogSegmentBlocks = 1024;
 // A longer write is not logged: to preserve what it overwrites costs less than writing it twice.
 constexpr uint64_t kMaxLoggedBytes = 64 * kKiB;
+// Of that size, for writes that are merged with what the write log has of their blocks.
+constexpr size_t kMergeBuffers = 4;
 // A segment with few writes is drained after this time.
 constexpr int kWriteLogDelayMs = 50;
 // Of the segments in use, in percent: above the first, writes to fresh extents are slowed down, by

@@ -1,9 +1,11 @@
 #include "engine/clone/redirect.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "engine/base/mutant.h"
+#include "engine/base/race_point.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -41,17 +43,53 @@ absl::Status Redirect::Write(VolumeIo& next, uint64_t offset, Bytes data) {
   BATON_RETURN_IF_ERROR(log_.Check());
   if (data.empty() || IsIdle()) return next.Write(offset, data);
   BATON_ASSIGN_OR_RETURN(const bool is_done, WriteShared(next, offset, data));
-  if (is_done) return absl::OkStatus();
+  return is_done ? absl::OkStatus() : WriteAlone(next, offset, data);
+}
+
+absl::Status Redirect::WriteAlone(VolumeIo& next, uint64_t offset, Bytes data) {
   const RangeLock::Hold hold(lock_, BlocksAround(offset, data.size()), RangeLock::Mode::kExclusive);
+  ++merging_;  // before the log is asked: see IsIdle
+  const absl::StatusOr<bool> is_logged = LogMerged(next, offset, data);
+  --merging_;
+  BATON_RETURN_IF_ERROR(is_logged.status());
+  if (*is_logged) return absl::OkStatus();
   BATON_RETURN_IF_ERROR(log_.WaitDrained(logged_, offset, data.size()));
   return next.Write(offset, data);
 }
 
-// False: nothing was done, because the range is to be drained first.
+// False: the log has nothing of the range, or has no room for all of it.
+absl::StatusOr<bool> Redirect::LogMerged(VolumeIo& next, uint64_t offset, Bytes data) {
+  if (!log_.Has(logged_, offset, data.size())) return false;
+  const ByteRange blocks = BlocksAround(offset, data.size());
+  BATON_ASSIGN_OR_RETURN(const bool has_space, HasSpace(blocks.begin, blocks.end - blocks.begin));
+  if (!has_space) return false;
+  for (ByteRange piece = {blocks.begin, blocks.begin}; piece.end < blocks.end;) {
+    piece = {piece.end, std::min(piece.end + limits::kMaxLoggedBytes, blocks.end)};
+    BATON_ASSIGN_OR_RETURN(const bool is_logged, LogPiece(next, piece, offset, data));
+    if (!is_logged) return false;
+  }
+  return true;
+}
+
+// The write's part of `piece`, and what its blocks have before and behind that.
+absl::StatusOr<bool> Redirect::LogPiece(VolumeIo& next, ByteRange piece, uint64_t offset,
+                                        Bytes data) {
+  const uint64_t begin = std::max(piece.begin, offset);
+  const uint64_t end = std::min(piece.end, offset + data.size());
+  const BufferPool::Handle buffer = merge_buffers_.Acquire();
+  const MutableBytes merged = buffer.bytes().first(piece.end - piece.begin);
+  BATON_RETURN_IF_ERROR(log_.Read(logged_, next, piece.begin, merged.first(begin - piece.begin)));
+  BATON_RETURN_IF_ERROR(log_.Read(logged_, next, end, merged.last(piece.end - end)));
+  std::memcpy(merged.data() + (begin - piece.begin), data.data() + (begin - offset), end - begin);
+  BATON_RACE_POINT();
+  return log_.Append(logged_, piece.begin, merged, WriteLog::Want::kLogged);
+}
+
+// False: nothing was done, because the write must be alone.
 absl::StatusOr<bool> Redirect::WriteShared(VolumeIo& next, uint64_t offset, Bytes data) {
   const RangeLock::Hold hold(lock_, BlocksAround(offset, data.size()), RangeLock::Mode::kShared);
   BATON_ASSIGN_OR_RETURN(const Way way, WayOf(offset, data));
-  if (way == Way::kDrained) return false;
+  if (way == Way::kAlone) return false;
   if (way == Way::kLog || way == Way::kLogOnly) {
     const WriteLog::Want want = way == Way::kLog ? WriteLog::Want::kFresh : WriteLog::Want::kLogged;
     BATON_ASSIGN_OR_RETURN(const bool is_logged, log_.Append(logged_, offset, data, want));
@@ -67,7 +105,7 @@ absl::StatusOr<Redirect::Way> Redirect::WayOf(uint64_t offset, Bytes data) const
   if (!is_logged && !IsPending(offset, data.size())) return Way::kFile;
   const bool is_fit = offset % kBlockBytes == 0 && data.size() % kBlockBytes == 0 &&
                       data.size() <= limits::kMaxLoggedBytes;
-  const Way otherwise = is_logged ? Way::kDrained : Way::kFile;
+  const Way otherwise = is_logged ? Way::kAlone : Way::kFile;
   if (!is_fit || (!is_logged && !MayLog())) return otherwise;
   BATON_ASSIGN_OR_RETURN(const bool has_space, HasSpace(offset, data.size()));
   if (!has_space) return otherwise;
@@ -91,11 +129,17 @@ absl::Status Redirect::Discard(VolumeIo& next, uint64_t offset, uint64_t length_
 }
 
 // Nothing is in the log, and nothing will be while this write is under way: a clone takes its T0
-// with writes kept away.
+// with writes kept away. A write that merges may have read a block, whose content is drained
+// meanwhile, and have it logged later: what others write there in between would be lost. It has
+// found content in the log after it was counted, so whoever finds none finds it counted.
 bool Redirect::IsIdle() const {
-  if (logged_.blocks > 0) return false;
+  if (logged_.blocks > 0 || IsAnyActive()) return false;
+  return merging_ == 0 || BATON_MUTANT(kMergeIsOvertaken);
+}
+
+bool Redirect::IsAnyActive() const {
   absl::ReaderMutexLock guard(&mutex_);
-  return std::none_of(runs_.begin(), runs_.end(), [](const std::shared_ptr<CloneRun>& run) {
+  return std::any_of(runs_.begin(), runs_.end(), [](const std::shared_ptr<CloneRun>& run) {
     return run->phase() == CloneRun::Phase::kActive;
   });
 }

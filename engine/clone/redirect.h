@@ -5,9 +5,11 @@
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
+#include "engine/base/buffer_pool.h"
 #include "engine/base/runtime.h"
 #include "engine/clone/clone_run.h"
 #include "engine/volume/io_path.h"
@@ -20,14 +22,22 @@ namespace baton {
 // In front of all other plugins of a source. A write goes to the log when the log has newer content
 // of one of its blocks than the file, or when an extent that it touches is pending and the write is
 // fit for it: of whole blocks, not longer than limits::kMaxLoggedBytes, over space that the file
-// has, and no clone of the volume wants to fail writes. Any other write waits until the log has
-// nothing of its range, and goes on to the plugins that preserve. So does a discard.
+// has, and no clone of the volume wants to fail writes. A write that is not of whole blocks, or
+// longer, goes on to the plugins that preserve; where the log has something of its range, it goes
+// to the log in pieces, the rest of its first and last block with it. A write over a hole, and a
+// discard, wait until the log has nothing of their range, and go on.
 //
 // Thread-safe. A write to the log allocates nothing.
 class Redirect final : public IoPlugin {
  public:
-  Redirect(Runtime& runtime, WriteLog& log, std::shared_ptr<Volume> volume)
-      : log_(log), volume_(std::move(volume)), logged_(log.VolumeOf(volume_->id)), lock_(runtime) {}
+  // `merge_buffers`: of at least limits::kMaxLoggedBytes.
+  Redirect(Runtime& runtime, WriteLog& log, BufferPool& merge_buffers,
+           std::shared_ptr<Volume> volume)
+      : log_(log),
+        merge_buffers_(merge_buffers),
+        volume_(std::move(volume)),
+        logged_(log.VolumeOf(volume_->id)),
+        lock_(runtime) {}
 
   // Runs whose source the volume is.
   void AddRun(std::shared_ptr<CloneRun> run);
@@ -47,23 +57,30 @@ class Redirect final : public IoPlugin {
     kFile,     // to the plugins behind, and the file
     kLog,      // to the log, or, where that has no room, to the plugins behind
     kLogOnly,  // to the log
-    kDrained,  // to the plugins behind once the log has nothing of the range
+    kAlone,  // with no other write to its blocks under way: to the log, merged with what is there,
+             // or to the plugins behind once the log has nothing of the range
   };
 
   bool IsIdle() const;
+  bool IsAnyActive() const;
   absl::StatusOr<Way> WayOf(uint64_t offset, Bytes data) const;
   absl::StatusOr<bool> WriteShared(VolumeIo& next, uint64_t offset, Bytes data);
+  absl::Status WriteAlone(VolumeIo& next, uint64_t offset, Bytes data);
+  absl::StatusOr<bool> LogMerged(VolumeIo& next, uint64_t offset, Bytes data);
+  absl::StatusOr<bool> LogPiece(VolumeIo& next, ByteRange piece, uint64_t offset, Bytes data);
   bool IsPending(uint64_t offset, uint64_t length_bytes) const;
   bool MayLog() const;
   absl::StatusOr<bool> HasSpace(uint64_t offset, uint64_t length_bytes) const;
 
   WriteLog& log_;
+  BufferPool& merge_buffers_;
   const std::shared_ptr<Volume> volume_;
   LoggedVolume& logged_;
   // Shared by writes, exclusive while a range is drained: what is not logged comes before or after
   // what is.
   RangeLock lock_;
-  mutable absl::Mutex mutex_;  // never held over I/O
+  std::atomic<int> merging_ = 0;  // writes that are
+  mutable absl::Mutex mutex_;     // never held over I/O
   std::vector<std::shared_ptr<CloneRun>> runs_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -7,6 +7,8 @@
 #include <map>
 #include <memory>
 
+#include "engine/base/buffer_pool.h"
+#include "engine/base/limits.h"
 #include "engine/base/runtime.h"
 #include "engine/clone/clone_locks.h"
 #include "engine/clone/redirect.h"
@@ -19,7 +21,10 @@ namespace baton {
 class Redirects {
  public:
   Redirects(Runtime& runtime, WriteLog& log, const VolumeTable& volumes)
-      : runtime_(runtime), log_(log), volumes_(volumes) {}
+      : runtime_(runtime),
+        log_(log),
+        volumes_(volumes),
+        merge_buffers_(runtime, limits::kMergeBuffers, limits::kMaxLoggedBytes) {}
 
   // Volumes of which earlier epochs have left something in their logs. Before there is I/O.
   void Restore(const CloneLocks::Command&);
@@ -42,6 +47,7 @@ class Redirects {
   Runtime& runtime_;
   WriteLog& log_;
   const VolumeTable& volumes_;
+  BufferPool merge_buffers_;
   mutable absl::Mutex mutex_;
   std::map<uint64_t, std::shared_ptr<Redirect>> redirects_ ABSL_GUARDED_BY(mutex_);
 };

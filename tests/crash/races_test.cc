@@ -3,6 +3,8 @@
 
 #include "engine/base/mutant.h"
 #include "engine/base/race_point.h"
+#include "engine/clone/log_drain.h"
+#include "engine/clone/redirects.h"
 #include "engine/engine.h"
 #include "tests/clone/pool.h"
 
@@ -153,6 +155,72 @@ TEST_F(EntryOfAFailure, IsKeptUntilTheFailureIsDurable) {
 TEST_F(EntryOfAFailure, WouldNotBeIfItWereFreedBefore) {
   active_mutant = Mutant::kEntryFreedBeforeFailure;
   EXPECT_EQ(FreeEntries(), limits::kLogEntries);
+}
+
+// Another host writes to the same block after the write log was drained of it and before the merged
+// block is logged: with the clone at its end, nothing but the merge itself keeps it waiting.
+class MergeAtTheEnd : public RacePoint {
+ protected:
+  ~MergeAtTheEnd() override { active_mutant = Mutant::kNone; }
+
+  bool LosesAWrite();
+};
+
+bool MergeAtTheEnd::LosesAWrite() {
+  bool loses = false;
+  pool_.runtime().Run([&] {
+    CopyBench bench(pool_, 4 * kBlock);
+    const auto log = Must(WriteLog::Open({.storage = pool_.storage(),
+                                          .runtime = pool_.runtime(),
+                                          .fence = bench.fence,
+                                          .fault = bench.fault,
+                                          .epoch = 1,
+                                          .shape = {.segments = 4, .segment_blocks = 32},
+                                          .meta_sequence = [] { return 0; }}));
+    CloneLocks locks(pool_.runtime());
+    const VolumeTable volumes;
+    Redirects redirects(pool_.runtime(), *log, volumes);
+    LogDrain drain(pool_.runtime(), *log, redirects, bench.fault,
+                   [](uint64_t, const absl::Status& why) { return why; });
+    drain.Start();
+    const auto let_it_drain = [&] { pool_.runtime().SleepFor(absl::Milliseconds(300)); };
+    std::vector<std::byte> expected = Pattern(4 * kBlock, 1);
+    const auto write = [&](uint64_t offset, const std::vector<std::byte>& data) {
+      EXPECT_OK(bench.source->path.Write(offset, data));
+      std::copy(data.begin(), data.end(), expected.begin() + static_cast<ptrdiff_t>(offset));
+    };
+    write(0, expected);
+    redirects.Add(CloneLocks::Command(locks), bench.run);
+    bench.run->SetPhase(CloneRun::Phase::kActive);
+    let_it_drain();
+    write(kBlock, Pattern(kBlock, 2));
+    std::unique_ptr<Thread> other;
+    int passed = 0;
+    at_race_point = [&] {
+      if (++passed < 3) return;  // what is before and behind is read
+      at_race_point = nullptr;
+      bench.run->SetPhase(CloneRun::Phase::kOver);
+      let_it_drain();
+      other = pool_.runtime().StartThread("other", [&] { write(kBlock + 1000, Pattern(10, 4)); });
+      let_it_drain();
+    };
+    write(kBlock + 100, Pattern(10, 3));
+    EXPECT_NE(other, nullptr);
+    other.reset();
+    std::vector<std::byte> content(expected.size());
+    EXPECT_OK(bench.source->path.Read(0, content));
+    loses = content != expected;
+    log->Stop();
+    drain.Stop();
+  });
+  return loses;
+}
+
+TEST_F(MergeAtTheEnd, LosesNoWriteBesideIt) { EXPECT_FALSE(LosesAWrite()); }
+
+TEST_F(MergeAtTheEnd, WouldLoseOneIfItWereOvertaken) {
+  active_mutant = Mutant::kMergeIsOvertaken;
+  EXPECT_TRUE(LosesAWrite());
 }
 
 }  // namespace

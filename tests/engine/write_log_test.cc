@@ -105,6 +105,25 @@ TEST_F(EngineWriteLogTest, WhatIsNoWholeBlockComesAfterWhatIsInTheLog) {
   });
 }
 
+// Nobody waits for the drain, so also where storage takes nothing.
+TEST_F(EngineWriteLogTest, WhatIsNoWholeBlockIsMergedWithWhatIsInTheLog) {
+  Run([&](uint64_t) {
+    Write(5 * kBlock, Pattern(kBlock, 2));
+    Fail(sim::OperationKind::kWrite, "volumes/src");
+    Write(5 * kBlock + 100, Pattern(10, 3));
+    Write(4 * kBlock + 7, Pattern(2 * kBlock, 4));
+    EXPECT_EQ(Content("src"), expected_);
+    Write(3 * kBlock + 1, Pattern(limits::kMaxLoggedBytes, 5));
+    Write(2 * kBlock, Pattern(limits::kMaxLoggedBytes + kBlock, 6));
+    EXPECT_EQ(Content("src"), expected_);
+    EXPECT_EQ(FileOf("src"), t0_);
+    sim_.machine.steps().ClearFaults();
+    Rest(absl::Seconds(2));
+    EXPECT_EQ(FileOf("src"), expected_);
+    EXPECT_EQ(Content("dst"), t0_);
+  });
+}
+
 TEST_F(EngineWriteLogTest, AStoppedCloneLeavesAPlainFile) {
   Run([&](uint64_t id) {
     Write(5 * kBlock, Pattern(kBlock, 2));
