@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <map>
 #include <string>
 
@@ -59,11 +60,33 @@ absl::StatusOr<ExitCode> PoolInit(CommandContext& context, const PoolInitArgumen
   return ExitCode::kDone;
 }
 
+// `batond` beside this program, or else the one in PATH, which has the engine. Returns only if
+// there is none.
+absl::StatusOr<ExitCode> PoolDrain(const std::string& directory) {
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  const std::string beside = (self.parent_path() / "batond").string();
+  const std::string program = ::access(beside.c_str(), X_OK) == 0 ? beside : "batond";
+  ::execlp(program.c_str(), program.c_str(), "--drain", directory.c_str(), nullptr);
+  return ErrnoStatus(errno, "start", program);
+}
+
+void AddPoolDrain(CLI::App& pool, Command& chosen) {
+  CLI::App* drain = pool.add_subcommand(
+      "drain", "bring all that was acknowledged to the files in DIR/volumes; needs no controller");
+  auto directory = std::make_shared<std::string>();
+  drain->add_option("DIR", *directory, "a pool that no controller serves")->required();
+  drain->callback([directory, &chosen] {
+    chosen = [directory](CommandContext&) { return PoolDrain(*directory); };
+  });
+}
+
 }  // namespace
 
 void AddPoolCommands(CLI::App& app, Command& chosen) {
   CLI::App* pool = app.add_subcommand("pool", "pools: directories on shared storage");
   pool->require_subcommand(1);
+  AddPoolDrain(*pool, chosen);
   CLI::App* init = pool->add_subcommand("init", "make an empty pool; needs no controller");
   auto arguments = std::make_shared<PoolInitArguments>();
   init->add_option("DIR", arguments->directory, "an empty directory; made if it is not there")

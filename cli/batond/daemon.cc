@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "cli/batond/controller_process.h"
+#include "cli/batond/drain_pool.h"
 #include "cli/batond/keeper_process.h"
 #include "cli/batond/process_limits.h"
 #include "cli/config/daemon_options.h"
@@ -45,6 +46,7 @@ int RunDaemon(int argc, char** argv) {
   PrepareLog(is_controller ? "batond" : "keeper", options.log_level);
   PrepareProcess();
   RaiseDescriptorLimit();
+  if (!options.drain.empty()) return DrainPool(options.drain);
   if (is_controller) return RunController(options);
   return RunKeeper(options, {argv, argv + argc});
 }

@@ -24,6 +24,7 @@ class CommandLine {
  public:
   explicit CommandLine(Config& config) : config_(config) {
     app_.add_option("--config", file_, "a file with settings, in TOML");
+    app_.add_option("--drain", drain_, "do what `baton pool drain` does to this POOL, and end");
     for (const Setting& setting : SettingsOf(config)) {
       if (!setting.option.empty()) Declare(setting);
     }
@@ -32,6 +33,7 @@ class CommandLine {
   }
 
   CLI::App& app() { return app_; }
+  const std::string& drain() const { return drain_; }
 
   // The file's settings first, then what is typed. Throws CLI::ParseError.
   void Parse(int argc, char** argv) {
@@ -99,6 +101,7 @@ class CommandLine {
   CLI::App app_{"A Baton controller: serves the volumes of a pool as files of a mount", "batond"};
   Config& config_;
   std::string file_;
+  std::string drain_;
   std::map<std::string, CLI::Option*> options_, old_options_;  // by the path of the setting
 };
 
@@ -110,7 +113,8 @@ std::variant<DaemonOptions, DaemonUsage> ParseDaemonOptions(int argc, char** arg
   DaemonOptions options;
   try {
     line.Parse(argc, argv);
-    CommandLine::Require(Interpret(config, options));
+    options.drain = line.drain();
+    if (options.drain.empty()) CommandLine::Require(Interpret(config, options));
   } catch (const CLI::ParseError& error) {
     return DaemonUsage{ExplainUsage(line.app(), error)};
   }

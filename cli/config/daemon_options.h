@@ -38,6 +38,8 @@ struct PairOptions {
 };
 
 struct DaemonOptions {
+  // A pool that is only drained (`baton pool drain`); nothing else counts then.
+  std::string drain;
   std::string pool;
   std::string node;
   std::string mount;

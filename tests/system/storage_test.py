@@ -171,5 +171,66 @@ class OneController(SystemTest):
         return status if status and status["role"] == "owner" and status["healthy"] else None
 
 
+class Drain(SystemTest):
+    """A pool whose volumes are used without Baton."""
+
+    def setUp(self):
+        super().setUp()
+        self.controller = self.lab.start_controller()
+        self.image = self.lab.directory / "image"
+        lab.fill_random(self.image, 16 * MIB, seed=1)
+        self.controller.import_volume("src", self.image)
+        self.controller.create_volume("dst", 16 * MIB)
+        self.clone = self.controller.create_clone("src", "dst", "--rate", "64K")
+        self.controller.run("clone", "activate", self.clone)
+        lab.wait_until(lambda: self.log()["room_bytes"] > 0, what="room in the write log")
+        self.controller.run("clone", "start", self.clone)
+
+    def log(self):
+        return self.controller.json("status")["write_log"]
+
+    def drain(self, check=True):
+        return lab.run(lab.BUILD / "baton", "pool", "drain", self.controller.pool, check=check)
+
+    def test_files_have_what_was_acknowledged_when_all_was_killed(self):
+        expected = bytearray(self.image.read_bytes())
+        fd = os.open(self.controller.path("src"), os.O_RDWR | os.O_DIRECT)
+        for extent in range(200):
+            content, offset = lab.aligned_block(), extent * 18 * lab.BLOCK_BYTES
+            os.pwrite(fd, content, offset)
+            expected[offset:offset + lab.BLOCK_BYTES] = content[:]
+        self.controller.kill_both()
+        os.close(fd)
+        lab.run("umount", "--lazy", self.controller.mount)
+        file = self.controller.pool / "volumes/src"
+        self.assertNotEqual(file.read_bytes(), expected, "the log was drained before the kill")
+
+        told = self.drain().stdout.splitlines()
+        self.assertEqual(file.read_bytes(), expected)
+        self.assertEqual(os.listdir(self.controller.pool / "writes"), [])
+        pool = self.controller.pool
+        self.assertEqual(told, [
+            f"{pool} is drained: the files in {pool}/volumes have all that was acknowledged",
+            f"{pool}/volumes/dst is no whole image: clone {self.clone} of src is copying"])
+
+        self.controller.start()
+        self.controller.run("clone", "set", self.clone, "--rate", "10G")
+        self.controller.wait_clone(self.clone)
+        self.controller.run("clone", "verify", self.clone)
+        self.assert_same_content(self.controller.path("dst"), self.image)
+        self.controller.stop()
+        self.assertNotIn("dst", self.drain().stdout)
+
+    def test_pool_that_is_served_or_none_is_refused(self):
+        served = self.drain(check=False)
+        self.assertEqual(served.returncode, lab.REFUSED)
+        self.assertIn("pool is owned by node a", served.stderr)
+        self.assertEqual(served.stdout, "")
+        missing = lab.run(lab.BUILD / "baton", "pool", "drain", self.lab.directory, check=False)
+        self.assertEqual(missing.returncode, lab.REFUSED)
+        self.assertEqual(len(missing.stderr.splitlines()), 1, missing.stderr)
+        self.assertTrue(self.controller.json("status")["healthy"])
+
+
 if __name__ == "__main__":
     lab.main()

@@ -1,0 +1,122 @@
+#include "cli/batond/drain_pool.h"
+
+#include <absl/base/thread_annotations.h>
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <absl/synchronization/mutex.h>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include "engine/base/names.h"
+#include "engine/base/posix_storage.h"
+#include "engine/base/retry.h"
+#include "engine/base/standard_streams.h"
+#include "engine/base/status.h"
+#include "engine/base/system_runtime.h"
+#include "engine/lease/claim.h"
+#include "engine/lease/node_lock.h"
+#include "engine/meta/node_identity.h"
+#include "engine/meta/pool_file.h"
+#include "ha/node/owned_epoch.h"
+
+namespace baton {
+namespace {
+
+constexpr char kNode[] = "pool-drain";  // as which it owns the pool
+constexpr absl::Duration kLook = absl::Milliseconds(50);
+
+// What has ended the epoch.
+class FirstFault {
+ public:
+  void Note(const absl::Status& fault) {
+    absl::MutexLock guard(&mutex_);
+    fault_.Update(fault);
+  }
+  absl::Status Get() const {
+    absl::MutexLock guard(&mutex_);
+    return fault_;
+  }
+
+ private:
+  mutable absl::Mutex mutex_;
+  absl::Status fault_ ABSL_GUARDED_BY(mutex_);
+};
+
+absl::StatusOr<std::unique_ptr<ha::OwnedEpoch>> Own(PosixStorage& storage, Runtime& runtime,
+                                                    Durability durability, FirstFault& fault) {
+  BATON_ASSIGN_OR_RETURN(const NodeIdentity identity, MakeNodeIdentity(kNode));
+  const LeaseTimes times;
+  BATON_ASSIGN_OR_RETURN(const OwnerGone gone, AwaitOwnerGone({.storage = storage,
+                                                               .runtime = runtime,
+                                                               .identity = identity,
+                                                               .holds_node_lock = true,
+                                                               .times = times}));
+  BATON_ASSIGN_OR_RETURN(
+      std::unique_ptr<ha::OwnedEpoch> epoch,
+      ha::OwnedEpoch::Claim({.storage = storage,
+                             .runtime = runtime,
+                             .identity = identity,
+                             .lease_times = times,
+                             .durability = durability,
+                             .on_fault = [&fault](const absl::Status& why) { fault.Note(why); }},
+                            gone));
+  BATON_RETURN_IF_ERROR(epoch->Open());
+  BATON_RETURN_IF_ERROR(epoch->RecordClaim());
+  return epoch;
+}
+
+absl::Status AwaitDrained(Runtime& runtime, const Engine& engine, const FirstFault& fault) {
+  while (true) {
+    BATON_RETURN_IF_ERROR(fault.Get());
+    const WriteLogStatus log = engine.ShowWriteLog();
+    if (!log.problem().empty()) {
+      return Error(absl::StatusCode::kFailedPrecondition,
+                   "storage does not take what is in the write log: {}; {} are only there",
+                   log.problem(), FormatSize(log.logged_bytes()));
+    }
+    if (log.logged_bytes() == 0) return absl::OkStatus();
+    Rest(runtime, kLook);
+  }
+}
+
+bool IsUnfinished(const CloneStatus& clone) {
+  return clone.state() != "created" && clone.state() != "completed";
+}
+
+void Report(const std::string& directory, const Engine& engine) {
+  fmt::print("{} is drained: the files in {}/volumes have all that was acknowledged\n", directory,
+             directory);
+  for (const CloneStatus& clone : engine.ListClones()) {
+    if (!IsUnfinished(clone)) continue;
+    fmt::print("{}/volumes/{} is no whole image: clone {} of {} is {}\n", directory, clone.target(),
+               clone.id(), clone.source(), clone.state());
+  }
+}
+
+absl::Status Drain(const std::string& directory) {
+  SystemRuntime runtime;
+  BATON_ASSIGN_OR_RETURN(const auto storage, PosixStorage::Open(directory));
+  BATON_ASSIGN_OR_RETURN(const PoolRecord pool, ReadPool(*storage));
+  BATON_ASSIGN_OR_RETURN(const NodeLock lock, NodeLock::Take(storage->directory(), kNode));
+  FirstFault fault;
+  BATON_ASSIGN_OR_RETURN(const auto epoch, Own(*storage, runtime, pool.durability(), fault));
+  BATON_RETURN_IF_ERROR(AwaitDrained(runtime, epoch->engine(), fault));
+  BATON_RETURN_IF_ERROR(epoch->Seal().status());
+  BATON_RETURN_IF_ERROR(fault.Get());
+  Report(directory, epoch->engine());
+  return epoch->Release();
+}
+
+}  // namespace
+
+int DrainPool(const std::string& directory) {
+  const absl::Status drained = Drain(directory);
+  if (drained.ok()) return 0;
+  SayError(fmt::format("baton: {} is not drained: {}", directory, Message(drained)));
+  return 1;
+}
+
+}  // namespace baton
