@@ -21,6 +21,7 @@ ByteRange BlocksAround(uint64_t offset, uint64_t length_bytes) {
 }  // namespace
 
 void Redirect::AddRun(std::shared_ptr<CloneRun> run) {
+  known_data_.Forget();  // without a run the file may be emptied past this plugin
   absl::MutexLock guard(&mutex_);
   runs_.push_back(std::move(run));
 }
@@ -99,7 +100,7 @@ absl::StatusOr<bool> Redirect::WriteShared(VolumeIo& next, uint64_t offset, Byte
   return true;
 }
 
-absl::StatusOr<Redirect::Way> Redirect::WayOf(uint64_t offset, Bytes data) const {
+absl::StatusOr<Redirect::Way> Redirect::WayOf(uint64_t offset, Bytes data) {
   const bool is_logged =
       log_.Has(logged_, offset, data.size()) && !BATON_MUTANT(kPlainWriteOvertakesLogged);
   if (!is_logged && !IsPending(offset, data.size())) return Way::kFile;
@@ -119,6 +120,7 @@ absl::Status Redirect::Flush(VolumeIo& next) {
 
 absl::Status Redirect::Discard(VolumeIo& next, uint64_t offset, uint64_t length_bytes) {
   BATON_RETURN_IF_ERROR(log_.Check());
+  const KnownData::Discard discard(known_data_);
   if (length_bytes == 0 || IsIdle()) return next.Discard(offset, length_bytes);
   const RangeLock::Hold hold(lock_, BlocksAround(offset, length_bytes),
                              RangeLock::Mode::kExclusive);
@@ -160,8 +162,11 @@ bool Redirect::MayLog() const {
 
 // A write to a hole of the file could find the storage full after it was acknowledged. And what
 // hosts look for as data must be data in the file.
-absl::StatusOr<bool> Redirect::HasSpace(uint64_t offset, uint64_t length_bytes) const {
+absl::StatusOr<bool> Redirect::HasSpace(uint64_t offset, uint64_t length_bytes) {
+  if (known_data_.Covers(offset, offset + length_bytes)) return true;
+  const uint64_t age = known_data_.Age();
   BATON_ASSIGN_OR_RETURN(const std::optional<DataRange> data, volume_->file->NextData(offset));
+  if (data) known_data_.Add(*data, age);
   return data && data->begin <= offset && data->end >= offset + length_bytes;
 }
 

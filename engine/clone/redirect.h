@@ -12,6 +12,7 @@
 #include "engine/base/buffer_pool.h"
 #include "engine/base/runtime.h"
 #include "engine/clone/clone_run.h"
+#include "engine/clone/known_data.h"
 #include "engine/volume/io_path.h"
 #include "engine/volume/range_lock.h"
 #include "engine/volume/volume.h"
@@ -63,14 +64,14 @@ class Redirect final : public IoPlugin {
 
   bool IsIdle() const;
   bool IsAnyActive() const;
-  absl::StatusOr<Way> WayOf(uint64_t offset, Bytes data) const;
+  absl::StatusOr<Way> WayOf(uint64_t offset, Bytes data);
   absl::StatusOr<bool> WriteShared(VolumeIo& next, uint64_t offset, Bytes data);
   absl::Status WriteAlone(VolumeIo& next, uint64_t offset, Bytes data);
   absl::StatusOr<bool> LogMerged(VolumeIo& next, uint64_t offset, Bytes data);
   absl::StatusOr<bool> LogPiece(VolumeIo& next, ByteRange piece, uint64_t offset, Bytes data);
   bool IsPending(uint64_t offset, uint64_t length_bytes) const;
   bool MayLog() const;
-  absl::StatusOr<bool> HasSpace(uint64_t offset, uint64_t length_bytes) const;
+  absl::StatusOr<bool> HasSpace(uint64_t offset, uint64_t length_bytes);
 
   WriteLog& log_;
   BufferPool& merge_buffers_;
@@ -80,6 +81,7 @@ class Redirect final : public IoPlugin {
   // what is.
   RangeLock lock_;
   std::atomic<int> merging_ = 0;  // writes that are
+  KnownData known_data_;          // of the volume's file, since the last run was added
   mutable absl::Mutex mutex_;     // never held over I/O
   std::vector<std::shared_ptr<CloneRun>> runs_ ABSL_GUARDED_BY(mutex_);
 };

@@ -105,6 +105,19 @@ TEST_F(EngineWriteLogTest, WhatIsNoWholeBlockComesAfterWhatIsInTheLog) {
   });
 }
 
+// What was known of the file's data is not known any more.
+TEST_F(EngineWriteLogTest, AWriteToWhatWasDiscardedIsNotAcknowledgedFromTheLog) {
+  Run([&](uint64_t) {
+    Write(5 * kBlock, Pattern(kBlock, 2));
+    ASSERT_OK(sim_.OpenVolume("src")->Discard(kExtent, 4 * kExtent));
+    std::fill_n(expected_.begin() + kExtent, 4 * kExtent, std::byte{0});
+    Write(9 * kBlock, Pattern(kBlock, 3));
+    EXPECT_EQ(sim_.engine->ShowWriteLog().logged_bytes(), 0u);
+    EXPECT_EQ(FileOf("src"), expected_);
+    EXPECT_EQ(Content("dst"), t0_);
+  });
+}
+
 // Nobody waits for the drain, so also where storage takes nothing.
 TEST_F(EngineWriteLogTest, WhatIsNoWholeBlockIsMergedWithWhatIsInTheLog) {
   Run([&](uint64_t) {
