@@ -67,7 +67,7 @@ CLI::App* AddGroupChange(CLI::App& clone, const std::string& verb, const std::st
 void AddActivate(CLI::App& clone, Command& chosen) {
   auto degraded = std::make_shared<bool>(false);
   CLI::App* app = AddGroupChange(
-      clone, "activate", "put the clones into the I/O paths of their volumes",
+      clone, "activate", "discard the targets' content and make the clones ready to start",
       [degraded](control::ControlClient& client, const std::vector<std::string>& ids) {
         return CallActivate(client, ids, *degraded);
       },

@@ -160,7 +160,10 @@ void AddCloneCommands(CLI::App& app, Command& chosen) {
   clone->require_subcommand(1);
   AddCloneCreate(*clone, chosen);
   AddCloneChanges(*clone, chosen);
-  AddCloneVerb(*clone, "delete", "forget a clone that does not run", DeleteClone, chosen);
+  AddCloneVerb(*clone, "delete",
+               "forget a clone that does not run; a target that it emptied and never completed "
+               "becomes zeros",
+               DeleteClone, chosen);
   clone->add_subcommand("list", "all clones")->callback([&chosen] { chosen = ListClones; });
   AddCloneVerb(*clone, "status", "one clone", ShowClone, chosen);
   AddResidual(*clone, chosen);

@@ -72,7 +72,7 @@ std::string ResidualFields(const Residual& residual) {
       {"pending", fmt::format("{}", residual.extents_pending())},
       {"copying", fmt::format("{}", residual.extents_copying())},
       {"landing", fmt::format("{}", residual.extents_landing())},
-      {"log", fmt::format("up to sequence {}", residual.sequence())},
+      {"metadata", fmt::format("up to write {}", residual.sequence())},
   });
 }
 

@@ -22,8 +22,8 @@ struct FailoverArguments {
 
 std::string DescribeFailover(const FailoverDone& done) {
   if (done.timed_out()) {
-    return fmt::format("node {} still owns the pool after {} ms; see `baton status`", done.owner(),
-                       done.waited_ms());
+    return fmt::format("the pool has no new owner after {} ms (before: {}); see `baton status`",
+                       done.waited_ms(), done.from().empty() ? "nobody" : done.from());
   }
   return fmt::format("node {} owns the pool (epoch {}) after {} ms; before: {}", done.owner(),
                      done.epoch(), done.waited_ms(), done.from().empty() ? "nobody" : done.from());

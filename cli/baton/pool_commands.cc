@@ -86,7 +86,6 @@ void AddPoolDrain(CLI::App& pool, Command& chosen) {
 void AddPoolCommands(CLI::App& app, Command& chosen) {
   CLI::App* pool = app.add_subcommand("pool", "pools: directories on shared storage");
   pool->require_subcommand(1);
-  AddPoolDrain(*pool, chosen);
   CLI::App* init = pool->add_subcommand("init", "make an empty pool; needs no controller");
   auto arguments = std::make_shared<PoolInitArguments>();
   init->add_option("DIR", arguments->directory, "an empty directory; made if it is not there")
@@ -99,6 +98,7 @@ void AddPoolCommands(CLI::App& app, Command& chosen) {
   init->callback([arguments, &chosen] {
     chosen = [arguments](CommandContext& context) { return PoolInit(context, *arguments); };
   });
+  AddPoolDrain(*pool, chosen);
 }
 
 }  // namespace baton

@@ -39,7 +39,8 @@ std::string DescribeKeeper(const ControllerStatus& status) {
 // "owner, epoch 3, heard 40 ms ago"
 std::string DescribeNode(const ControllerStatus& status, const control::NodeStatus& node) {
   if (node.name() == status.node())
-    return fmt::format("{} (this one), {}", node.role(), node.state());
+    return fmt::format("{} (this one){}{}", node.role(), node.state().empty() ? "" : ", ",
+                       node.state());
   const std::string evicted = node.evicted() ? ", evicted" : "";
   if (!node.reachable()) return "not reachable" + evicted;
   return fmt::format("{}, {}, epoch {}, heard {} ms ago{}", node.role(), node.state(), node.epoch(),
@@ -57,9 +58,11 @@ using Fields = std::vector<std::pair<std::string, std::string>>;
 // What a controller with peers has to tell beyond that.
 void AddPeers(const ControllerStatus& status, Fields& fields) {
   if (status.takeover().empty()) return;
-  fields.push_back({"lease", fmt::format("seen to change {} ms ago; takeover: {}",
-                                         status.lease_age_ms(), status.takeover())});
-  fields.push_back({"covers", status.proof_covers()});
+  const std::string changed = status.epoch() == 0
+                                  ? "not seen yet"
+                                  : fmt::format("seen to change {} ms ago", status.lease_age_ms());
+  fields.push_back({"lease", fmt::format("{}; takeover: {}", changed, status.takeover())});
+  if (!status.proof_covers().empty()) fields.push_back({"covers", status.proof_covers()});
   if (status.view_sequence() > 0) {
     fields.push_back(
         {"follows", fmt::format("metadata up to write {}, {} behind; {} clones warm",
@@ -68,6 +71,13 @@ void AddPeers(const ControllerStatus& status, Fields& fields) {
   for (const control::NodeStatus& node : status.nodes()) {
     fields.push_back({"node " + node.name(), DescribeNode(status, node)});
   }
+}
+
+// "76.3 GiB of 252 GiB free"
+std::string DescribeSpace(const ControllerStatus& status) {
+  if (status.pool_total_bytes() == 0) return "free space not known yet";
+  return fmt::format("{} of {} free", FormatSize(status.pool_free_bytes()),
+                     FormatSize(status.pool_total_bytes()));
 }
 
 std::string DescribeController(const ControllerStatus& status) {
@@ -79,9 +89,8 @@ std::string DescribeController(const ControllerStatus& status) {
   Fields fields = {
       {"node", fmt::format("{}, {}", status.node(), role)},
       {"health", status.healthy() ? "healthy" : "degraded"},
-      {"pool",
-       fmt::format("{}, durability {}, {} of {} free", status.pool(), status.durability(),
-                   FormatSize(status.pool_free_bytes()), FormatSize(status.pool_total_bytes()))},
+      {"pool", fmt::format("{}, durability {}, {}", status.pool(), status.durability(),
+                           DescribeSpace(status))},
       {"mount", status.mount()},
       {"clones", CountClones(status)},
       {"running", fmt::format("{}, process {}, version {}",

@@ -48,9 +48,12 @@ class CommandLine {
     }
     for (const auto& [path, option] : old_options_) {
       if (option->count() == 0) continue;
-      Forget(path);
       // get_name() gives nothing for an option that is not in the help.
-      config_.old_names[path] = "--" + option->get_lnames().front();
+      const std::string name = "--" + option->get_lnames().front();
+      // excludes() would be in the help.
+      if (options_[path]->count() > 0) throw CLI::ExcludesError(name, options_[path]->get_name());
+      Forget(path);
+      config_.old_names[path] = name;
     }
   }
 
@@ -73,7 +76,7 @@ class CommandLine {
     // Not in the help.
     CLI::Option* const old =
         std::visit([&](auto* value) { return Add(setting.old_option, *value, ""); }, setting.value);
-    old->group("")->excludes(option);
+    old->group("");
     old_options_[setting.path] = old;
   }
   CLI::Option* Add(const std::string& name, bool& value, const std::string& help) {

@@ -19,7 +19,7 @@ std::string CoverageOf(Proof proof) {
     case Proof::kHandover:
       return "everything: the owner before had ended its writes itself";
     case Proof::kCertificate:
-      return "everything: the process before was reaped, and its writes";
+      return "everything: the process before was reaped, and its writes have ended";
     case Proof::kFence:
       return "everything that the fence command covers: the node before is off";
     case Proof::kOperator:

@@ -75,6 +75,13 @@ FailoverDone TimedOut(const ha::HaStatus& status, absl::Duration waited) {
   return done;
 }
 
+absl::Status OtherWasFaster(const ha::HaStatus& status, const std::string& node) {
+  return Error(
+      absl::StatusCode::kFailedPrecondition,
+      "node {} was faster and owns the pool (epoch {}); `baton failover --to {}` hands it over",
+      status.owner, status.epoch, node);
+}
+
 }  // namespace
 
 std::vector<int> NodeService::Workers() {
@@ -220,7 +227,9 @@ absl::StatusOr<FailoverDone> NodeService::Failover(const Request& request, bool 
                    "nobody serves the pool, so nobody can hand it over: ask node {} itself",
                    failover.to());
     }
-    return done(pair->TakeOver(failover.owner_is_dead(), timeout));
+    const absl::StatusOr<ha::HaStatus> after = pair->TakeOver(failover.owner_is_dead(), timeout);
+    if (!after.ok() || after->is_owner) return done(after);
+    if (failover.to().empty()) return OtherWasFaster(*after, options_.node);
   }
   BATON_ASSIGN_OR_RETURN(const std::string answer,
                          pair->AskOwner(Encode(request), timeout + absl::Seconds(2)));

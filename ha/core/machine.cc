@@ -1,6 +1,7 @@
 #include "ha/core/machine.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -63,6 +64,10 @@ std::string Machine::WhyNoHandover(const std::string& to) const {
     return facts_.HealthyPeer().empty() ? "no healthy node is heard that could take over" : "";
   }
   if (facts_.HearsHealthy(to)) return "";
+  if (std::ranges::find(options_.peers, to) == options_.peers.end()) {
+    return fmt::format("there is no node {}: the nodes of this pool are {}, {}", to, options_.node,
+                       fmt::join(options_.peers, ", "));
+  }
   return fmt::format("node {} is not {}", to, facts_.Hears(to) ? "healthy" : "heard");
 }
 

@@ -35,14 +35,16 @@ absl::StatusOr<Ownership> OperatorOrders::HandOver(const std::string& to, absl::
 }
 
 absl::StatusOr<Ownership> OperatorOrders::TakeOver(bool owner_is_dead, absl::Duration timeout) {
+  const uint64_t before = board_.Read().epoch;
   const absl::Duration deadline = runtime_.BootTime() + timeout;
   events_.Post(event::OperatorTakeover{owner_is_dead});
-  const Ownership after =
-      board_
-          .Await(deadline,
-                 [](const OwnershipBoard::Content& content) { return content.ownership.is_owner; })
-          .ownership;
-  if (after.is_owner) return after;
+  // A claim by any node ends the order.
+  const auto is_done = [before](const OwnershipBoard::Content& content) {
+    return content.ownership.is_owner ||
+           (content.ownership.serves && content.ownership.epoch > before);
+  };
+  const OwnershipBoard::Content after = board_.Await(deadline, is_done);
+  if (is_done(after)) return after.ownership;
   return absl::DeadlineExceededError(
       "this controller does not own the pool yet; see `baton status`");
 }

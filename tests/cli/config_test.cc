@@ -408,7 +408,7 @@ TEST_F(ConfigTest, OldNamesOfSettingsAreTaken) {
   EXPECT_THAT(RefusalOf(Needed({"--config", file, "--liveness-timeout", "0.5"})),
               HasSubstr("batond: --liveness-timeout: must be"));
   EXPECT_THAT(RefusalOf(Needed({"--watchdog", "9", "--liveness-timeout", "9"})),
-              HasSubstr("excludes"));
+              HasSubstr("--watchdog excludes --liveness-timeout"));
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ namespace {
 
 using nlohmann::json;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 constexpr int kRefused = 1;
@@ -170,6 +171,7 @@ TEST_F(ProgramsTest, HelpAndVersionAreNoErrors) {
     const Finished help = RunProgram(program, {"--help"});
     EXPECT_EQ(help.exit_code, 0);
     EXPECT_THAT(help.out, HasSubstr("--control"));
+    EXPECT_THAT(help.out, Not(HasSubstr("Excludes")));
     EXPECT_EQ(RunProgram(program, {"--version"}).exit_code, 0);
   }
   EXPECT_THAT(Baton({"clone", "create", "--help"}).out, HasSubstr("--extent"));

@@ -115,6 +115,17 @@ TEST_F(OperatorOrdersTest, ATakeoverIsDoneWhenThisNodeServes) {
   EXPECT_TRUE(absl::IsDeadlineExceeded(orders_.TakeOver(false, absl::Seconds(1)).status()));
 }
 
+TEST_F(OperatorOrdersTest, ATakeoverEndsWhenAnotherNodeWasFaster) {
+  board_.Publish(OwnedBy("", 7));
+  const auto claimed = Later(absl::Seconds(1), [this] { board_.Publish(OwnedBy("", 8)); });
+  const auto served = Later(absl::Seconds(2), [this] { board_.Publish(OwnedBy("b", 8)); });
+  const absl::Duration began = runtime_.BootTime();
+  const Ownership after = Must(orders_.TakeOver(false, absl::Seconds(30)));
+  EXPECT_FALSE(after.is_owner);
+  EXPECT_EQ(after.owner, "b");
+  EXPECT_LT(runtime_.BootTime() - began, absl::Seconds(3));
+}
+
 // Of node a.
 class OwnerClientTest : public OperatorOrdersTest, protected CommandTarget {
  protected:

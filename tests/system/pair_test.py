@@ -174,8 +174,17 @@ class Prepared(SystemTest):
         kinds = [event["kind"] for event in self.owner.json("events")["events"]]
         self.assertFalse([kind for kind in kinds if "alarm" in kind or "disagree" in kind], kinds)
 
+    def test_failover_right_after_a_crash_hands_back_what_the_peer_took(self):
+        epoch = self.owner.json("status")["epoch"]
+        self.owner.kill_controller()
+        done = self.owner.json("failover", "--to", self.owner.node, "--timeout", "20")
+        self.assertEqual(done["owner"], self.owner.node)
+        self.assertGreater(done["epoch"], epoch)
+        self.assertLess(done["waited_ms"], 15000)
+
     def test_failover_to_nobody_is_refused(self):
-        self.owner.refused("failover", "--to", "nobody", code=(1, 2))
+        said = self.owner.refused("failover", "--to", "nobody")
+        self.assertIn("there is no node nobody", said)
         self.standby.stop()
         self.owner.refused("failover")
         self.assertEqual(self.owner.try_status()["role"], "owner")
