@@ -129,6 +129,7 @@ TEST_F(CopierTest, ExtentsThatCannotBeReadEndTheJobHoweverManyOthersAreCopiedMea
     EXPECT_LT(AwaitEnd(), absl::Seconds(2));
     EXPECT_CODE(results_.front(), kDataLoss);
     EXPECT_EQ(attempts, limits::kCopyAttempts);
+    pool_.machine.steps().ClearFaults();
   });
 }
 

@@ -33,6 +33,7 @@ class ResidualsTest : public testing::Test {
       relation.run->SetPhase(CloneRun::Phase::kActive);
       body(bench, pipeline, relation);
       relation.run->SetPhase(CloneRun::Phase::kOver);
+      pipeline.Stop();  // it may still be at work for the run
     });
   }
   using Runs = std::vector<std::pair<uint64_t, uint64_t>>;
