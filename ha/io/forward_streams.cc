@@ -90,8 +90,10 @@ void ForwardStreams::End(const std::string& why) {
   if (state_ == State::kNone) return;
   state_ = State::kNone;
   why_none_ = why;
-  for (const Slot& slot : slots_) {
+  for (Slot& slot : slots_) {
+    // Whoever has taken it wakes up, and gives it back.
     if (slot.stream != nullptr) slot.stream->Shutdown();
+    if (!slot.taken) slot.stream = nullptr;
   }
   slot_freed_.SignalAll();
   changed_.Signal();
@@ -126,7 +128,6 @@ std::optional<PeerAddress> ForwardStreams::AwaitAddress() {
   while (!stopping_) {
     const bool may_begin = address_.has_value() && taken_ == 0;
     if (may_begin && runtime_.BootTime() >= retry_at_) {
-      for (Slot& slot : slots_) slot.stream = nullptr;
       retry_at_ = runtime_.BootTime() + retry_delay_;
       retry_delay_ = std::min(2 * retry_delay_, kReconnectMax);
       return address_;
@@ -237,6 +238,8 @@ absl::StatusOr<ForwardStreams::Slot*> ForwardStreams::Take() {
 
 void ForwardStreams::GiveBack(Slot& slot) {
   absl::MutexLock lock(&mutex_);
+  // Before the caller hears that there is no answer: what is queued must not be sent later.
+  if (state_ == State::kNone) slot.stream = nullptr;
   slot.taken = false;
   slot_freed_.Signal();
   if (--taken_ == 0 && state_ == State::kNone) changed_.Signal();

@@ -93,6 +93,7 @@ absl::StatusOr<UniqueFd> OpenTcp(const PeerAddress& address) {
   UniqueFd fd(::socket(to.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return ErrnoStatus(errno, "make", "a socket");
   PrepareTcp(fd.get());
+  SetTcpOption(fd.get(), SOL_SOCKET, SO_LINGER, linger{.l_onoff = 1, .l_linger = 0});
   return fd;
 }
 

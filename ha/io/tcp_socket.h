@@ -20,7 +20,8 @@ uint16_t PortOfTcp(int fd);
 // had (errno).
 UniqueFd AcceptTcp(int listener);
 
-// A socket for a connection to `address`, which has a number for its host.
+// A socket for a connection to `address`, which has a number for its host. Closing it, also by the
+// end of the process, resets the connection: what is queued by then is never sent.
 absl::StatusOr<UniqueFd> OpenTcp(const PeerAddress& address);
 // Unavailable: nobody listens, or no answer within `timeout`.
 absl::Status ConnectTcpTo(int fd, const PeerAddress& address, absl::Duration timeout);

@@ -1,12 +1,14 @@
 // The port of forwarded I/O, and what a broken program or a stranger may do there.
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <list>
 #include <memory>
 #include <random>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "ha/io/peer_address.h"
@@ -329,9 +331,17 @@ class BrokenServerTest : public testing::Test {
     return status;
   }
 
+  // Its kernel takes few bytes that nobody receives.
+  static UniqueFd ListenWithLittleRoom() {
+    UniqueFd fd = Must(ListenTcp(Must(PeerAddress::Parse(FreeEndpoint()))));
+    const int bytes = 16 << 10;
+    EXPECT_EQ(::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)), 0);
+    return fd;
+  }
+
   SystemRuntime runtime;
   FakePeer calls{FakePeer::Role::kServer, FreeEndpoint()};
-  UniqueFd listener = Must(ListenTcp(Must(PeerAddress::Parse(FreeEndpoint()))));
+  UniqueFd listener = ListenWithLittleRoom();
   SessionKey key;
   std::unique_ptr<Stream> stream;
   Player a;
@@ -361,6 +371,37 @@ TEST_F(BrokenServerTest, ALongErrorOfAShortReadArrives) {
       {.kind = FrameKind::kAnswer, .length_bytes = text.size(), .code = 10}, BytesOf(text));
   EXPECT_CODE(status, kAborted);
   EXPECT_EQ(status.message(), text);
+}
+
+// How much has arrived that nobody has received yet.
+int ArrivedBytes(const Stream& stream) {
+  int bytes = 0;
+  EXPECT_EQ(::ioctl(stream.fd(), FIONREAD, &bytes), 0);
+  return bytes;
+}
+
+TEST_F(BrokenServerTest, WhatIsQueuedWhenARequestIsGivenUpNeverArrives) {
+  const std::vector<std::byte> data = Pattern(limits::kMaxRequestBytes, 1);
+  std::thread writer([&] {
+    EXPECT_CODE(a.network->forward("b")->Write({1, 1}, 0, data), kUnavailable);
+  });
+  // The server reads nothing, so both kernels fill up.
+  int arrived = 0;
+  EXPECT_TRUE(Eventually([&] {
+    const int before = std::exchange(arrived, ArrivedBytes(*stream));
+    absl::SleepFor(absl::Milliseconds(50));
+    return arrived > 0 && arrived == before;
+  }));
+  a.network->forward("b")->Abort();
+  writer.join();
+  arrived = ArrivedBytes(*stream);
+  int received = 0;
+  std::array<std::byte, 4096> some;
+  ssize_t got = 0;
+  while ((got = stream->ReceiveSome(some)) > 0) received += static_cast<int>(got);
+  EXPECT_EQ(received, arrived);
+  EXPECT_EQ(got, -1);
+  EXPECT_EQ(errno, ECONNRESET);
 }
 
 TEST_F(BrokenServerTest, OneStreamThatBreaksEndsWhatIsInFlightOnAll) {
