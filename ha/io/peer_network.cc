@@ -56,7 +56,11 @@ class CallService final : public PeerService {
     ForwardSession session;
     session.set_number(key->number);
     session.set_secret(key->secret.data(), key->secret.size());
-    return {absl::StatusCode::kOk, ZmqMessage::Copy(session.SerializeAsString())};
+    std::string text = session.SerializeAsString();
+    ZmqMessage message = ZmqMessage::CopySecret(std::as_bytes(std::span(text)));
+    Wipe(std::as_writable_bytes(std::span(text)));
+    Wipe(std::as_writable_bytes(std::span(*session.mutable_secret())));
+    return {absl::StatusCode::kOk, std::move(message)};
   }
 
   const Handler handler_;
