@@ -273,7 +273,19 @@ TEST_P(ForwardTest, IsByteExactWhileConnectionsBreak) {
   }
   EXPECT_GT(repeated, 0);
   ASSERT_TRUE(pair.AwaitForwarding());
-  for (Part& part : parts) part.Compare(0, part.model().size());
+  for (VolumePart& part : parts) part.Compare(0, part.model().size());
+}
+
+// A peer that takes no forwarded I/O, as one of an older version.
+TEST(ForwardTroubleTest, APeerWithoutADataPortIsNamed) {
+  MemoryTarget target(limits::kMiB);
+  Pair pair(Pair::Mode::kPlaintext, &target);
+  ASSERT_TRUE(pair.AwaitForwarding());
+  EXPECT_EQ(pair.a.network->Trouble("b"), "");
+  EXPECT_TRUE(Eventually([&] {
+    return pair.b.network->Trouble("a").starts_with("it has another version of Baton");
+  })) << "a has no target";
+  EXPECT_EQ(pair.a.network->Trouble("nobody"), "");
 }
 
 }  // namespace

@@ -213,6 +213,24 @@ TEST_F(StrangersTest, OfANewerProtocol) {
   ExpectRefused(options, [&] { return Counted().wrong_protocol >= 2; });
 }
 
+TEST(PeerTroubleTest, AnOlderOneWhoRefusesOurVersionSaysSo) {
+  Pair pair(Pair::Mode::kKeys);
+  pair.StopB();
+  pair.a.network = nullptr;
+  pair.a_options.protocol = kProtocol + 1;
+  ASSERT_OK(Start(pair.runtime, pair.a, pair.a_options));
+  pair.StartB();
+  EXPECT_TRUE(Eventually([&] {
+    return pair.a.network->Trouble("b") == "it says: a speaks protocol 2, b only up to 1";
+  }));
+  EXPECT_TRUE(Eventually(
+      [&] { return pair.b.network->Trouble("a") == "a speaks protocol 2, b only up to 1"; }));
+  pair.StopB();
+  pair.b_options.protocol = kProtocol + 1;
+  pair.StartB();
+  EXPECT_TRUE(Eventually([&] { return !pair.a.network->Trouble("b").starts_with("it says"); }));
+}
+
 // Sends `bytes` to the port as a client would and waits until the connection is closed there.
 void SendTo(uint16_t port, const std::string& bytes) {
   const UniqueFd fd = ConnectTcp("127.0.0.1", port);
