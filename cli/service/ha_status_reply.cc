@@ -61,6 +61,9 @@ void DescribePeer(const ha::PeerStatus& peer, control::ControllerStatus& status)
         "node {} is evicted: its requests are refused until its mount has been made anew",
         peer.name));
   }
+  if (!peer.trouble.empty()) {
+    status.add_problems(fmt::format("node {}: {}", peer.name, peer.trouble));
+  }
   if (!node.reachable()) {
     status.add_problems(fmt::format("node {} is not reachable", peer.name));
   } else if (!node.problem().empty()) {

@@ -165,16 +165,17 @@ ForwardServer::Progress ForwardServer::ReceiveJoin(Newcomer& newcomer) {
   return Join(newcomer);
 }
 
-// Over: it comes too late, or is one too many.
+// Over: it comes too late.
 ForwardServer::Progress ForwardServer::Join(Newcomer& newcomer) {
   Stream& stream = *newcomer.stream;
   const uint64_t session = newcomer.join.number;
   const bool proven = stream.tls() == nullptr ? sessions_.Find(session).has_value()
                                               : stream.tls()->session() == session;
-  if (!proven || !IsHeader(newcomer.join) || newcomer.join.kind != FrameKind::kJoin) {
+  if (!proven || !IsHeader(newcomer.join) || newcomer.join.kind != FrameKind::kJoin ||
+      newcomer.join.offset >= kStreamsPerPeer) {
     return Progress::kRefused;
   }
-  const ForwardSessions::Ticket ticket = sessions_.Join(session, stream);
+  const ForwardSessions::Ticket ticket = sessions_.Join(session, newcomer.join.offset, stream);
   if (ticket.peer == nullptr) return Progress::kOver;
   strangers_.Go(stream.fd());
   LetTcpBlock(stream.fd());
@@ -186,16 +187,21 @@ ForwardServer::Progress ForwardServer::Join(Newcomer& newcomer) {
 }
 
 void ForwardServer::Serve(Member& member) {
-  const ResidentMemory memory(limits::kMaxRequestBytes);
-  const MutableBytes buffer(memory.data(), limits::kMaxRequestBytes);
-  if (member.stream->Send({.kind = FrameKind::kWelcome, .number = member.ticket.session}, {})) {
-    while (ServeOne(member, buffer)) {
-    }
-  }
-  sessions_.Leave(member.ticket, *member.stream);
+  if (sessions_.AwaitTurn(member.ticket)) ServeAll(member);
+  sessions_.Leave(member.ticket);
   member.stream->Shutdown();
   member.over = true;
   wake_.Wake();
+}
+
+void ForwardServer::ServeAll(const Member& member) {
+  const ResidentMemory memory(limits::kMaxRequestBytes);
+  const MutableBytes buffer(memory.data(), limits::kMaxRequestBytes);
+  if (!member.stream->Send({.kind = FrameKind::kWelcome, .number = member.ticket.session}, {})) {
+    return;
+  }
+  while (ServeOne(member, buffer)) {
+  }
 }
 
 // False: the stream is over.

@@ -84,6 +84,7 @@ class ForwardServer {
 
   // A member's.
   void Serve(Member& member);
+  void ServeAll(const Member& member);
   bool ServeOne(const Member& member, MutableBytes buffer);
   absl::Status CarryOut(const std::string& peer, const WireHeader& request, MutableBytes buffer);
   static bool SendError(Stream& stream, WireHeader header, const absl::Status& status);

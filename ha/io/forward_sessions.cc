@@ -21,16 +21,31 @@ SessionKey DrawKey() {
 
 }  // namespace
 
-bool ForwardSessions::IsCurrent(const Ticket& ticket) {
+bool ForwardSessions::IsOfSession(const Ticket& ticket) {
   return ticket.peer->open && ticket.peer->key.number == ticket.session;
+}
+
+bool ForwardSessions::IsCurrent(const Ticket& ticket) {
+  return IsOfSession(ticket) && ticket.peer->places[ticket.place].streams == ticket.stream;
+}
+
+// Each stream whose request still runs has a descriptor.
+bool ForwardSessions::MayTake(const Peer& peer, const Place& place) {
+  if (!peer.open) return false;
+  const auto late = std::count_if(peer.places.begin(), peer.places.end(),
+                                  [](const Place& each) { return each.runs_late; });
+  return !place.runs || place.runs_late || static_cast<size_t>(late) < kLostStreamsPerPeer;
+}
+
+void ForwardSessions::EndStream(Place& place) {
+  if (place.stream != nullptr) place.stream->Shutdown();
+  place.stream = nullptr;
 }
 
 void ForwardSessions::EndSession(Peer& peer) {
   peer.open = false;
-  for (Stream*& stream : peer.joined) {
-    if (stream != nullptr) stream->Shutdown();
-    stream = nullptr;
-  }
+  for (Place& place : peer.places) EndStream(place);
+  changed_.SignalAll();
 }
 
 absl::StatusOr<SessionKey> ForwardSessions::Begin(const std::string& name) {
@@ -53,15 +68,18 @@ bool ForwardSessions::End(const std::string& name, absl::Duration timeout) {
   if (found == peers_.end()) return true;
   Peer& peer = found->second;
   EndSession(peer);
-  while (peer.running > 0 && runtime_.BootTime() < deadline) {
-    runtime_.WaitUntil(finished_, mutex_, deadline);
+  // A later session is there only when nothing of this one runs.
+  const uint64_t session = peer.key.number;
+  const auto runs = [&peer, session] { return peer.running > 0 && peer.key.number == session; };
+  while (runs() && runtime_.BootTime() < deadline) {
+    runtime_.WaitUntil(changed_, mutex_, deadline);
   }
-  return peer.running == 0;
+  return !runs();
 }
 
 void ForwardSessions::End(const Ticket& ticket) {
   absl::MutexLock lock(&mutex_);
-  if (IsCurrent(ticket)) EndSession(*ticket.peer);
+  if (IsOfSession(ticket)) EndSession(*ticket.peer);
 }
 
 void ForwardSessions::EndAll() {
@@ -83,32 +101,46 @@ std::optional<SessionSecret> ForwardSessions::Find(uint64_t session) const {
   return peer->key.secret;
 }
 
-ForwardSessions::Ticket ForwardSessions::Join(uint64_t session, Stream& stream) {
+ForwardSessions::Ticket ForwardSessions::Join(uint64_t session, size_t place, Stream& stream) {
   absl::MutexLock lock(&mutex_);
   Peer* const peer = FindPeer(session);
-  if (peer == nullptr || !peer->open) return {};
-  const auto place = std::find(peer->joined.begin(), peer->joined.end(), nullptr);
-  if (place == peer->joined.end()) return {};
-  *place = &stream;
-  return {peer, session};
+  if (peer == nullptr || !MayTake(*peer, peer->places[place])) return {};
+  Place& taken = peer->places[place];
+  EndStream(taken);
+  taken.runs_late = taken.runs;
+  taken.stream = &stream;
+  ++taken.streams;
+  changed_.SignalAll();
+  return {.peer = peer, .session = session, .place = place, .stream = taken.streams};
 }
 
-void ForwardSessions::Leave(const Ticket& ticket, Stream& stream) {
+bool ForwardSessions::AwaitTurn(const Ticket& ticket) {
   absl::MutexLock lock(&mutex_);
-  std::replace(ticket.peer->joined.begin(), ticket.peer->joined.end(), &stream,
-               static_cast<Stream*>(nullptr));
+  const Place& place = ticket.peer->places[ticket.place];
+  while (IsCurrent(ticket) && place.runs) runtime_.Wait(changed_, mutex_);
+  return IsCurrent(ticket);
+}
+
+void ForwardSessions::Leave(const Ticket& ticket) {
+  absl::MutexLock lock(&mutex_);
+  Place& place = ticket.peer->places[ticket.place];
+  if (place.streams == ticket.stream) place.stream = nullptr;
 }
 
 bool ForwardSessions::Run(const Ticket& ticket) {
   absl::MutexLock lock(&mutex_);
   if (!IsCurrent(ticket)) return false;
   ++ticket.peer->running;
+  ticket.peer->places[ticket.place].runs = true;
   return true;
 }
 
 void ForwardSessions::Finish(const Ticket& ticket) {
   absl::MutexLock lock(&mutex_);
-  if (--ticket.peer->running == 0) finished_.SignalAll();
+  --ticket.peer->running;
+  Place& place = ticket.peer->places[ticket.place];
+  place.runs = place.runs_late = false;
+  changed_.SignalAll();
 }
 
 }  // namespace baton::ha

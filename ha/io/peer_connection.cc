@@ -73,6 +73,16 @@ std::optional<PeerAddress> PeerConnection::endpoint() {
   return endpoint_;
 }
 
+std::string PeerConnection::refusal() const {
+  absl::MutexLock lock(&mutex_);
+  return refusal_;
+}
+
+void PeerConnection::NoteRefusal(const std::string& text) {
+  absl::MutexLock lock(&mutex_);
+  refusal_ = text;
+}
+
 void PeerConnection::Loop() {
   while (!stopping_) {
     WaitForWork();
@@ -191,7 +201,11 @@ std::optional<std::string> PeerConnection::Accept(PeerMessage message) {
     requests_.Complete(std::move(message));
     return std::nullopt;
   }
-  if (message.header.kind == FrameKind::kRefusal) return "it says: " + message.body.text();
+  if (message.header.kind == FrameKind::kRefusal) {
+    const std::string why = "it says: " + message.body.text();
+    NoteRefusal(why);
+    return why;
+  }
   refusals_.Count(PeerRefusals::Kind::kGarbled, "an answer out of turn of " + options_.peer);
   return "it answers out of turn";
 }
@@ -206,8 +220,10 @@ std::optional<std::string> PeerConnection::AcceptWelcome(const PeerMessage& mess
   const PeerClaim claim{welcome.protocol(), welcome.pool_id(), welcome.node()};
   if (const std::optional<Objection> objection = Examine(claim, options_.peer, identity_)) {
     refusals_.Count(objection->kind, objection->text);
+    NoteRefusal(objection->text);
     return objection->text;
   }
+  NoteRefusal("");
   give_up_at_ = absl::InfiniteDuration();
   retry_delay_ = kReconnectMin;
   connected_ = true;

@@ -59,6 +59,9 @@ class PeerConnection {
     return requests_.Exchange(std::move(request), deadline);
   }
   bool connected() const { return connected_; }
+  // Why the last attempt was refused, by us or by the peer: another version, another pool. Empty:
+  // it was not.
+  std::string refusal() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends all requests with Unavailable and begins a new connection.
   void Restart();
   // The same for good; afterwards every request ends so. Waits for the thread.
@@ -81,6 +84,7 @@ class PeerConnection {
   std::optional<std::string> AcceptWelcome(const PeerMessage& message);
   std::optional<std::string> SendRequests();
   void Drop(const std::string& why);
+  void NoteRefusal(const std::string& text) ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<PeerAddress> endpoint() ABSL_LOCKS_EXCLUDED(mutex_);
 
   Runtime& runtime_;
@@ -93,8 +97,9 @@ class PeerConnection {
   WakeFd wake_;
   RequestTable requests_;
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   std::optional<PeerAddress> endpoint_ ABSL_GUARDED_BY(mutex_);
+  std::string refusal_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> restart_ = false;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> connected_ = false;

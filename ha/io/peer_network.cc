@@ -1,6 +1,9 @@
 #include "ha/io/peer_network.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
+#include <atomic>
 #include <random>
 #include <set>
 #include <utility>
@@ -21,6 +24,10 @@
 
 namespace baton::ha {
 namespace {
+
+constexpr char kLacksDataPort[] =
+    "it has another version of Baton, without a port for forwarded I/O: I/O of a standby's mount "
+    "waits until both nodes have the same version";
 
 // Calls on the wire, and the beginnings of sessions of forwarded I/O.
 class CallService final : public PeerService {
@@ -56,7 +63,11 @@ class CallService final : public PeerService {
     ForwardSession session;
     session.set_number(key->number);
     session.set_secret(key->secret.data(), key->secret.size());
-    return {absl::StatusCode::kOk, ZmqMessage::Copy(session.SerializeAsString())};
+    std::string text = session.SerializeAsString();
+    ZmqMessage message = ZmqMessage::CopySecret(std::as_bytes(std::span(text)));
+    Wipe(std::as_writable_bytes(std::span(text)));
+    Wipe(std::as_writable_bytes(std::span(*session.mutable_secret())));
+    return {absl::StatusCode::kOk, std::move(message)};
   }
 
   const Handler handler_;
@@ -66,6 +77,7 @@ class CallService final : public PeerService {
 struct Peer {
   std::unique_ptr<PeerConnection> calls;
   std::unique_ptr<ForwardStreams> forward;
+  std::atomic<bool> lacks_data_port = false;  // said its last welcome
 };
 
 class Network final : public PeerNetwork {
@@ -83,6 +95,7 @@ class Network final : public PeerNetwork {
   }
   ForwardClient* forward(const std::string& peer) override;
   bool connected(const std::string& peer) const override;
+  std::string Trouble(const std::string& peer) const override;
   std::vector<std::string> peers() const override;
   PeerCounters counters() const override { return refusals_.counters(); }
 
@@ -289,7 +302,12 @@ void Network::Follow(const std::string& name, const Welcome& welcome, const Peer
   };
   const std::optional<PeerAddress> heartbeats = with_port(welcome.heartbeat_port());
   if (heartbeats) heartbeats_->Follow(name, heartbeats->Endpoint());
-  peers_.at(name).forward->ConnectTo(with_port(welcome.stream_port()));
+  const std::optional<PeerAddress> streams = with_port(welcome.stream_port());
+  Peer& peer = peers_.at(name);
+  if (!peer.lacks_data_port.exchange(!streams) && !streams) {
+    spdlog::warn("{}: {}", name, kLacksDataPort);
+  }
+  peer.forward->ConnectTo(streams);
 }
 
 absl::StatusOr<std::string> Network::Call(const std::string& peer, const std::string& request,
@@ -319,6 +337,13 @@ ForwardClient* Network::forward(const std::string& peer) {
 bool Network::connected(const std::string& peer) const {
   const auto found = peers_.find(peer);
   return found != peers_.end() && found->second.calls->connected();
+}
+
+std::string Network::Trouble(const std::string& peer) const {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return "";
+  const std::string refused = found->second.calls->refusal();
+  return refused.empty() && found->second.lacks_data_port ? kLacksDataPort : refused;
 }
 
 std::vector<std::string> Network::peers() const {

@@ -51,6 +51,12 @@ constexpr int kCallWorkers = 8;
 // Connections of one session of forwarded I/O; each has one request under way. As many as requests
 // that a mount serves at one time (fs/mount_settings.h).
 constexpr size_t kStreamsPerPeer = 16;
+// Streams beyond these that were lost while a request of theirs runs; one more, and the session has
+// to be begun anew.
+constexpr size_t kLostStreamsPerPeer = 4;
+// A further stream of a session that could not be made is not tried for so long; those that there
+// are go on.
+constexpr absl::Duration kExtraStreamRetry = absl::Seconds(5);
 // TCP probes a stream that is silent for so long, and as much later gives it up: when nothing comes
 // back any more, each end closes it within kStreamGone (timers are late by some percent). Data that
 // is not acknowledged for kSilenceTimeout ends it sooner.
@@ -74,7 +80,7 @@ static_assert(kStreamProbe < kSilenceTimeout && kSilenceTimeout < kStreamGone);
 static_assert(limits::kMaxRequestBytes < limits::kMaxMessageBytes);
 static_assert(kMaxStrangers >= 3 * kMaxPeers, "all peers may come at one time");
 // Three ports; each peer has some ten descriptors more, and its streams. Metadata has the rest.
-static_assert(3 * kMaxStrangers + (10 + kStreamsPerPeer) * kMaxPeers <
+static_assert(3 * kMaxStrangers + (10 + kStreamsPerPeer + kLostStreamsPerPeer) * kMaxPeers <
               limits::kDescriptorReserve * 2 / 3);
 
 }  // namespace baton::ha

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -62,6 +63,12 @@ void PrepareTcp(int fd) {
                static_cast<unsigned>(absl::ToInt64Milliseconds(kSilenceTimeout)));
 }
 
+int ErrorOfTcp(int fd) {
+  int error = 0;
+  socklen_t size = sizeof(error);
+  return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
 }  // namespace
 
 absl::StatusOr<UniqueFd> ListenTcp(const PeerAddress& address) {
@@ -90,25 +97,27 @@ UniqueFd AcceptTcp(int listener) {
 
 absl::StatusOr<UniqueFd> OpenTcp(const PeerAddress& address) {
   BATON_ASSIGN_OR_RETURN(const SocketAddress to, SocketAddressOf(address));
-  UniqueFd fd(::socket(to.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd fd(::socket(to.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return ErrnoStatus(errno, "make", "a socket");
   PrepareTcp(fd.get());
+  SetTcpOption(fd.get(), SOL_SOCKET, SO_LINGER, linger{.l_onoff = 1, .l_linger = 0});
   return fd;
 }
 
 absl::Status ConnectTcpTo(int fd, const PeerAddress& address, absl::Duration timeout) {
   BATON_ASSIGN_OR_RETURN(const SocketAddress to, SocketAddressOf(address));
-  LimitTcpWaits(fd, timeout);
-  if (::connect(fd, to.get(), to.size) == 0) return absl::OkStatus();
-  const int error = errno == EINPROGRESS ? ETIMEDOUT : errno;
+  int error = ::connect(fd, to.get(), to.size) == 0 ? 0 : errno;
+  if (error == EINPROGRESS) error = AwaitTcp(fd, POLLOUT, timeout) ? ErrorOfTcp(fd) : ETIMEDOUT;
+  if (error == 0) return absl::OkStatus();
   return Error(absl::StatusCode::kUnavailable, "{}: {}", address.Endpoint(),
                std::generic_category().message(error));
 }
 
-void LimitTcpWaits(int fd, absl::Duration timeout) {
-  const timeval limit = timeout == absl::InfiniteDuration() ? timeval{} : absl::ToTimeval(timeout);
-  SetTcpOption(fd, SOL_SOCKET, SO_SNDTIMEO, limit);
-  SetTcpOption(fd, SOL_SOCKET, SO_RCVTIMEO, limit);
+bool AwaitTcp(int fd, short events, absl::Duration timeout) {
+  if (timeout <= absl::ZeroDuration()) return false;
+  pollfd polled{fd, events, 0};
+  timespec limit = absl::ToTimespec(timeout);
+  return ::ppoll(&polled, 1, &limit, nullptr) > 0;
 }
 
 void LetTcpBlock(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_NONBLOCK); }

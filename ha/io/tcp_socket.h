@@ -20,12 +20,15 @@ uint16_t PortOfTcp(int fd);
 // had (errno).
 UniqueFd AcceptTcp(int listener);
 
-// A socket for a connection to `address`, which has a number for its host.
+// A socket for a connection to `address`, which has a number for its host. It does not block.
+// Closing it, also by the end of the process, resets the connection: what is queued by then is
+// never sent.
 absl::StatusOr<UniqueFd> OpenTcp(const PeerAddress& address);
 // Unavailable: nobody listens, or no answer within `timeout`.
 absl::Status ConnectTcpTo(int fd, const PeerAddress& address, absl::Duration timeout);
-// How long one call may wait to receive or send from now on; InfiniteDuration: as long as it takes.
-void LimitTcpWaits(int fd, absl::Duration timeout);
+// Of a socket that does not block: one of `events` of poll(2) has come, or it is over. False: not
+// within `timeout`.
+bool AwaitTcp(int fd, short events, absl::Duration timeout);
 void LetTcpBlock(int fd);
 
 }  // namespace baton::ha

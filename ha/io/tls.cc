@@ -1,6 +1,7 @@
 #include "ha/io/tls.h"
 
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
@@ -83,6 +84,7 @@ class RecordSocket {
 RecordSocket& SocketOf(BIO* bio) { return *static_cast<RecordSocket*>(BIO_get_data(bio)); }
 
 int WriteRecords(BIO* bio, const char* data, int size) {
+  BIO_clear_retry_flags(bio);
   return SocketOf(bio).Write(data, static_cast<size_t>(size));
 }
 
@@ -93,9 +95,21 @@ int ReadRecords(BIO* bio, char* out, int size) {
   return static_cast<int>(got);
 }
 
+// OpenSSL asks for this and that between a read that is to be repeated and its look at why.
 long ControlRecords(BIO* bio, int command, long, void*) {
-  if (command == BIO_CTRL_FLUSH) return SocketOf(bio).Flush() ? 1 : -1;
-  return 0;
+  if (command != BIO_CTRL_FLUSH) return 0;
+  BIO_clear_retry_flags(bio);
+  return SocketOf(bio).Flush() ? 1 : -1;
+}
+
+// OpenSSL has few of these numbers for a process.
+int TypeOfRecords() {
+  static const int type = BIO_get_new_index() | BIO_TYPE_SOURCE_SINK;
+  return type;
+}
+
+uint64_t RecordsOf(Bytes data) {
+  return (data.size() + SSL3_RT_MAX_PLAIN_LENGTH - 1) / SSL3_RT_MAX_PLAIN_LENGTH;
 }
 
 class OpenSslEnd;
@@ -103,8 +117,9 @@ OpenSslEnd& EndOf(SSL* ssl);
 
 class OpenSslEnd final : public Tls {
  public:
-  static std::unique_ptr<OpenSslEnd> Make(SSL_CTX* context, BIO_METHOD* method, int fd) {
-    std::unique_ptr<OpenSslEnd> end(new OpenSslEnd(SSL_new(context), fd));
+  static std::unique_ptr<OpenSslEnd> Make(SSL_CTX* context, BIO_METHOD* method, int fd,
+                                          const TlsKeyLimits& limits) {
+    std::unique_ptr<OpenSslEnd> end(new OpenSslEnd(SSL_new(context), fd, limits));
     BIO* const bio = BIO_new(method);
     // Memory has run out, which ends the process everywhere else too.
     if (end->ssl_ == nullptr || bio == nullptr) std::abort();
@@ -148,6 +163,7 @@ class OpenSslEnd final : public Tls {
   Step Handshake() override {
     ERR_clear_error();
     const int result = SSL_do_handshake(ssl_.get());
+    if (result == 1) find_ = nullptr;
     // Without the secret there is a certificate or nothing, and nobody has one here.
     if (result == 1) return SSL_session_reused(ssl_.get()) == 1 ? Step::kDone : Step::kFailed;
     if (SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ) return Step::kAgain;
@@ -166,14 +182,34 @@ class OpenSslEnd final : public Tls {
     return -1;
   }
   bool Send(Bytes data) override {
+    if (data.empty()) return true;
     ERR_clear_error();
     size_t sent = 0;
-    return data.empty() || SSL_write_ex(ssl_.get(), data.data(), data.size(), &sent) == 1;
+    return CountForKey(data) && SSL_write_ex(ssl_.get(), data.data(), data.size(), &sent) == 1;
   }
   bool Flush() override { return socket_.Flush(); }
+  uint64_t keys_renewed() const override { return keys_renewed_; }
 
  private:
-  OpenSslEnd(SSL* ssl, int fd) : socket_(fd), ssl_(ssl) {}
+  OpenSslEnd(SSL* ssl, int fd, const TlsKeyLimits& limits)
+      : limits_(limits), socket_(fd), ssl_(ssl) {}
+
+  // The next key, where this one must not be used for `data`, too. The other end does the same for
+  // what it sends.
+  bool CountForKey(Bytes data) {
+    records_of_key_ += RecordsOf(data);
+    bytes_of_key_ += data.size();
+    if (records_of_key_ <= limits_.records && bytes_of_key_ <= limits_.bytes) return true;
+    records_of_key_ = RecordsOf(data);
+    bytes_of_key_ = data.size();
+    ++keys_renewed_;
+    return SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1;
+  }
+
+  const TlsKeyLimits limits_;
+  uint64_t records_of_key_ = 0;
+  uint64_t bytes_of_key_ = 0;
+  uint64_t keys_renewed_ = 0;
 
   RecordSocket socket_;
   const std::unique_ptr<SSL, Freeing<SSL_free>> ssl_;
@@ -204,8 +240,9 @@ int FindOfferedSecret(SSL* ssl, const unsigned char* identity, size_t size, SSL_
 
 class OpenSslContext final : public TlsContext {
  public:
-  OpenSslContext()
-      : method_(BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "records")),
+  explicit OpenSslContext(const TlsKeyLimits& limits)
+      : limits_(limits),
+        method_(BIO_meth_new(TypeOfRecords(), "records")),
         context_(SSL_CTX_new(TLS_method())) {}
 
   absl::Status Prepare() {
@@ -227,25 +264,28 @@ class OpenSslContext final : public TlsContext {
   }
 
   std::unique_ptr<Tls> Connect(int fd, const SessionKey& key) override {
-    auto end = OpenSslEnd::Make(context_.get(), method_.get(), fd);
+    auto end = OpenSslEnd::Make(context_.get(), method_.get(), fd, limits_);
     end->Connect(key);
     return end;
   }
   std::unique_ptr<Tls> Accept(int fd, FindSecret find) override {
-    auto end = OpenSslEnd::Make(context_.get(), method_.get(), fd);
+    auto end = OpenSslEnd::Make(context_.get(), method_.get(), fd, limits_);
     end->Accept(std::move(find));
     return end;
   }
 
  private:
+  const TlsKeyLimits limits_;
   const SslMethod method_;
   const SslContext context_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Make() {
-  auto context = std::make_unique<OpenSslContext>();
+void Wipe(MutableBytes secret) { OPENSSL_cleanse(secret.data(), secret.size()); }
+
+absl::StatusOr<std::unique_ptr<TlsContext>> TlsContext::Make(const TlsKeyLimits& limits) {
+  auto context = std::make_unique<OpenSslContext>(limits);
   BATON_RETURN_IF_ERROR(context->Prepare());
   return std::unique_ptr<TlsContext>(std::move(context));
 }

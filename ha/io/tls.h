@@ -12,15 +12,32 @@
 #include <optional>
 
 #include "engine/base/bytes.h"
+#include "engine/base/limits.h"
 
 namespace baton::ha {
 
-using SessionSecret = std::array<std::byte, 32>;
+// Overwrites it, in a way that no compiler leaves out.
+void Wipe(MutableBytes secret);
+
+// Wipes itself when it is not needed any more.
+struct SessionSecret : std::array<std::byte, 32> {
+  SessionSecret() : array{} {}
+  SessionSecret(const SessionSecret&) = default;
+  SessionSecret& operator=(const SessionSecret&) = default;
+  ~SessionSecret() { Wipe(*this); }
+};
 
 // A session, and what only its two ends know.
 struct SessionKey {
   uint64_t number = 0;
   SessionSecret secret = {};
+};
+
+// With one key so much is sent, then with the next one (RFC 8446, 5.5: AES-GCM is safe for 2^24.5
+// records).
+struct TlsKeyLimits {
+  uint64_t records = uint64_t{1} << 23;
+  uint64_t bytes = 64 * limits::kGiB;
 };
 
 // One end of an encrypted connection. Both ends prove that they know the secret of one session: it
@@ -42,12 +59,14 @@ class Tls {
   // What is sent may wait for Flush, which waits for the peer to take it. False: it is over.
   virtual bool Send(Bytes data) = 0;
   virtual bool Flush() = 0;
+  // How often this end has gone on to the next key.
+  virtual uint64_t keys_renewed() const = 0;
 };
 
 // Makes them. Thread-safe; outlives what it makes.
 class TlsContext {
  public:
-  static absl::StatusOr<std::unique_ptr<TlsContext>> Make();
+  static absl::StatusOr<std::unique_ptr<TlsContext>> Make(const TlsKeyLimits& limits = {});
   virtual ~TlsContext() = default;
 
   // `fd` stays the caller's.

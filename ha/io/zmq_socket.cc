@@ -18,6 +18,7 @@
 #include "engine/base/status.h"
 #include "engine/base/unique_fd.h"
 #include "ha/io/peer_settings.h"
+#include "ha/io/tls.h"
 
 namespace baton::ha {
 namespace {
@@ -289,6 +290,21 @@ ZmqMessage ZmqMessage::Copy(Bytes bytes) {
 
 ZmqMessage ZmqMessage::Copy(const std::string& text) {
   return Copy(std::as_bytes(std::span(text)));
+}
+
+ZmqMessage ZmqMessage::CopySecret(Bytes bytes) {
+  auto* const copy = new std::vector<std::byte>(bytes.begin(), bytes.end());
+  const auto forget = [](void*, void* hint) {
+    const std::unique_ptr<std::vector<std::byte>> secret(
+        static_cast<std::vector<std::byte>*>(hint));
+    Wipe(*secret);
+  };
+  ZmqMessage message;
+  // Memory has run out, which ends the process everywhere else too.
+  if (zmq_msg_init_data(Raw(message.handle_), copy->data(), copy->size(), forget, copy) != 0) {
+    std::abort();
+  }
+  return message;
 }
 
 ZmqMessage::~ZmqMessage() { zmq_msg_close(Raw(handle_)); }

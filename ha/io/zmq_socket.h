@@ -53,6 +53,8 @@ class ZmqMessage {
   explicit ZmqMessage(size_t size_bytes);
   static ZmqMessage Copy(Bytes bytes);
   static ZmqMessage Copy(const std::string& text);
+  // Overwritten when the last part of the process has used it.
+  static ZmqMessage CopySecret(Bytes bytes);
   ~ZmqMessage();
   ZmqMessage(ZmqMessage&& other) noexcept;
   ZmqMessage& operator=(ZmqMessage&& other) noexcept;

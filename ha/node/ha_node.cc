@@ -322,6 +322,7 @@ HaStatus HaNode::Describe() const {
     PeerStatus& peer = status.peers.emplace_back();
     peer.name = name;
     peer.connected = network_->connected(name);
+    peer.trouble = network_->Trouble(name);
     peer.evicted = std::find(evicted.begin(), evicted.end(), name) != evicted.end();
     const std::optional<PeerTable::Peer> seen = parts_->peers.Find(name);
     if (!seen) continue;

@@ -25,6 +25,7 @@ struct PeerStatus {
   uint64_t epoch = 0;
   std::string health;    // empty: healthy
   bool evicted = false;  // says the owner
+  std::string trouble;   // PeerNetwork::Trouble
 };
 
 // Who owns the pool, as far as this node can tell.

@@ -3,13 +3,13 @@
 
 #include <atomic>
 #include <memory>
-#include <random>
 #include <thread>
 
 #include "ha/io/not_sent.h"
 #include "ha/io/peer_settings.h"
 #include "tests/base/testing.h"
 #include "tests/ha_io/pair.h"
+#include "tests/ha_io/volume_part.h"
 
 namespace baton::ha {
 namespace {
@@ -17,7 +17,6 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr uint64_t kVolumeBytes = 4 * limits::kMiB;
-constexpr ForwardScope kScope{.epoch = 1, .volume_id = 7};
 
 class ForwardTest : public testing::TestWithParam<Pair::Mode> {
  protected:
@@ -187,71 +186,16 @@ TEST_P(ForwardTest, ThePeersDeathEndsWhatIsInFlight) {
   EXPECT_TRUE(WasNeverSent(later));
 }
 
-// What one thread has written to its part of the volume, which no other thread touches.
-class Part {
- public:
-  Part(ForwardClient& client, uint64_t begin, uint64_t size_bytes, uint32_t seed)
-      : client_(client), begin_(begin), model_(size_bytes), random_(seed) {}
-
-  void Step() {
-    const uint64_t offset = random_() % model_.size();
-    const uint64_t length = std::min<uint64_t>(1 + random_() % 20000, model_.size() - offset);
-    switch (random_() % 4) {
-      case 0:
-        return Compare(offset, length);
-      case 1:
-        std::fill_n(model_.begin() + static_cast<ptrdiff_t>(offset), length, std::byte{0});
-        return Insist([&] { return client_.Discard(kScope, begin_ + offset, length); });
-      default:
-        for (uint64_t i = 0; i < length; ++i) {
-          model_[offset + i] = static_cast<std::byte>(random_());
-        }
-        return Insist([&] {
-          return client_.Write(kScope, begin_ + offset, Bytes(model_).subspan(offset, length));
-        });
-    }
-  }
-  void Compare(uint64_t offset, uint64_t length) {
-    std::vector<std::byte> out(length);
-    Insist([&] { return client_.Read(kScope, begin_ + offset, out); });
-    if (!std::equal(out.begin(), out.end(), model_.begin() + static_cast<ptrdiff_t>(offset))) {
-      ADD_FAILURE() << length << " bytes at " << begin_ + offset << " differ";
-    }
-  }
-  const std::vector<std::byte>& model() const { return model_; }
-  int repeated() const { return repeated_; }
-
- private:
-  // As a router does: what got no answer is sent again.
-  void Insist(const std::function<absl::Status()>& request) {
-    while (true) {
-      const absl::Status status = request();
-      if (!absl::IsUnavailable(status)) {
-        EXPECT_OK(status);
-        return;
-      }
-      ++repeated_;
-      absl::SleepFor(absl::Milliseconds(1));
-    }
-  }
-
-  ForwardClient& client_;
-  const uint64_t begin_;
-  std::vector<std::byte> model_;
-  std::minstd_rand random_;
-  int repeated_ = 0;
-};
-
 TEST_P(ForwardTest, IsByteExactWhileConnectionsBreak) {
   constexpr size_t kThreads = 16;
   constexpr uint64_t kPartBytes = kVolumeBytes / kThreads - 3;  // edges that nothing is aligned to
-  std::vector<Part> parts;
+  std::vector<VolumePart> parts;
   for (size_t t = 0; t < kThreads; ++t) {
     parts.emplace_back(client(), t * kPartBytes, kPartBytes, static_cast<uint32_t>(t + 1));
   }
   std::vector<std::thread> threads;
   const absl::Time end = absl::Now() + absl::Seconds(3);
-  for (Part& part : parts) {
+  for (VolumePart& part : parts) {
     threads.emplace_back([&] {
       while (absl::Now() < end) part.Step();
     });
@@ -273,7 +217,19 @@ TEST_P(ForwardTest, IsByteExactWhileConnectionsBreak) {
   }
   EXPECT_GT(repeated, 0);
   ASSERT_TRUE(pair.AwaitForwarding());
-  for (Part& part : parts) part.Compare(0, part.model().size());
+  for (VolumePart& part : parts) part.Compare(0, part.model().size());
+}
+
+// A peer that takes no forwarded I/O, as one of an older version.
+TEST(ForwardTroubleTest, APeerWithoutADataPortIsNamed) {
+  MemoryTarget target(limits::kMiB);
+  Pair pair(Pair::Mode::kPlaintext, &target);
+  ASSERT_TRUE(pair.AwaitForwarding());
+  EXPECT_EQ(pair.a.network->Trouble("b"), "");
+  EXPECT_TRUE(Eventually([&] {
+    return pair.b.network->Trouble("a").starts_with("it has another version of Baton");
+  })) << "a has no target";
+  EXPECT_EQ(pair.a.network->Trouble("nobody"), "");
 }
 
 }  // namespace

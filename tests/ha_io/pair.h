@@ -74,8 +74,6 @@ class MemoryTarget final : public ForwardTarget {
 
 // One controller that a test plays. Answers calls with "PEER: REQUEST" unless told otherwise.
 struct Player {
-  std::unique_ptr<PeerNetwork> network;
-
   absl::Mutex mutex;
   std::vector<Heartbeat> heartbeats ABSL_GUARDED_BY(mutex);
 
@@ -87,6 +85,8 @@ struct Player {
     absl::MutexLock lock(&mutex);
     return heartbeats.empty() ? Heartbeat() : heartbeats.back();
   }
+
+  std::unique_ptr<PeerNetwork> network;  // ends first: its threads use the rest
 };
 
 // Options of `node` at any port of loopback; `peers` may be given later through Start.

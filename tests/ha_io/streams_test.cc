@@ -1,12 +1,14 @@
 // The port of forwarded I/O, and what a broken program or a stranger may do there.
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <list>
 #include <memory>
 #include <random>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "ha/io/peer_address.h"
@@ -29,6 +31,12 @@ bool IsClosedSoon(const Stream& stream) {
     if (::recv(stream.fd(), rest.data(), rest.size(), MSG_DONTWAIT) <= 0) return true;
   }
   return false;
+}
+
+bool IsClosed(const Stream& stream) {
+  char byte = 0;
+  const ssize_t got = ::recv(stream.fd(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+  return got == 0 || (got < 0 && errno != EAGAIN);
 }
 
 // A server "b" with the peers "a" (a real one) and "c" (the test).
@@ -64,9 +72,9 @@ class StreamsTest : public testing::Test {
     EXPECT_EQ(a.network->counters().lost_connections, 0u);
   }
   Stream Connect() { return Stream(ConnectTcp("127.0.0.1", port)); }
-  static bool Join(Stream& stream, uint64_t session) {
+  static bool Join(Stream& stream, uint64_t session, uint64_t place = 0) {
     WireHeader welcome;
-    return stream.Send({.kind = FrameKind::kJoin, .number = session}, {}) &&
+    return stream.Send({.kind = FrameKind::kJoin, .number = session, .offset = place}, {}) &&
            stream.ReceiveHeader(welcome, {}) == 0u && welcome.kind == FrameKind::kWelcome;
   }
 
@@ -108,7 +116,7 @@ class BrokenPeerTest : public StreamsTest {
     Stream stream = Connect();
     Stream other = Connect();
     ASSERT_TRUE(Join(stream, session));
-    ASSERT_TRUE(Join(other, session));
+    ASSERT_TRUE(Join(other, session, 1));
     ASSERT_TRUE(stream.Send(request, body));
     EXPECT_TRUE(IsClosedSoon(stream));
     EXPECT_TRUE(IsClosedSoon(other));
@@ -181,7 +189,7 @@ TEST_F(BrokenPeerTest, HalfAFrameAndThenSilenceHoldsUpNobody) {
   std::list<Stream> silent;
   for (size_t i = 0; i < kStreamsPerPeer; ++i) {
     silent.emplace_back(ConnectTcp("127.0.0.1", port));
-    ASSERT_TRUE(Join(silent.back(), session));
+    ASSERT_TRUE(Join(silent.back(), session, i));
     ASSERT_TRUE(silent.back().Send(WriteOf(4096), BytesOf("half of it")));
   }
   ExpectUnharmed();
@@ -200,7 +208,7 @@ TEST_F(BrokenPeerTest, ARequestThatArrivedIsNotCarriedOutOnceItsSessionHasEnded)
   ASSERT_TRUE(Join(stream, session));
   // The rest of the second request comes after the end of the session.
   Stream late = Connect();
-  ASSERT_TRUE(Join(late, session));
+  ASSERT_TRUE(Join(late, session, 1));
   ASSERT_TRUE(late.Send(WriteOf(8), BytesOf("late")));
   WireHeader first = WriteOf(1);
   first.epoch = 2;
@@ -217,20 +225,46 @@ TEST_F(BrokenPeerTest, ARequestThatArrivedIsNotCarriedOutOnceItsSessionHasEnded)
   ExpectUnharmed();
 }
 
-TEST_F(BrokenPeerTest, OneStreamTooManyIsClosedAlone) {
-  std::list<Stream> streams;
-  for (size_t i = 0; i < kStreamsPerPeer; ++i) {
-    streams.emplace_back(ConnectTcp("127.0.0.1", port));
-    ASSERT_TRUE(Join(streams.back(), session));
-  }
-  Stream beyond = Connect();
-  EXPECT_FALSE(Join(beyond, session));
+TEST_F(BrokenPeerTest, AStreamEndsTheEarlierOneOfItsPlaceAlone) {
+  Stream first = Connect();
+  Stream other = Connect();
+  Stream second = Connect();
+  ASSERT_TRUE(Join(first, session, 0));
+  ASSERT_TRUE(Join(other, session, kStreamsPerPeer - 1));
+  ASSERT_TRUE(Join(second, session, 0));
+  EXPECT_TRUE(IsClosedSoon(first));
   WireHeader flush = WriteOf(0);
   flush.kind = FrameKind::kFlush;
   WireHeader answer;
-  ASSERT_TRUE(streams.back().Send(flush, {}));
-  EXPECT_EQ(streams.back().ReceiveHeader(answer, {}), 0u);
-  EXPECT_EQ(target.flushes(), 1);
+  for (Stream* const each : {&other, &second}) {
+    ASSERT_TRUE(each->Send(flush, {}));
+    EXPECT_EQ(each->ReceiveHeader(answer, {}), 0u);
+  }
+  EXPECT_EQ(target.flushes(), 2);
+  Stream beyond = Connect();
+  EXPECT_FALSE(Join(beyond, session, kStreamsPerPeer));
+  ExpectUnharmed();
+}
+
+TEST_F(BrokenPeerTest, AStreamIsWelcomeWhenNothingOfTheEarlierOneOfItsPlaceRuns) {
+  const auto go = std::make_shared<absl::Notification>();  // a handler may be in it for longer
+  target.set_hook([go] { go->WaitForNotification(); });
+  Stream first = Connect();
+  ASSERT_TRUE(Join(first, session));
+  WireHeader write = WriteOf(1);
+  write.epoch = 2;
+  ASSERT_TRUE(first.Send(write, BytesOf("y")));
+  ASSERT_TRUE(Eventually([&] { return target.requests() == 1; }));
+  Stream second = Connect();
+  std::atomic<bool> welcome = false;
+  std::thread joining([&] { welcome = Join(second, session); });
+  EXPECT_TRUE(IsClosedSoon(first));
+  absl::SleepFor(absl::Milliseconds(100));
+  EXPECT_FALSE(welcome) << "the first one's request still runs";
+  go->Notify();
+  joining.join();
+  EXPECT_TRUE(welcome);
+  target.set_hook({});
   ExpectUnharmed();
 }
 
@@ -254,10 +288,8 @@ TEST_F(BrokenPeerTest, WhoConnectAndSayNothingAreFewAndNotForLong) {
   std::list<Stream> crowd;
   for (int i = 0; i < 300; ++i) crowd.emplace_back(ConnectTcp("127.0.0.1", port));
   const auto count_open = [&] {
-    return std::count_if(crowd.begin(), crowd.end(), [](const Stream& each) {
-      char byte = 0;
-      return ::recv(each.fd(), &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
-    });
+    return std::count_if(crowd.begin(), crowd.end(),
+                         [](const Stream& each) { return !IsClosed(each); });
   };
   EXPECT_TRUE(Eventually([&] { return count_open() <= static_cast<long>(kMaxStrangers); },
                          absl::Seconds(1)));
@@ -302,7 +334,7 @@ class BrokenServerTest : public testing::Test {
     stream = Accept();
     ASSERT_TRUE(Eventually([&] { return a.network->forward("b")->connected(); }));
   }
-  std::unique_ptr<Stream> Accept() {
+  std::unique_ptr<Stream> Accept(bool welcome = true) {
     pollfd polled{listener.get(), POLLIN, 0};
     EXPECT_EQ(::poll(&polled, 1, 5000), 1);
     UniqueFd fd = AcceptTcp(listener.get());
@@ -311,8 +343,28 @@ class BrokenServerTest : public testing::Test {
     WireHeader join;
     EXPECT_EQ(accepted->ReceiveHeader(join, {}), 0u);
     EXPECT_EQ(join.number, key.number);
-    EXPECT_TRUE(accepted->Send({.kind = FrameKind::kWelcome}, {}));
+    place = join.offset;
+    if (welcome) {
+      EXPECT_TRUE(accepted->Send({.kind = FrameKind::kWelcome}, {}));
+    }
     return accepted;
+  }
+  bool NobodyConnects() {
+    pollfd polled{listener.get(), POLLIN, 0};
+    return ::poll(&polled, 1, 300) == 0;
+  }
+  absl::Status WriteOne() { return a.network->forward("b")->Write({1, 1}, 0, BytesOf("x")); }
+  // Receives a request of one byte; its header.
+  static WireHeader Receive(Stream& from) {
+    WireHeader request;
+    std::array<std::byte, 1> body;
+    EXPECT_EQ(from.ReceiveHeader(request, body), 1u);
+    return request;
+  }
+  static void Answer(Stream& to, WireHeader request) {
+    request.kind = FrameKind::kAnswer;
+    request.length_bytes = 0;
+    EXPECT_TRUE(to.Send(request, {}));
   }
   // What a read ends with that is answered by `answer` with the request's number, and `body`.
   absl::Status ReadAnsweredBy(WireHeader answer, Bytes body) {
@@ -329,10 +381,19 @@ class BrokenServerTest : public testing::Test {
     return status;
   }
 
+  // Its kernel takes few bytes that nobody receives.
+  static UniqueFd ListenWithLittleRoom() {
+    UniqueFd fd = Must(ListenTcp(Must(PeerAddress::Parse(FreeEndpoint()))));
+    const int bytes = 16 << 10;
+    EXPECT_EQ(::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)), 0);
+    return fd;
+  }
+
   SystemRuntime runtime;
   FakePeer calls{FakePeer::Role::kServer, FreeEndpoint()};
-  UniqueFd listener = Must(ListenTcp(Must(PeerAddress::Parse(FreeEndpoint()))));
+  UniqueFd listener = ListenWithLittleRoom();
   SessionKey key;
+  uint64_t place = 0;  // of the last stream
   std::unique_ptr<Stream> stream;
   Player a;
 };
@@ -363,19 +424,139 @@ TEST_F(BrokenServerTest, ALongErrorOfAShortReadArrives) {
   EXPECT_EQ(status.message(), text);
 }
 
-TEST_F(BrokenServerTest, OneStreamThatBreaksEndsWhatIsInFlightOnAll) {
+// How much has arrived that nobody has received yet.
+int ArrivedBytes(const Stream& stream) {
+  int bytes = 0;
+  EXPECT_EQ(::ioctl(stream.fd(), FIONREAD, &bytes), 0);
+  return bytes;
+}
+
+TEST_F(BrokenServerTest, WhatIsQueuedWhenARequestIsGivenUpNeverArrives) {
+  const std::vector<std::byte> data = Pattern(limits::kMaxRequestBytes, 1);
+  std::thread writer([&] {
+    EXPECT_CODE(a.network->forward("b")->Write({1, 1}, 0, data), kUnavailable);
+  });
+  // The server reads nothing, so both kernels fill up.
+  int arrived = 0;
+  EXPECT_TRUE(Eventually([&] {
+    const int before = std::exchange(arrived, ArrivedBytes(*stream));
+    absl::SleepFor(absl::Milliseconds(50));
+    return arrived > 0 && arrived == before;
+  }));
+  a.network->forward("b")->Abort();
+  writer.join();
+  arrived = ArrivedBytes(*stream);
+  int received = 0;
+  std::array<std::byte, 4096> some;
+  ssize_t got = 0;
+  while ((got = stream->ReceiveSome(some)) > 0) received += static_cast<int>(got);
+  EXPECT_EQ(received, arrived);
+  EXPECT_EQ(got, -1);
+  EXPECT_EQ(errno, ECONNRESET);
+}
+
+TEST_F(BrokenServerTest, OneStreamThatBreaksIsMadeAnewInItsPlaceAndItsRequestSentAgain) {
   std::array<absl::Status, 2> statuses;
   std::vector<std::thread> writers;
-  for (absl::Status& status : statuses) {
-    writers.emplace_back([&] { status = a.network->forward("b")->Write({1, 1}, 0, BytesOf("x")); });
-  }
-  const std::unique_ptr<Stream> second = Accept();
-  stream->Shutdown();
+  for (absl::Status& status : statuses) writers.emplace_back([&] { status = WriteOne(); });
+  std::unique_ptr<Stream> second = Accept();
+  EXPECT_EQ(place, 1u);
+  const WireHeader kept = Receive(*stream);
+  const WireHeader lost = Receive(*second);
+  second = nullptr;
+  second = Accept(/*welcome=*/false);
+  EXPECT_EQ(place, 1u);
+  pollfd polled{second->fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&polled, 1, 100), 0) << "not before it is certain that the first copy is done";
+  ASSERT_TRUE(second->Send({.kind = FrameKind::kWelcome}, {}));
+  const WireHeader again = Receive(*second);
+  EXPECT_EQ(again.kind, lost.kind);
+  EXPECT_GT(again.number, lost.number);
+  Answer(*second, again);
+  Answer(*stream, kept);
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_OK(statuses[0]);
+  EXPECT_OK(statuses[1]);
+}
+
+TEST_F(BrokenServerTest, OneThatBreaksAndIsNotTakenAgainEndsTheSession) {
+  std::array<absl::Status, 2> statuses;
+  std::vector<std::thread> writers;
+  for (absl::Status& status : statuses) writers.emplace_back([&] { status = WriteOne(); });
+  std::unique_ptr<Stream> second = Accept();
+  Receive(*stream);
+  Receive(*second);
+  second = nullptr;
+  Accept(/*welcome=*/false) = nullptr;
   for (std::thread& writer : writers) writer.join();
   EXPECT_CODE(statuses[0], kUnavailable);
   EXPECT_CODE(statuses[1], kUnavailable);
-  EXPECT_TRUE(IsClosedSoon(*second));
+  EXPECT_TRUE(IsClosedSoon(*stream));
   BeginSession();
+}
+
+TEST_F(BrokenServerTest, OneThatCannotBeMadeLeavesTheOthersAlone) {
+  std::array<absl::Status, 2> statuses;
+  std::vector<std::thread> writers;
+  for (absl::Status& status : statuses) writers.emplace_back([&] { status = WriteOne(); });
+  Accept(/*welcome=*/false) = nullptr;
+  for (size_t i = 0; i < writers.size(); ++i) Answer(*stream, Receive(*stream));
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_OK(statuses[0]);
+  EXPECT_OK(statuses[1]);
+  EXPECT_EQ(a.network->counters().lost_connections, 0u);
+  EXPECT_TRUE(NobodyConnects()) << "it is not tried with each request";
+}
+
+TEST_F(BrokenServerTest, ASessionThatEndsIsNoticedWithoutARequest) {
+  stream = nullptr;
+  BeginSession();
+  std::thread writer([&] { EXPECT_OK(WriteOne()); });
+  Answer(*stream, Receive(*stream));
+  writer.join();
+}
+
+TEST_F(BrokenServerTest, AStreamThatIsClosedWhileNobodyUsesItIsLostAlone) {
+  std::vector<std::thread> writers;
+  const auto write_two = [&] {
+    for (int i = 0; i < 2; ++i) writers.emplace_back([&] { EXPECT_OK(WriteOne()); });
+  };
+  const auto answer_two = [&](Stream& second) {
+    Answer(*stream, Receive(*stream));
+    Answer(second, Receive(second));
+    for (std::thread& writer : writers) writer.join();
+    writers.clear();
+  };
+  write_two();
+  std::unique_ptr<Stream> second = Accept();
+  answer_two(*second);
+  second = nullptr;
+  absl::SleepFor(absl::Milliseconds(100));
+  write_two();
+  second = Accept();
+  EXPECT_EQ(place, 1u);
+  answer_two(*second);
+}
+
+TEST_F(BrokenServerTest, WhoWelcomesByteByByteIsGivenUpInTime) {
+  std::thread writer;
+  std::thread other;
+  writer = std::thread([&] { EXPECT_OK(WriteOne()); });
+  const WireHeader kept = Receive(*stream);
+  other = std::thread([&] { EXPECT_OK(WriteOne()); });
+  const std::unique_ptr<Stream> second = Accept(/*welcome=*/false);
+  const WireHeader welcome{.kind = FrameKind::kWelcome};
+  const Bytes bytes = std::as_bytes(std::span(&welcome, 1));
+  size_t sent = 0;
+  while (sent < bytes.size() && !IsClosed(*second)) {
+    ::send(second->fd(), &bytes[sent++], 1, MSG_NOSIGNAL);
+    absl::SleepFor(absl::Milliseconds(250));
+  }
+  EXPECT_LT(sent * absl::Milliseconds(250), 2 * kHandshakeTimeout);
+  Answer(*stream, kept);
+  Answer(*stream, Receive(*stream));
+  writer.join();
+  other.join();
 }
 
 }  // namespace

@@ -61,6 +61,9 @@ std::vector<std::string> TcpProxy::Recorded() {
 void TcpProxy::Loop() {
   while (!stopping_) {
     if (reset_.exchange(false)) links_.clear();
+    if (reset_one_.exchange(false) && !links_.empty()) {
+      links_.erase(std::next(links_.begin(), static_cast<ptrdiff_t>(random_() % links_.size())));
+    }
     std::vector<pollfd> polled{{listener_.get(), POLLIN, 0}};
     for (const Link& link : links_) {
       polled.push_back({link.client.get(), POLLIN, 0});

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -27,6 +28,8 @@ class TcpProxy {
 
   // Ends the connections that there are.
   void Reset() { reset_ = true; }
+  // Ends one of them.
+  void ResetOne() { reset_one_ = true; }
   // While held, no byte passes and nobody is told.
   void Hold(bool held) { held_ = held; }
   // What was sent to 127.0.0.1, a string a connection.
@@ -46,6 +49,8 @@ class TcpProxy {
   UniqueFd listener_;
   std::list<Link> links_;
   std::atomic<bool> reset_ = false;
+  std::atomic<bool> reset_one_ = false;
+  std::minstd_rand random_;
   std::atomic<bool> held_ = false;
   std::atomic<bool> stopping_ = false;
   absl::Mutex mutex_;

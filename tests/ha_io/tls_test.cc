@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
+#include <new>
 #include <thread>
 
 #include "engine/base/unique_fd.h"
@@ -67,6 +70,50 @@ TEST_F(TlsTest, ALongFrameArrivesAsItWasSent) {
   sender.join();
   EXPECT_EQ(header.length_bytes, data.size());
   EXPECT_EQ(out, data);
+}
+
+TEST_F(TlsTest, EachEndGoesOnToTheNextKeyInTheMiddleOfTraffic) {
+  constexpr int kFrames = 200;
+  context = Must(TlsContext::Make({.records = 7, .bytes = limits::kMiB}));
+  ASSERT_EQ(Shake(KeyOfNumber(7, 1), KeyOfNumber(7, 1)), std::pair(true, true));
+  for (unsigned i = 0; i < kFrames; ++i) {
+    std::thread sender([&] {
+      Stream& from = i % 3 == 0 ? *server : *client;
+      EXPECT_TRUE(
+          from.Send({.kind = FrameKind::kWrite, .length_bytes = 50'000}, Pattern(50'000, i)));
+    });
+    Stream& to = i % 3 == 0 ? *client : *server;
+    WireHeader header;
+    std::vector<std::byte> out(50'000);
+    const std::optional<size_t> received = to.ReceiveHeader(header, out);
+    ASSERT_TRUE(received && to.Receive(MutableBytes(out).subspan(*received)));
+    sender.join();
+    ASSERT_EQ(out, Pattern(50'000, i));
+  }
+  EXPECT_GT(client->tls()->keys_renewed(), 70u);
+  EXPECT_GT(server->tls()->keys_renewed(), 35u);
+}
+
+TEST_F(TlsTest, AKeyIsUsedForSoManyBytes) {
+  context = Must(TlsContext::Make({.records = 1000, .bytes = 3000}));
+  ASSERT_EQ(Shake(KeyOfNumber(7, 1), KeyOfNumber(7, 1)), std::pair(true, true));
+  WireHeader header;
+  std::array<std::byte, 944> body{};
+  for (int i = 0; i < 7; ++i) {
+    ASSERT_TRUE(client->Send({.kind = FrameKind::kWrite}, body));
+    ASSERT_TRUE(server->ReceiveHeader(header, {}));
+    ASSERT_TRUE(server->Receive(body));
+  }
+  EXPECT_EQ(client->tls()->keys_renewed(), 2u) << "one for each three frames of 1000 bytes";
+  EXPECT_EQ(server->tls()->keys_renewed(), 0u);
+}
+
+TEST(SessionSecretTest, LeavesNothingBehind) {
+  alignas(SessionSecret) std::array<std::byte, sizeof(SessionSecret)> memory;
+  auto* const secret = new (memory.data()) SessionSecret;
+  secret->fill(std::byte{7});
+  secret->~SessionSecret();
+  EXPECT_EQ(std::count(memory.begin(), memory.end(), std::byte{7}), 0);
 }
 
 TEST_F(TlsTest, AnotherSecretIsNotBelieved) {

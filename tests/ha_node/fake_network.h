@@ -45,6 +45,7 @@ class FakeNetwork final : public PeerNetwork {
   }
   ForwardClient* forward(const std::string&) override { return nullptr; }
   bool connected(const std::string& peer) const override { return connected_peers.contains(peer); }
+  std::string Trouble(const std::string&) const override { return ""; }
   std::vector<std::string> peers() const override { return {}; }
   PeerCounters counters() const override { return {}; }
 };

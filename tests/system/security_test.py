@@ -4,6 +4,8 @@
 import os
 import random
 import socket
+import ssl
+import subprocess
 import threading
 import time
 
@@ -72,15 +74,18 @@ class KeyedPair(Pair):
                    if not line.startswith("stranger")]
         self.keys.allowed.write_text("\n".join(allowed) + "\n")
         self.ports = {name: free_port() for name in self.names}
+        self.data_ports = {name: free_port() for name in self.names}
         self.relay = Relay(lab_, self.ports["b"])
         listens = {name: f"tcp://127.0.0.1:{port}" for name, port in self.ports.items()}
         reached = {"a": listens["a"], "b": f"tcp://127.0.0.1:{self.relay.port}"}
         for name in self.names:
             other = self.other(name)
+            settings = lab_.directory / f"{name}.toml"
+            settings.write_text(f"[pair]\ndata_port = {self.data_ports[name]}\n")
             self.controllers[name] = lab_.make_controller(
                 self.pool, node=name, options=[f"--listen={listens[name]}",
                                                f"--peer={other}={reached[other]}",
-                                               *self.keys.options(name)])
+                                               "--config", str(settings), *self.keys.options(name)])
 
 
 class SecurityTest(SystemTest):
@@ -252,6 +257,105 @@ class SecurityTest(SystemTest):
         lines = self.pair["a"].log_text(position).splitlines()
         self.assertLess(len(lines), 20, lines[:30])
         self.check_nothing_has_changed()
+
+    # ---- the port of forwarded I/O ----
+
+    def check_data_port(self, attack):
+        """While `attack` goes on at the owner's data port, which gets it, the genuine standby is
+        served; what comes is refused, counted, and said in a few lines."""
+        owner = self.pair.owner()
+        standby = self.pair[self.pair.other(owner.node)]
+        refused = self.refused(owner.node)
+        position = owner.log.stat().st_size
+        longest, written, stop = [0.0], [0], threading.Event()
+
+        def write():
+            with open(standby.path("vol"), "r+b", buffering=0) as file:
+                while not stop.wait(0.002):
+                    begin = time.monotonic()
+                    data = os.urandom(4096)
+                    os.pwrite(file.fileno(), data, 8192)
+                    self.assertEqual(os.pread(file.fileno(), 4096, 8192), data)
+                    longest[0] = max(longest[0], time.monotonic() - begin)
+                    written[0] += 1
+
+        host = threading.Thread(target=write)
+        host.start()
+        try:
+            attack(self.pair.data_ports[owner.node])
+        finally:
+            stop.set()
+            host.join()
+        self.assertGreater(written[0], 10)
+        self.assertLess(longest[0], 2)
+        self.wait_refused(owner.node, refused)
+        lines = owner.log_text(position).splitlines()
+        self.assertLess(len(lines), 20, lines[:30])
+        self.check_nothing_has_changed()
+
+    def test_garbage_on_the_data_port(self):
+        def attack(port):
+            rng = random.Random(4)
+            for length in (0, 1, 5, 56, 64, 1000, 100_000):
+                for head in (b"", b"\x16\x03\x01\x02\x00", b"BTAP\x01\x00\x0b\x00"):
+                    self.assertNotIn(b"BTAP", self.send(port, head + rng.randbytes(length)))
+        self.check_data_port(attack)
+
+    def test_tls_of_another_key_on_the_data_port(self):
+        def attack(port):
+            for _ in range(20):
+                result = subprocess.run(
+                    ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-tls1_3",
+                     "-psk_identity", "12345678", "-psk", os.urandom(32).hex()],
+                    input=b"", capture_output=True, check=False, timeout=20)
+                self.assertNotEqual(result.returncode, 0, result.stdout)
+                context = ssl.create_default_context()
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+                    with self.assertRaises(OSError):
+                        context.wrap_socket(connection)
+        self.check_data_port(attack)
+
+    def test_hello_and_then_silence_on_the_data_port(self):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        try:
+            ssl.create_default_context().wrap_bio(incoming, outgoing,
+                                                  server_hostname="x").do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        hello = outgoing.read()
+
+        def attack(port):
+            silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
+            for i, connection in enumerate(silent):
+                try:
+                    connection.sendall(hello[:len(hello) if i % 2 else 100])
+                except OSError:
+                    pass
+            time.sleep(4)
+            for connection in silent:
+                connection.settimeout(1)
+                try:
+                    while connection.recv(4096):
+                        pass
+                except ConnectionResetError:
+                    pass
+                connection.close()
+        self.check_data_port(attack)
+
+    def test_thousands_of_connections_to_the_data_port(self):
+        def attack(port):
+            for _ in range(10):
+                crowd = []
+                for _ in range(300):
+                    crowd.append(socket.create_connection(("127.0.0.1", port), timeout=5))
+                    try:
+                        crowd[-1].sendall(b"GET / HTTP/1.0\r\n\r\n" * (len(crowd) % 2))
+                    except OSError:
+                        pass
+                for connection in crowd:
+                    connection.close()
+        self.check_data_port(attack)
 
     @staticmethod
     def send_and_forget(port):

@@ -1,0 +1,27 @@
+#include "cli/service/ha_status_reply.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace baton {
+namespace {
+
+using ::testing::Contains;
+
+TEST(HaStatusReplyTest, WhatKeepsAPeerFromForwardingIsAProblemOfIt) {
+  ha::HaStatus pair;
+  ha::PeerStatus& peer = pair.peers.emplace_back();
+  peer.name = "right";
+  peer.connected = true;
+  peer.heard = absl::ZeroDuration();
+  control::ControllerStatus well;
+  DescribeHa(pair, well);
+  peer.trouble = "it has another version";
+  control::ControllerStatus status;
+  DescribeHa(pair, status);
+  EXPECT_THAT(status.problems(), Contains("node right: it has another version"));
+  EXPECT_EQ(status.problems_size(), well.problems_size() + 1);
+}
+
+}  // namespace
+}  // namespace baton
