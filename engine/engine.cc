@@ -134,6 +134,9 @@ class EngineImpl final : public Engine {
   absl::Status SetCloneRate(uint64_t id, uint64_t bytes_per_second) override {
     return clones_->SetRate(id, bytes_per_second);
   }
+  absl::Status SetCloneLatencyTarget(uint64_t id, uint64_t target_us) override {
+    return clones_->SetLatencyTarget(id, target_us);
+  }
   std::vector<CloneStatus> ListClones() const override { return clones_->List(); }
   absl::StatusOr<CloneStatus> ShowClone(uint64_t id) const override { return clones_->Show(id); }
   absl::StatusOr<Residual> CloneResidual(uint64_t id, bool with_extents) const override {
@@ -237,8 +240,8 @@ absl::Status EngineImpl::Recover() {
   BATON_RETURN_IF_ERROR(locks_.Load());
   BATON_ASSIGN_OR_RETURN(
       clones_, Clones::Open({storage_, runtime_, fence_, fault_, catalog_, volumes_, epoch_,
-                             copy_bytes_, copy_buffers_, hold_copiers_, log_shape_, write_log_shape_,
-                             durability_ == DURABILITY_SYNC}));
+                             copy_bytes_, copy_buffers_, hold_copiers_, log_shape_,
+                             write_log_shape_, durability_ == DURABILITY_SYNC}));
   return absl::OkStatus();
 }
 

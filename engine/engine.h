@@ -136,6 +136,8 @@ class Engine : public PoolView {
   // ordinary volume of zeros.
   virtual absl::Status DeleteClone(uint64_t id) = 0;
   virtual absl::Status SetCloneRate(uint64_t id, uint64_t bytes_per_second) = 0;
+  // 0: none.
+  virtual absl::Status SetCloneLatencyTarget(uint64_t id, uint64_t target_us) = 0;
   // Reads the whole target; `progress` (may be empty) is told extents done and total and returns
   // false to give up (Cancelled).
   virtual absl::StatusOr<VerifyReport> VerifyClone(

@@ -44,6 +44,21 @@ std::string FormatRate(uint64_t bytes_per_second) {
   return bytes_per_second == 0 ? "unlimited" : FormatSize(bytes_per_second) + "/s";
 }
 
+absl::StatusOr<uint64_t> ParseLatencyTarget(const std::string& text) {
+  if (text == "off" || text == "0") return 0;
+  absl::Duration target;
+  const bool is_time = absl::ParseDuration(text, &target) && target > absl::ZeroDuration();
+  const int64_t us = absl::ToInt64Microseconds(target);
+  if (is_time && us > 0 && CheckLatencyTarget(us).ok()) return us;
+  return Error(absl::StatusCode::kInvalidArgument,
+               "latency target \"{}\": must be a time such as 5ms, from 100us to 10s, or off",
+               text);
+}
+
+std::string FormatLatency(uint64_t us, const std::string& none) {
+  return us == 0 ? none : absl::FormatDuration(absl::Microseconds(us));
+}
+
 absl::StatusOr<absl::Time> ParseSince(const std::string& text, absl::Time now) {
   if (const auto ago = ParseAgo(text)) return now - *ago;
   constexpr std::array kFormats = {absl::RFC3339_full, "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S",

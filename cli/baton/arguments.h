@@ -14,6 +14,11 @@ namespace baton {
 absl::StatusOr<uint64_t> ParseRate(const std::string& text);
 std::string FormatRate(uint64_t bytes_per_second);
 
+// Microseconds of "5ms", "500us", "1.5s"; "0" and "off": no target, 0.
+absl::StatusOr<uint64_t> ParseLatencyTarget(const std::string& text);
+// "5ms"; `none` for 0.
+std::string FormatLatency(uint64_t us, const std::string& none);
+
 // A point in time: "2024-05-01T12:00:00Z" (RFC 3339), "2024-05-01 12:00:00" and "2024-05-01" in
 // local time, or how long ago: "90s", "15m", "2h", "3d".
 absl::StatusOr<absl::Time> ParseSince(const std::string& text, absl::Time now);

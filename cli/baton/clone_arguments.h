@@ -7,7 +7,7 @@
 
 namespace baton {
 
-// SRC DST [--extent] [--rate] [--on-error] [--no-digests].
+// SRC DST [--extent] [--rate] [--latency-target] [--on-error] [--no-digests].
 void AddCreateOptions(CLI::App& app, CreateCloneArguments& arguments);
 
 // ID.

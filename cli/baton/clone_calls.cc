@@ -41,10 +41,12 @@ absl::StatusOr<uint64_t> CallCreateClone(ControlClient& client,
   BATON_RETURN_IF_ERROR(CheckName(arguments.target));
   BATON_ASSIGN_OR_RETURN(const uint64_t extent_bytes, ParseSize(arguments.extent));
   BATON_ASSIGN_OR_RETURN(const uint64_t rate, ParseRate(arguments.rate));
+  BATON_ASSIGN_OR_RETURN(const uint64_t target_us, ParseLatencyTarget(arguments.latency_target));
   create.set_source(arguments.source);
   create.set_target(arguments.target);
   create.set_extent_bytes(extent_bytes);
   create.set_rate_bytes_per_second(rate);
+  create.set_latency_target_us(target_us);
   create.set_on_error(arguments.on_error == "fail-write" ? FAIL_WRITE : FAIL_CLONE);
   create.set_no_digests(arguments.no_digests);
   create.set_degraded(arguments.degraded);

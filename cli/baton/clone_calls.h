@@ -17,6 +17,7 @@ struct CreateCloneArguments {
   std::string target;
   std::string extent = "64K";
   std::string rate = "unlimited";
+  std::string latency_target = "off";
   std::string on_error = "fail-clone";
   bool no_digests = false;
   bool degraded = false;

@@ -19,6 +19,7 @@ using control::Request;
 struct SetCloneArguments {
   std::string id;
   std::string rate;
+  std::string latency_target;
 };
 
 using GroupCall = std::function<absl::StatusOr<control::CloneList>(
@@ -35,21 +36,41 @@ absl::StatusOr<ExitCode> ChangeAll(CommandContext& context, const GroupCall& cal
   return ExitCode::kDone;
 }
 
+std::string LatencyTargetSuffix(const CloneStatus& clone) {
+  if (clone.latency_target_us() == 0) return "";
+  return ", latency target " + FormatLatency(clone.latency_target_us(), "");
+}
+
 absl::StatusOr<ExitCode> ApplyChange(CommandContext& context, const Request& request) {
   BATON_ASSIGN_OR_RETURN(const control::Response response, context.client->Call(request));
   const CloneStatus& clone = response.clone();
   if (context.console.json()) context.console.AnswerJson(clone);
-  context.console.Confirm(fmt::format("{} is {}, rate limit {}", Title(clone), clone.state(),
-                                      FormatRate(clone.rate_bytes_per_second())));
+  context.console.Confirm(fmt::format("{} is {}, rate limit {}{}", Title(clone), clone.state(),
+                                      FormatRate(clone.rate_bytes_per_second()),
+                                      LatencyTargetSuffix(clone)));
   return ExitCode::kDone;
 }
 
 absl::StatusOr<ExitCode> SetClone(CommandContext& context, const SetCloneArguments& arguments) {
-  Request request;
   BATON_RETURN_IF_ERROR(CheckCloneName(arguments.id));
-  BATON_ASSIGN_OR_RETURN(const uint64_t rate, ParseRate(arguments.rate));
-  request.mutable_clone_set()->set_clone(arguments.id);
-  request.mutable_clone_set()->set_rate_bytes_per_second(rate);
+  if (arguments.rate.empty() && arguments.latency_target.empty()) {
+    return Error(absl::StatusCode::kInvalidArgument,
+                 "clone set: say what to change, --rate or --latency-target");
+  }
+  Request rate_request;
+  if (!arguments.rate.empty()) {
+    BATON_ASSIGN_OR_RETURN(const uint64_t rate, ParseRate(arguments.rate));
+    rate_request.mutable_clone_set()->set_clone(arguments.id);
+    rate_request.mutable_clone_set()->set_rate_bytes_per_second(rate);
+  }
+  if (arguments.latency_target.empty()) return ApplyChange(context, rate_request);
+  Request request;
+  BATON_ASSIGN_OR_RETURN(const uint64_t target_us, ParseLatencyTarget(arguments.latency_target));
+  request.mutable_clone_set_latency()->set_clone(arguments.id);
+  request.mutable_clone_set_latency()->set_latency_target_us(target_us);
+  if (!arguments.rate.empty()) {
+    BATON_RETURN_IF_ERROR(context.client->Call(rate_request).status());
+  }
   return ApplyChange(context, request);
 }
 
@@ -94,8 +115,9 @@ void AddCloneSet(CLI::App& clone, Command& chosen) {
   CLI::App* set = clone.add_subcommand("set", "change a clone while it runs");
   auto arguments = std::make_shared<SetCloneArguments>();
   AddCloneId(*set, arguments->id);
-  set->add_option("--rate", arguments->rate, "limit of the background copy: 100M/s, or unlimited")
-      ->required();
+  set->add_option("--rate", arguments->rate, "limit of the background copy: 100M/s, or unlimited");
+  set->add_option("--latency-target", arguments->latency_target,
+                  "the background copy keeps the p99 of hosts' requests below it: 5ms, or off");
   set->callback([arguments, &chosen] {
     chosen = [arguments](CommandContext& context) { return SetClone(context, *arguments); };
   });

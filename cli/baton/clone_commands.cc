@@ -142,6 +142,9 @@ void AddCreateOptions(CLI::App& app, CreateCloneArguments& arguments) {
       ->capture_default_str();
   app.add_option("--rate", arguments.rate, "limit of the background copy, such as 100M/s")
       ->capture_default_str();
+  app.add_option("--latency-target", arguments.latency_target,
+                 "the background copy keeps the p99 of hosts' requests below it, such as 5ms")
+      ->capture_default_str();
   app.add_option("--on-error", arguments.on_error,
                  "when the old content cannot be preserved: the clone fails, or the host's write")
       ->check(CLI::IsMember({"fail-clone", "fail-write"}))

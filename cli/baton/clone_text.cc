@@ -54,11 +54,16 @@ std::string CloneFields(const CloneStatus& clone) {
                    clone.extents_pending(), clone.extents_copying(), clone.extents_landing())},
       {"copies made", fmt::format("{}", clone.copies_total())},
       {"rate limit", FormatRate(clone.rate_bytes_per_second())},
+      {"latency target", FormatLatency(clone.latency_target_us(), "none")},
       {"on error", clone.on_error()},
       {"created", FormatUnixUs(clone.created_unix_us())},
       {"T0", FormatUnixUs(clone.started_unix_us())},
       {"completed", FormatUnixUs(clone.completed_unix_us())},
   };
+  if (clone.latency_target_us() != 0 && StateOf(clone) == COPYING) {
+    fields.emplace_back("hosts' p99", FormatLatency(clone.host_p99_us(), "no requests"));
+    fields.emplace_back("copy limit", FormatRate(clone.copy_limit_bytes_per_second()));
+  }
   if (!clone.certificate().empty()) fields.emplace_back("certificate", clone.certificate());
   if (!clone.error().empty()) fields.emplace_back("error", clone.error());
   return FormatFields(fields);

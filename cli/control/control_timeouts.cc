@@ -35,6 +35,7 @@ absl::Duration TimeoutOf(Request::CommandCase command) {
     case Request::kCloneStop:
     case Request::kCloneDelete:
     case Request::kCloneSet:
+    case Request::kCloneSetLatency:
     case Request::kVerifyCancel:
     case Request::kUpgrade:
     case Request::kFailover:

@@ -52,6 +52,8 @@ std::string DescribeCloneChange(const Request& request) {
       return "clone delete " + request.clone_delete().clone();
     case Request::kCloneSet:
       return "clone set " + request.clone_set().clone();
+    case Request::kCloneSetLatency:
+      return "clone set " + request.clone_set_latency().clone();
     default:  // the caller's
       return "";
   }

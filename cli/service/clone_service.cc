@@ -15,6 +15,7 @@ absl::StatusOr<CloneId> CloneService::Create(const CloneCreate& request) {
                            .target = request.target(),
                            .extent_bytes = request.extent_bytes(),
                            .rate_bytes_per_second = request.rate_bytes_per_second(),
+                           .latency_target_us = request.latency_target_us(),
                            .on_error = request.on_error(),
                            .no_digests = request.no_digests()}));
   answer.set_id(id);
@@ -70,6 +71,12 @@ absl::StatusOr<CloneId> CloneService::Delete(const CloneName& request) {
 absl::StatusOr<CloneStatus> CloneService::Set(const CloneSet& request) {
   BATON_ASSIGN_OR_RETURN(const uint64_t id, engine_.FindClone(request.clone()));
   BATON_RETURN_IF_ERROR(engine_.SetCloneRate(id, request.rate_bytes_per_second()));
+  return engine_.ShowClone(id);
+}
+
+absl::StatusOr<CloneStatus> CloneService::SetLatency(const CloneSetLatency& request) {
+  BATON_ASSIGN_OR_RETURN(const uint64_t id, engine_.FindClone(request.clone()));
+  BATON_RETURN_IF_ERROR(engine_.SetCloneLatencyTarget(id, request.latency_target_us()));
   return engine_.ShowClone(id);
 }
 

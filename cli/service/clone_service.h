@@ -42,6 +42,7 @@ class CloneService {
   absl::StatusOr<CloneStatus> Stop(const CloneName& request);
   absl::StatusOr<CloneId> Delete(const CloneName& request);
   absl::StatusOr<CloneStatus> Set(const CloneSet& request);
+  absl::StatusOr<CloneStatus> SetLatency(const CloneSetLatency& request);
 
  private:
   using Names = google::protobuf::RepeatedPtrField<std::string>;

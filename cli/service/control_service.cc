@@ -101,6 +101,9 @@ void ControlService::AddCloneChanges() {
   commands_[Request::kCloneSet] = [this](const Request& request, Response& response) {
     return Put(clones_.Set(request.clone_set()), response.mutable_clone());
   };
+  commands_[Request::kCloneSetLatency] = [this](const Request& request, Response& response) {
+    return Put(clones_.SetLatency(request.clone_set_latency()), response.mutable_clone());
+  };
 }
 
 void ControlService::AddVerifyCommands() {

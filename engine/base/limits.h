@@ -46,6 +46,10 @@ constexpr uint64_t kExtentsForHostWrites = 16;
 constexpr int kCopyWorkers = 3;
 constexpr int kCopyAttempts = 5;
 constexpr int kCopyRetryDelayMs = 20;  // doubled at each attempt
+// What a latency target leaves to a copy at least; and the targets that there may be.
+constexpr uint64_t kCopyFloorBytesPerSecond = 1 * kMiB;
+constexpr uint64_t kMinLatencyTargetUs = 100;
+constexpr uint64_t kMaxLatencyTargetUs = 10'000'000;
 // Holes are recorded in longer runs: nothing is copied, nothing can be copied twice.
 constexpr uint64_t kMaxExtentsPerHole = 32768;
 // Digests that a certificate or a verification takes at once.

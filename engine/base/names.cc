@@ -125,6 +125,17 @@ absl::Status CheckExtentCount(uint64_t size_bytes, uint64_t extent_bytes) {
       FormatSize(extent_bytes), FormatSize(size_bytes), FormatSize(least));
 }
 
+absl::Status CheckLatencyTarget(uint64_t target_us) {
+  if (target_us == 0) return absl::OkStatus();
+  if (target_us >= limits::kMinLatencyTargetUs && target_us <= limits::kMaxLatencyTargetUs) {
+    return absl::OkStatus();
+  }
+  return Error(absl::StatusCode::kInvalidArgument, "latency target {}: must be from {} to {}",
+               absl::FormatDuration(absl::Microseconds(target_us)),
+               absl::FormatDuration(absl::Microseconds(limits::kMinLatencyTargetUs)),
+               absl::FormatDuration(absl::Microseconds(limits::kMaxLatencyTargetUs)));
+}
+
 std::string FormatElapsed(absl::Duration duration) {
   const int64_t seconds = std::max<int64_t>(0, absl::ToInt64Seconds(duration));
   const int64_t hours = seconds / 3600;

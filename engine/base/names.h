@@ -32,6 +32,8 @@ absl::Status CheckVolumeSize(uint64_t size_bytes);
 
 // A power of two from limits::kMinExtentBytes to limits::kMaxExtentBytes.
 absl::Status CheckExtentSize(uint64_t extent_bytes);
+// 0 (none), or from limits::kMinLatencyTargetUs to limits::kMaxLatencyTargetUs.
+absl::Status CheckLatencyTarget(uint64_t target_us);
 // Not more extents of a volume than limits::kMaxExtents.
 absl::Status CheckExtentCount(uint64_t size_bytes, uint64_t extent_bytes);
 

@@ -68,9 +68,10 @@ void AttachedRuns::Remove(const CloneLocks::Command& command, uint64_t id) {
   attached_.erase(id);
 }
 
-void AttachedRuns::StartJob(const CloneLocks::Command&, uint64_t id, uint64_t bytes_per_second) {
+void AttachedRuns::StartJob(const CloneLocks::Command&, uint64_t id, const Pace& pace) {
   Attached& attached = attached_.at(id);
-  attached.job = std::make_shared<CopyJob>(id, attached.view.run, bytes_per_second);
+  attached.job = std::make_shared<CopyJob>(id, attached.view.run, pace.bytes_per_second);
+  copier_.SetLatencyTarget(*attached.job, pace.latency_target);
   copier_.Add(attached.job);
 }
 
@@ -85,6 +86,13 @@ void AttachedRuns::SetRate(const CloneLocks::Command&, uint64_t id, uint64_t byt
   if (attached == nullptr || attached->job == nullptr) return;
   attached->job->throttle.SetRate(bytes_per_second);
   copier_.Wake();
+}
+
+void AttachedRuns::SetLatencyTarget(const CloneLocks::Command&, uint64_t id,
+                                    absl::Duration target) {
+  Attached* const attached = Find(id);
+  if (attached == nullptr || attached->job == nullptr) return;
+  copier_.SetLatencyTarget(*attached->job, target);
 }
 
 bool AttachedRuns::HasJob(const CloneLocks::Command&, uint64_t id, const CopyJob* job) const {

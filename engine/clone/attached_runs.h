@@ -40,12 +40,21 @@ class AttachedRuns {
   // The volumes' paths are as if there were no such clone, and nothing is remembered of it.
   void Remove(const CloneLocks::Command&, uint64_t id);
 
-  // The copier works on the run, at most at that rate (0: unlimited). REQUIRES: ShowView.
-  void StartJob(const CloneLocks::Command&, uint64_t id, uint64_t bytes_per_second);
+  // How a run is copied in the background.
+  struct Pace {
+    uint64_t bytes_per_second = 0;                         // at most; 0: unlimited
+    absl::Duration latency_target = absl::ZeroDuration();  // none
+  };
+  static Pace PaceOf(const RelationRecord& record) {
+    return {record.rate_bytes_per_second(), absl::Microseconds(record.latency_target_us())};
+  }
+  // The copier works on the run. REQUIRES: ShowView.
+  void StartJob(const CloneLocks::Command&, uint64_t id, const Pace& pace);
   // No thread of the copier works on the run any more.
   void StopJob(const CloneLocks::Command&, uint64_t id);
   // Takes effect at once; nothing happens when the copier does not work on the run.
   void SetRate(const CloneLocks::Command&, uint64_t id, uint64_t bytes_per_second);
+  void SetLatencyTarget(const CloneLocks::Command&, uint64_t id, absl::Duration target);
   // It is the job that the clone has now.
   bool HasJob(const CloneLocks::Command&, uint64_t id, const CopyJob* job) const;
 

@@ -22,6 +22,7 @@ RelationRecord NewRecord(const CloneOptions& options, uint64_t size_bytes) {
   record.set_on_error(options.on_error);
   record.set_no_digests(options.no_digests);
   record.set_rate_bytes_per_second(options.rate_bytes_per_second);
+  record.set_latency_target_us(options.latency_target_us);
   return record;
 }
 
@@ -30,6 +31,7 @@ RelationRecord NewRecord(const CloneOptions& options, uint64_t size_bytes) {
 absl::StatusOr<uint64_t> CloneOperations::Create(const CloneOptions& options) {
   const CloneLocks::Command command(parts_.locks);
   BATON_RETURN_IF_ERROR(parts_.checks.CheckServing());
+  BATON_RETURN_IF_ERROR(CheckLatencyTarget(options.latency_target_us));
   BATON_ASSIGN_OR_RETURN(
       const uint64_t size_bytes,
       parts_.checks.CheckVolumes(options.source, options.target, options.extent_bytes));
@@ -128,7 +130,7 @@ absl::Status CloneOperations::Start(const std::vector<uint64_t>& ids) {
   }
   BATON_RETURN_IF_ERROR(CommitStart(relations));
   for (const Relation& relation : relations) {
-    parts_.runs.StartJob(command, relation.record.id(), relation.record.rate_bytes_per_second());
+    parts_.runs.StartJob(command, relation.record.id(), AttachedRuns::PaceOf(relation.record));
   }
   return absl::OkStatus();
 }
@@ -193,7 +195,7 @@ absl::Status CloneOperations::Resume(uint64_t id) {
     }));
     BATON_RETURN_IF_ERROR(change.Commit());
   }
-  parts_.runs.StartJob(command, id, relation.record.rate_bytes_per_second());
+  parts_.runs.StartJob(command, id, AttachedRuns::PaceOf(relation.record));
   return absl::OkStatus();
 }
 
@@ -249,6 +251,27 @@ absl::Status CloneOperations::SetRate(uint64_t id, uint64_t bytes_per_second) {
     BATON_RETURN_IF_ERROR(change.Commit());
   }
   parts_.runs.SetRate(command, id, bytes_per_second);
+  return absl::OkStatus();
+}
+
+absl::Status CloneOperations::SetLatencyTarget(uint64_t id, uint64_t target_us) {
+  const CloneLocks::Command command(parts_.locks);
+  BATON_RETURN_IF_ERROR(parts_.checks.CheckServing());
+  BATON_RETURN_IF_ERROR(CheckLatencyTarget(target_us));
+  const absl::Duration target = absl::Microseconds(target_us);
+  {
+    Change change(parts_.changes);
+    BATON_RETURN_IF_ERROR(change.Set(id, [&](RelationRecord& record) {
+      record.set_latency_target_us(target_us);
+      change.AddEvent(record, "latency-target-set",
+                      target_us == 0 ? std::string("copies without a latency target")
+                                     : fmt::format("copies such that 99 % of hosts' requests take "
+                                                   "less than {}",
+                                                   absl::FormatDuration(target)));
+    }));
+    BATON_RETURN_IF_ERROR(change.Commit());
+  }
+  parts_.runs.SetLatencyTarget(command, id, target);
   return absl::OkStatus();
 }
 

@@ -26,6 +26,7 @@ struct CloneOptions {
   std::string target;
   uint64_t extent_bytes = limits::kDefaultExtentBytes;
   uint64_t rate_bytes_per_second = 0;  // 0: unlimited
+  uint64_t latency_target_us = 0;      // 0: none
   OnError on_error = FAIL_CLONE;
   bool no_digests = false;
 };
@@ -54,6 +55,7 @@ class CloneOperations {
   absl::Status Stop(uint64_t id);
   absl::Status Delete(uint64_t id);
   absl::Status SetRate(uint64_t id, uint64_t bytes_per_second);
+  absl::Status SetLatencyTarget(uint64_t id, uint64_t target_us);
 
  private:
   using Change = RelationChanges::Change;

@@ -1,9 +1,24 @@
 #include "engine/clone/clone_queries.h"
 
+#include <algorithm>
+
 #include "engine/base/status.h"
 #include "engine/clone/clone_status.h"
 
 namespace baton {
+namespace {
+
+// A job with a target keeps to the lower one of two limits.
+void AddPace(const PaceReport& report, CloneStatus& view) {
+  if (!report.is_on) return;
+  view.set_host_p99_us(report.host_p99_us);
+  const uint64_t found = report.limit_bytes_per_second;
+  const uint64_t rate = view.rate_bytes_per_second();
+  view.set_copy_limit_bytes_per_second(found == 0 || rate == 0 ? std::max(found, rate)
+                                                               : std::min(found, rate));
+}
+
+}  // namespace
 
 std::vector<CloneStatus> CloneQueries::List() const {
   std::vector<CloneStatus> all;
@@ -22,9 +37,11 @@ absl::StatusOr<Residual> CloneQueries::ShowResidual(uint64_t id, bool with_exten
 }
 
 CloneStatus CloneQueries::ViewOf(const Relation& relation) const {
-  return MakeCloneStatus(
+  CloneStatus view = MakeCloneStatus(
       relation.record, residuals_.Of(relation, false),
       relation.run ? relation.run->progress().copies.load() : relation.record.copies_total());
+  if (relation.run != nullptr) AddPace(relation.run->pace_report(), view);
+  return view;
 }
 
 }  // namespace baton

@@ -114,7 +114,7 @@ void CloneRecovery::Revive(const CloneLocks::Command& command, const Relation& r
   parts_.runs.ShowView(command, record.id(), relation.run);
   if (IsActive(state)) parts_.runs.Preserve(command, record.id());
   if (state == COPYING) {
-    parts_.runs.StartJob(command, record.id(), record.rate_bytes_per_second());
+    parts_.runs.StartJob(command, record.id(), AttachedRuns::PaceOf(record));
   }
 }
 

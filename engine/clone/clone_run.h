@@ -109,6 +109,8 @@ class CloneRun {
   const Bitmap& copied() const { return copied_; }
   const ExtentLocks& locks() const { return locks_; }
   const Progress& progress() const { return progress_; }
+  const PaceReport& pace_report() const { return pace_report_; }
+  PaceReport& pace_report() { return pace_report_; }
   const std::shared_ptr<Volume>& source() const { return source_; }
   const std::shared_ptr<Volume>& target() const { return target_; }
 
@@ -160,6 +162,7 @@ class CloneRun {
   std::atomic<uint64_t> first_pending_{0};  // a hint: everything before it is copied
   ExtentLocks locks_;
   Progress progress_;
+  PaceReport pace_report_;
 };
 
 }  // namespace baton

@@ -29,6 +29,7 @@ CloneStatus MakeCloneStatus(const RelationRecord& record, const Residual& residu
   view.set_certificate(record.certificate());
   view.set_error(record.error());
   view.set_rate_bytes_per_second(record.rate_bytes_per_second());
+  view.set_latency_target_us(record.latency_target_us());
   view.set_on_error(record.on_error() == FAIL_WRITE ? "fail-write" : "fail-clone");
   view.set_created_unix_us(record.created_unix_us());
   view.set_started_unix_us(record.started_unix_us());

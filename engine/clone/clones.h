@@ -80,6 +80,9 @@ class Clones {
   absl::Status SetRate(uint64_t id, uint64_t bytes_per_second) {
     return commands_.SetRate(id, bytes_per_second);
   }
+  absl::Status SetLatencyTarget(uint64_t id, uint64_t target_us) {
+    return commands_.SetLatencyTarget(id, target_us);
+  }
 
   std::vector<CloneStatus> List() const { return queries_.List(); }
   absl::StatusOr<CloneStatus> Show(uint64_t id) const { return queries_.Show(id); }

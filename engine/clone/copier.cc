@@ -10,6 +10,16 @@ namespace {
 
 // What a worker waits when all that is left of a job is locked by others.
 constexpr absl::Duration kBusyPause = absl::Milliseconds(1);
+// A host counts as active for so long after its last request was seen.
+constexpr absl::Duration kYieldFor = absl::Milliseconds(500);
+// What a copy reads and writes at once while hosts are active, as a part of its buffer: a host's
+// request waits for what the storage has begun.
+constexpr uint64_t kYieldingPart = 8;
+
+uint64_t YieldingBytes(uint64_t buffer_bytes) {
+  const uint64_t part = buffer_bytes / kYieldingPart;
+  return std::max(part - part % limits::kBlockBytes, limits::kBlockBytes);
+}
 
 bool HostIsActive(CopyJob& job) {
   const HostActivity source = job.run->source()->path.Activity();
@@ -17,6 +27,18 @@ bool HostIsActive(CopyJob& job) {
   const uint64_t completed = source.completed + target.completed;
   const bool moved = std::exchange(job.host_completed, completed) != completed;
   return moved || source.in_flight + target.in_flight > 0;
+}
+
+bool IsYielding(const CopyJob& job, absl::Duration now) { return now < job.yields_until; }
+
+// Nobody may work on it before something changes.
+bool IsOccupied(const CopyJob& job, absl::Duration now) {
+  return job.finished || (IsYielding(job, now) && job.workers > 0);
+}
+
+absl::Duration StartOf(const CopyJob& job) {
+  const absl::Duration start = std::max(job.not_before, job.throttle.NextStart());
+  return job.pacer ? std::max(start, job.pacer->NextStart()) : start;
 }
 
 bool Overlap(ExtentSpan a, ExtentSpan b) { return a.first < b.end() && b.first < a.end(); }
@@ -37,6 +59,7 @@ int CountFailure(CopyJob& job, ExtentSpan span) {
 Copier::Copier(Runtime& runtime, int workers, size_t buffer_bytes, OnFinished on_finished)
     : runtime_(runtime),
       on_finished_(std::move(on_finished)),
+      yielding_bytes_(YieldingBytes(buffer_bytes)),
       buffers_(runtime, workers, buffer_bytes) {
   for (int i = 0; i < workers; ++i) {
     threads_.push_back(runtime_.StartThread(fmt::format("copier-{}", i), [this] { Work(); }));
@@ -64,6 +87,13 @@ void Copier::Remove(const std::shared_ptr<CopyJob>& job) {
   while (job->workers > 0) runtime_.Wait(changed_, mutex_);
 }
 
+void Copier::SetLatencyTarget(CopyJob& job, absl::Duration target) {
+  absl::MutexLock guard(&mutex_);
+  job.pacer.reset();
+  if (target > absl::ZeroDuration()) job.pacer.emplace(job.run, target, runtime_.BootTime());
+  changed_.SignalAll();
+}
+
 void Copier::Wake() {
   absl::MutexLock guard(&mutex_);
   changed_.SignalAll();
@@ -82,55 +112,72 @@ void Copier::StartSteps() {
 
 void Copier::Work() {
   const BufferPool::Handle buffer = buffers_.Acquire();
-  while (const std::shared_ptr<CopyJob> job = Take()) DoStep(job, buffer.bytes());
+  for (Turn turn = Take(); turn.job != nullptr; turn = Take()) DoStep(turn, buffer.bytes());
 }
 
-std::shared_ptr<CopyJob> Copier::Take() {
+Copier::Turn Copier::Take() {
   absl::MutexLock guard(&mutex_);
   while (!stopping_) {
-    if (std::shared_ptr<CopyJob> job = PickReady()) {
+    const absl::Duration now = runtime_.BootTime();
+    LookAtHosts(now);
+    if (std::shared_ptr<CopyJob> job = PickReady(now)) {
       ++job->workers;
-      return job;
+      return TurnOf(std::move(job), now);
     }
-    const absl::Duration earliest = EarliestStart();
+    const absl::Duration earliest = EarliestEvent(now);
     if (earliest == absl::InfiniteDuration()) {
       runtime_.Wait(changed_, mutex_);
     } else {
       runtime_.WaitUntil(changed_, mutex_, earliest);
     }
   }
-  return nullptr;
+  return {};
 }
 
-std::shared_ptr<CopyJob> Copier::PickReady() {
+std::shared_ptr<CopyJob> Copier::PickReady(absl::Duration now) {
   if (held_) return nullptr;
-  const absl::Duration now = runtime_.BootTime();
   for (size_t tried = 0; tried < jobs_.size(); ++tried) {
     const std::shared_ptr<CopyJob>& job = jobs_[next_++ % jobs_.size()];
-    if (job->finished || now < std::max(job->not_before, job->throttle.NextStart())) continue;
-    if (job->yielding && job->workers > 0) continue;
-    return job;
+    if (!IsOccupied(*job, now) && now >= StartOf(*job)) return job;
   }
   return nullptr;
 }
 
-absl::Duration Copier::EarliestStart() const {
-  if (held_) return absl::InfiniteDuration();
+absl::Duration Copier::EarliestEvent(absl::Duration now) const {
   absl::Duration earliest = absl::InfiniteDuration();
+  if (held_) return earliest;
   for (const std::shared_ptr<CopyJob>& job : jobs_) {
-    if (job->finished || (job->yielding && job->workers > 0)) continue;
-    earliest = std::min(earliest, std::max(job->not_before, job->throttle.NextStart()));
+    if (job->pacer && !job->finished) earliest = std::min(earliest, job->pacer->next_look());
+    // A host that goes idle lets more workers in.
+    if (!job->finished) {
+      earliest = std::min(earliest, IsOccupied(*job, now) ? job->yields_until : StartOf(*job));
+    }
   }
   return earliest;
 }
 
-void Copier::DoStep(const std::shared_ptr<CopyJob>& job, MutableBytes buffer) {
+void Copier::LookAtHosts(absl::Duration now) {
+  for (const std::shared_ptr<CopyJob>& job : jobs_) {
+    if (job->pacer && !job->finished && now >= job->pacer->next_look()) job->pacer->Look(now);
+  }
+}
+
+Copier::Turn Copier::TurnOf(std::shared_ptr<CopyJob> job, absl::Duration now) const {
+  Turn turn = {nullptr, job->throttle.PieceBytes(), buffers_.buffer_bytes()};
+  if (job->pacer) turn.step_bytes = std::min(turn.step_bytes, job->pacer->PieceBytes());
+  if (IsYielding(*job, now)) turn.piece_bytes = yielding_bytes_;
+  turn.job = std::move(job);
+  return turn;
+}
+
+void Copier::DoStep(const Turn& turn, MutableBytes buffer) {
+  const std::shared_ptr<CopyJob>& job = turn.job;
   const absl::Duration begin = runtime_.BootTime();
   CloneRun::Attempt attempt;
   const absl::StatusOr<CloneRun::Step> result =
-      job->run->CopyNext(job->throttle.PieceBytes(), buffer, attempt);
+      job->run->CopyNext(turn.step_bytes, buffer.first(turn.piece_bytes), attempt);
   job->throttle.Spend(runtime_.BootTime(), attempt.bytes);
-  const bool finished = Account(*job, attempt.span, result, runtime_.BootTime() - begin);
+  const bool finished = Account(*job, attempt, result, runtime_.BootTime() - begin);
   if (finished) on_finished_(job, result.status());
   absl::MutexLock guard(&mutex_);
   --job->workers;
@@ -138,10 +185,12 @@ void Copier::DoStep(const std::shared_ptr<CopyJob>& job, MutableBytes buffer) {
 }
 
 // Failures count by extent: that others are copied meanwhile says nothing about those that are not.
-bool Copier::Account(CopyJob& job, ExtentSpan span, const absl::StatusOr<CloneRun::Step>& result,
-                     absl::Duration took) {
+bool Copier::Account(CopyJob& job, const CloneRun::Attempt& attempt,
+                     const absl::StatusOr<CloneRun::Step>& result, absl::Duration took) {
+  const ExtentSpan span = attempt.span;
   absl::MutexLock guard(&mutex_);
   const absl::Duration now = runtime_.BootTime();
+  if (job.pacer) job.pacer->Spend(now, attempt.bytes);
   if (job.finished) return false;
   if (!result.ok()) {
     const int failures = CountFailure(job, span);
@@ -158,8 +207,8 @@ bool Copier::Account(CopyJob& job, ExtentSpan span, const absl::StatusOr<CloneRu
       return false;
     case CloneRun::Step::kCopied:
       std::erase_if(job.failing, [&](const auto& failing) { return Overlap(failing.span, span); });
-      job.yielding = HostIsActive(job);
-      if (job.yielding) job.not_before = now + took;
+      if (HostIsActive(job)) job.yields_until = now + kYieldFor;
+      if (IsYielding(job, now)) job.not_before = now + took;
       return false;
   }
   return false;

@@ -5,10 +5,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/base/runtime.h"
 #include "engine/clone/clone_run.h"
+#include "engine/clone/latency_pacer.h"
 #include "engine/clone/throttle.h"
 
 namespace baton {
@@ -30,15 +32,17 @@ struct CopyJob {
   };
   std::vector<Failing> failing;  // what could not be copied yet; a few at most
   bool finished = false;         // reported
-  bool yielding = false;         // hosts were active at the last look
-  absl::Duration not_before;     // no step begins earlier
-  uint64_t host_completed = 0;   // what the host had done at the last look
+  absl::Duration yields_until;   // hosts were active a short time ago
+  std::optional<LatencyPacer> pacer;
+  absl::Duration not_before;    // no step begins earlier
+  uint64_t host_completed = 0;  // what the host had done at the last look
 };
 
 // Takes the jobs in turn, one step (see CloneRun::CopyNext) at a time. It yields to hosts: while
-// there is host I/O on a job's volumes, one thread works on it at most, half of the time.
-// Extents that cannot be copied are tried limits::kCopyAttempts times, with growing pauses,
-// whatever becomes of others meanwhile. Thread-safe.
+// there is host I/O on a job's volumes, and for half a second after it, one thread works on it at
+// most, half of the time, and reads and writes in small pieces. A job with a latency target keeps
+// to its LatencyPacer besides. Extents that cannot be copied are tried limits::kCopyAttempts times,
+// with growing pauses, whatever becomes of others meanwhile. Thread-safe.
 class Copier {
  public:
   // Called from a copier's thread without a lock, once for each job that was added: the job is
@@ -55,6 +59,8 @@ class Copier {
   void Add(std::shared_ptr<CopyJob> job);
   // Returns when no thread works on the job. Nothing happens when it is not there.
   void Remove(const std::shared_ptr<CopyJob>& job);
+  // Takes effect at once, also before Add. Zero: none.
+  void SetLatencyTarget(CopyJob& job, absl::Duration target);
   // A rate or the like has changed: look again.
   void Wake();
   // No step is begun until StartSteps. REQUIRES: no job was added.
@@ -63,17 +69,28 @@ class Copier {
 
  private:
   void Work();
-  // The next job that may have a step now; waits for one. Null: stop.
-  std::shared_ptr<CopyJob> Take();
-  std::shared_ptr<CopyJob> PickReady() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Duration EarliestStart() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void DoStep(const std::shared_ptr<CopyJob>& job, MutableBytes buffer);
+  // A step of a job that may have one now, and how large it is.
+  struct Turn {
+    std::shared_ptr<CopyJob> job;
+    uint64_t step_bytes = 0;
+    uint64_t piece_bytes = 0;  // what it reads and writes at once
+  };
+  // The next one; waits for it. Without a job: stop.
+  Turn Take();
+  Turn TurnOf(std::shared_ptr<CopyJob> job, absl::Duration now) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<CopyJob> PickReady(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // When there may be something to do.
+  absl::Duration EarliestEvent(absl::Duration now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LookAtHosts(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DoStep(const Turn& turn, MutableBytes buffer);
   // True when the job is finished with `result`.
-  bool Account(CopyJob& job, ExtentSpan span, const absl::StatusOr<CloneRun::Step>& result,
-               absl::Duration took);
+  bool Account(CopyJob& job, const CloneRun::Attempt& attempt,
+               const absl::StatusOr<CloneRun::Step>& result, absl::Duration took);
 
   Runtime& runtime_;
   const OnFinished on_finished_;
+  const uint64_t yielding_bytes_;
   absl::Mutex mutex_;
   absl::CondVar changed_;
   std::vector<std::shared_ptr<CopyJob>> jobs_ ABSL_GUARDED_BY(mutex_);

@@ -19,4 +19,11 @@ struct Progress {
   std::atomic<uint64_t> copies{0};
 };
 
+// What the copier says of a copy that is under way with a latency target.
+struct PaceReport {
+  std::atomic<bool> is_on{false};
+  std::atomic<uint64_t> host_p99_us{0};             // 0: no requests
+  std::atomic<uint64_t> limit_bytes_per_second{0};  // 0: no limit
+};
+
 }  // namespace baton

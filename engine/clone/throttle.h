@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 namespace baton {
 
@@ -22,11 +23,23 @@ class Throttle {
     next_ = absl::ZeroDuration();
   }
 
+  // As SetRate, but a debt stays: it is paid at the new rate.
+  void Adjust(absl::Duration now, uint64_t bytes_per_second) {
+    absl::MutexLock guard(&mutex_);
+    const uint64_t before = std::exchange(bytes_per_second_, bytes_per_second);
+    if (bytes_per_second == 0 || before == 0) {
+      next_ = absl::ZeroDuration();
+    } else if (next_ > now) {
+      const double ratio = static_cast<double>(before) / static_cast<double>(bytes_per_second);
+      next_ = now + Whole((next_ - now) * ratio);
+    }
+  }
+
   void Spend(absl::Duration now, uint64_t bytes) {
     absl::MutexLock guard(&mutex_);
     if (bytes_per_second_ == 0) return;
     const double seconds = static_cast<double>(bytes) / static_cast<double>(bytes_per_second_);
-    next_ = std::max(now, next_) + absl::Seconds(seconds);
+    next_ = std::max(now, next_) + Whole(absl::Seconds(seconds));
   }
 
   // When the next piece may begin, on the clock that Spend was given.
@@ -43,6 +56,11 @@ class Throttle {
   }
 
  private:
+  // In what clocks tell: a wait that ends a part of a nanosecond early would begin again at once.
+  static absl::Duration Whole(absl::Duration duration) {
+    return absl::Ceil(duration, absl::Nanoseconds(1));
+  }
+
   mutable absl::Mutex mutex_;
   uint64_t bytes_per_second_ ABSL_GUARDED_BY(mutex_);
   absl::Duration next_ ABSL_GUARDED_BY(mutex_);

@@ -9,6 +9,7 @@ namespace {
 constexpr uint32_t kSlotBit = 1;
 constexpr uint32_t kWritesClosed = 2;
 constexpr uint32_t kShutDown = 4;
+constexpr uint32_t kTimed = 8;
 
 bool IsBlocked(uint32_t state, bool writing) {
   return (state & kShutDown) != 0 || (writing && (state & kWritesClosed) != 0);
@@ -69,16 +70,27 @@ absl::Status IoPath::Pass(Kind kind, const Call& call) {
   return shutdown_;
 }
 
+template <typename Call>
+absl::Status IoPath::PassTimed(Kind kind, const Call& call) {
+  return Pass(kind, [&](VolumeIo& head) {
+    if ((state_.load(std::memory_order_acquire) & kTimed) == 0) return call(head);
+    const absl::Duration begin = runtime_.BootTime();
+    absl::Status status = call(head);
+    latencies_->Note(runtime_.BootTime() - begin);
+    return status;
+  });
+}
+
 absl::Status IoPath::Read(uint64_t offset, MutableBytes out) {
-  return Pass(kReading, [&](VolumeIo& head) { return head.Read(offset, out); });
+  return PassTimed(kReading, [&](VolumeIo& head) { return head.Read(offset, out); });
 }
 
 absl::Status IoPath::Write(uint64_t offset, Bytes data) {
-  return Pass(kWriting, [&](VolumeIo& head) { return head.Write(offset, data); });
+  return PassTimed(kWriting, [&](VolumeIo& head) { return head.Write(offset, data); });
 }
 
 absl::Status IoPath::Flush() {
-  return Pass(kReading, [](VolumeIo& head) { return head.Flush(); });
+  return PassTimed(kReading, [](VolumeIo& head) { return head.Flush(); });
 }
 
 absl::Status IoPath::Discard(uint64_t offset, uint64_t length_bytes) {
@@ -181,6 +193,17 @@ void IoPath::OpenWrites() {
   if (--closers_ > 0) return;
   state_.fetch_and(~kWritesClosed);
   gate_changed_.SignalAll();
+}
+
+void IoPath::StartTiming() {
+  absl::MutexLock lock(&mutex_);
+  if (latencies_ == nullptr) latencies_ = std::make_unique<LatencyHistogram>();
+  if (timers_++ == 0) state_.fetch_or(kTimed);
+}
+
+void IoPath::StopTiming() {
+  absl::MutexLock lock(&mutex_);
+  if (--timers_ == 0) state_.fetch_and(~kTimed);
 }
 
 void IoPath::Shutdown(const absl::Status& status) {

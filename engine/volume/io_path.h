@@ -11,6 +11,7 @@
 
 #include "engine/base/runtime.h"
 #include "engine/base/volume_io.h"
+#include "engine/volume/latency_histogram.h"
 
 namespace baton {
 
@@ -83,6 +84,14 @@ class IoPath final : public VolumeIo {
   // I/O that waits at a gate does not count.
   HostActivity Activity() const;
 
+  // From the first StartTiming to as many StopTimings it is noted how long reads, writes and
+  // flushes take, from the gate to the answer. (Not discards, which take as long as they are.) At
+  // other times that costs nothing.
+  void StartTiming() ABSL_LOCKS_EXCLUDED(mutex_);
+  void StopTiming() ABSL_LOCKS_EXCLUDED(mutex_);
+  // What was noted since construction. REQUIRES: StartTiming was called.
+  LatencyCounts Latencies() const { return latencies_->Load(); }
+
  private:
   enum Kind { kReading, kWriting };  // reads and flushes; writes and discards
   static constexpr int kKinds = 2;
@@ -110,6 +119,8 @@ class IoPath final : public VolumeIo {
   bool WaitAtGate(Kind kind) ABSL_LOCKS_EXCLUDED(mutex_);
   template <typename Call>
   absl::Status Pass(Kind kind, const Call& call);
+  template <typename Call>
+  absl::Status PassTimed(Kind kind, const Call& call);
 
   void BeginChange() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndChange() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -122,10 +133,13 @@ class IoPath final : public VolumeIo {
   VolumeIo& volume_;
   std::array<Slot, 2> slots_;
 
-  // The number of the active slot, and the gates. Changed under mutex_, read without.
+  // The number of the active slot, the gates, and whether I/O is timed. Changed under mutex_, read
+  // without.
   std::atomic<uint32_t> state_ = 0;
   // Who waits for counters; while there are none, leaving takes no lock.
   std::atomic<int> drainers_ = 0;
+  // Made by the first StartTiming, before state_ says that I/O is timed.
+  std::unique_ptr<LatencyHistogram> latencies_;
 
   absl::Mutex mutex_;
   absl::CondVar gate_changed_;
@@ -135,7 +149,21 @@ class IoPath final : public VolumeIo {
   bool has_front_ ABSL_GUARDED_BY(mutex_) = false;  // then it is the last one
   bool changing_ ABSL_GUARDED_BY(mutex_) = false;
   int closers_ ABSL_GUARDED_BY(mutex_) = 0;
+  int timers_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status shutdown_ ABSL_GUARDED_BY(mutex_);
+};
+
+// The I/O of a path is timed for as long as it lives.
+class PathTiming {
+ public:
+  explicit PathTiming(IoPath& path) : path_(path) { path_.StartTiming(); }
+  ~PathTiming() { path_.StopTiming(); }
+  PathTiming(const PathTiming&) = delete;
+  PathTiming& operator=(const PathTiming&) = delete;
+  LatencyCounts Load() const { return path_.Latencies(); }
+
+ private:
+  IoPath& path_;
 };
 
 // Keeps the writes of a path out for as long as it lives: freeze, flush, commit.

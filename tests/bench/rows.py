@@ -8,6 +8,8 @@ import lab
 import measure
 
 HOST_IOPS = 200
+HOST_TARGET = "1ms"  # --latency-target
+HOST_TARGET_US = 1000
 HOST_TIMES = 3  # a host is watched for so many times --seconds: few samples make no percentile
 REST_SECONDS = 0.5  # a process that writes less than REST_BYTES in that time has brought all home
 REST_BYTES = 128 * lab.KIB
@@ -171,7 +173,8 @@ class Copy:
 
 
 class Host:
-    """Few reads and writes, at rest and while full copies are made one after the other."""
+    """Few reads and writes, at rest and while full copies are made one after the other, where that
+    is possible also with a target."""
 
     name = "host"
     figures = {
@@ -179,19 +182,28 @@ class Host:
         "host-read-copying": f"{HOST_IOPS} reads a second, while copying, p99 us",
         "host-write-idle": f"{HOST_IOPS} writes a second, at rest, p99 us",
         "host-write-copying": f"{HOST_IOPS} writes a second, while copying, p99 us",
+        "host-copying": "full copies beside them, MiB/s",
+        "host-read-target": f"{HOST_IOPS} reads a second, with a target of {HOST_TARGET}, p99 us",
+        "host-write-target": f"{HOST_IOPS} writes a second, with a target of {HOST_TARGET}, p99 us",
+        "host-target": f"full copies beside them, with a target of {HOST_TARGET}, MiB/s",
     }
 
     def applies(self, way):
         return way.copies
 
     def run(self, way, options):
-        found = self.watch(way, options, "idle")
-        copies = Copies(way)
+        found = self.watch(way, options, "idle") | self.watch_copies(way, options, "copying", {})
+        if way.has_targets:
+            found |= self.watch_copies(way, options, "target", {"latency_target": HOST_TARGET})
+        return found
+
+    def watch_copies(self, way, options, name, copy_options):
+        copies = Copies(way, copy_options)
         try:
-            found |= self.watch(way, options, "copying")
+            found = self.watch(way, options, name)
         finally:
             copies.stop()
-        return found
+        return found | ({f"host-{name}": copies.mib_per_second} if way.has_targets else {})
 
     def watch(self, way, options, name):
         jobs = measure.fio(
@@ -204,10 +216,14 @@ class Host:
 
 
 class Copies:
-    """Full copies, one after the other, until stop()."""
+    """Full copies, one after the other, until stop(). The last one may be over later."""
 
-    def __init__(self, way):
+    def __init__(self, way, options):
         self._way = way
+        self._options = options
+        self._made = 0
+        self._begin = time.monotonic()
+        self.mib_per_second = None  # from the begin to stop()
         self._stopping = False
         self._fault = None
         self._thread = threading.Thread(target=self._main, daemon=True)
@@ -216,16 +232,19 @@ class Copies:
     def _main(self):
         try:
             while not self._stopping:
-                self._way.copy_seconds()
+                self._way.copy_seconds(**self._options)
+                self._made += 1
         except BaseException as fault:  # pylint: disable=broad-except
             self._fault = fault
 
     def stop(self):
         self._stopping = True
+        copies = self._made + self._way.copied_share()
+        self.mib_per_second = (copies * self._way.size / lab.MIB /
+                               (time.monotonic() - self._begin))
         self._thread.join(600)
         if self._fault:
             raise self._fault
-
 
 def _throughput():
     for kind in ("read", "write"):
@@ -296,4 +315,6 @@ GOALS = [
         "host-read-idle"),
     _of("host's writes, p99, while copying / at rest", "host-write-copying", "owner", "<=", 3,
         "host-write-idle"),
+    *(Goal(f"host's {kind}s, p99 us, with a target of {HOST_TARGET}", f"host-{kind}-target", "owner",
+           "<=", HOST_TARGET_US) for kind in ("read", "write")),
 ]

@@ -21,6 +21,7 @@ QSD = "qemu-storage-daemon"
 class Way:
     preserves = False  # whether it can preserve first writes
     copies = False  # whether it can copy all of the volume
+    has_targets = False  # whether such a copy can keep to a latency of hosts
     rests = True  # whether nothing else goes on: otherwise only throughput is measured
 
     def __init__(self, path, size):
@@ -31,6 +32,10 @@ class Way:
     def measured(self):
         """Around each measurement of throughput."""
         yield
+
+    def copied_share(self):
+        """Of the copy that is under way, where that is known."""
+        return 0
 
 
 class Raw(Way):
@@ -189,7 +194,7 @@ class Qsd(Way):
 class Baton(Way):
     """A volume. `owner` is the controller that carries out the commands."""
 
-    preserves = copies = True
+    preserves = copies = has_targets = True
 
     def __init__(self, path, size, owner):
         super().__init__(path, size)
@@ -213,6 +218,14 @@ class Baton(Way):
         self.owner.run("volume", "delete", "dst")
         self._clone = None
 
+    def copied_share(self):
+        clone = self._clone
+        if clone is None:
+            return 0
+        answer = self.owner.run("--json", "clone", "status", clone, check=False).stdout
+        status = json.loads(answer or "{}")  # it may have been deleted by now
+        return status["extents_copied"] / status["extents_total"] if status else 0
+
     def begin_preserving(self):
         self.begin_clone("--rate", "64K")  # so that next to nothing is copied before the pause
         self.owner.run("clone", "pause", self._clone)
@@ -220,8 +233,8 @@ class Baton(Way):
     def end_preserving(self):
         self.end_clone()
 
-    def copy_seconds(self):
-        self.begin_clone()
+    def copy_seconds(self, latency_target="off"):
+        self.begin_clone("--latency-target", latency_target)
         status = self.owner.wait_clone(self._clone, timeout=600)
         self.end_clone()
         return (status["completed_unix_us"] - status["started_unix_us"]) / 1e6
@@ -234,7 +247,7 @@ class Standby(Baton):
 class Cloning(Baton):
     """The volume while a clone copies slowly. For throughput alone."""
 
-    preserves = copies = rests = False
+    preserves = copies = has_targets = rests = False
 
     @contextlib.contextmanager
     def measured(self):

@@ -143,6 +143,7 @@ absl::StatusOr<uint64_t> FakeEngine::CreateClone(const CloneOptions& options) {
   clone.set_extents_total(source.size_bytes() / options.extent_bytes);
   clone.set_extents_pending(clone.extents_total());
   clone.set_rate_bytes_per_second(options.rate_bytes_per_second);
+  clone.set_latency_target_us(options.latency_target_us);
   clone.set_on_error(options.on_error == FAIL_WRITE ? "fail-write" : "fail-clone");
   return last_id_;
 }
@@ -179,6 +180,14 @@ absl::Status FakeEngine::SetCloneRate(uint64_t id, uint64_t bytes_per_second) {
   if (!clones_.contains(id)) return NoClone(id);
   ++changes_;
   clones_[id].set_rate_bytes_per_second(bytes_per_second);
+  return absl::OkStatus();
+}
+
+absl::Status FakeEngine::SetCloneLatencyTarget(uint64_t id, uint64_t target_us) {
+  absl::MutexLock guard(&mutex_);
+  if (!clones_.contains(id)) return NoClone(id);
+  ++changes_;
+  clones_[id].set_latency_target_us(target_us);
   return absl::OkStatus();
 }
 

@@ -57,6 +57,7 @@ class FakeEngine final : public Engine {
   absl::Status StopClone(uint64_t id) override;
   absl::Status DeleteClone(uint64_t id) override;
   absl::Status SetCloneRate(uint64_t id, uint64_t bytes_per_second) override;
+  absl::Status SetCloneLatencyTarget(uint64_t id, uint64_t target_us) override;
   std::vector<CloneStatus> ListClones() const override;
   absl::StatusOr<CloneStatus> ShowClone(uint64_t id) const override;
   absl::StatusOr<Residual> CloneResidual(uint64_t id, bool with_extents) const override;

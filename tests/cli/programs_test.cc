@@ -218,6 +218,11 @@ TEST_F(ProgramsTest, BadValuesAreRefusedAndNothingIsSent) {
   ExpectRefused({"volume", "create", "web", "--size", "-4096"}, "-4096");
   ExpectRefused({"volume", "create", "web", "--size", "big"}, "big");
   ExpectRefused({"clone", "create", "a", "b", "--rate", "fast"}, "fast");
+  ExpectRefused({"clone", "create", "a", "b", "--latency-target", "5"}, "\"5\"");
+  ExpectRefused({"clone", "create", "a", "b", "--latency-target", "-5ms"}, "-5ms");
+  ExpectRefused({"clone", "set", "1", "--latency-target", "1us"}, "from 100us to 10s");
+  ExpectRefused({"clone", "set", "1", "--latency-target", "inf"}, "inf");
+  ExpectRefused({"clone", "set", "1"}, "--rate or --latency-target");
   ExpectRefused({"clone", "status", "--", "-1"}, "-1");
   ExpectRefused({"clone", "start", "--", "-1"}, "-1");
   EXPECT_EQ(controller_.engine().changes(), 0);
@@ -243,6 +248,11 @@ TEST_F(ProgramsTest, ClonesAreChangedByIdOrTarget) {
   EXPECT_EQ(BatonJson({"clone", "pause", "b"})["state"], "paused");
   EXPECT_EQ(BatonJson({"clone", "resume", id})["state"], "copying");
   EXPECT_EQ(BatonJson({"clone", "set", id, "--rate", "1M/s"})["rate_bytes_per_second"], 1048576);
+  EXPECT_EQ(BatonJson({"clone", "set", id, "--latency-target", "5ms"})["latency_target_us"], 5000);
+  EXPECT_EQ(BatonJson({"clone", "status", id})["rate_bytes_per_second"], 1048576) << "stays";
+  const json both = BatonJson({"clone", "set", id, "--rate", "2M", "--latency-target", "off"});
+  EXPECT_EQ(both["rate_bytes_per_second"], 2097152);
+  EXPECT_EQ(both["latency_target_us"], 0);
   EXPECT_EQ(BatonJson({"clone", "stop", id})["state"], "stopped");
   EXPECT_EQ(BatonJson({"clone", "delete", id})["id"], std::stoull(id));
   EXPECT_EQ(BatonJson({"clone", "list"})["clones"], json::array());

@@ -132,7 +132,8 @@ TEST_F(AttachedRunsTest, TheCopierWorksOnTheRunFromStartJobToStopJob) {
   Run([&](CloneBench& bench, const CloneLocks::Command& command) {
     const std::shared_ptr<CloneRun> run = ActiveRun(bench, 10);
     bench.runs.ShowView(command, kNumber, run);
-    bench.runs.StartJob(command, kNumber, CloneBench::kExtentBytes);  // one extent a second
+    bench.runs.StartJob(command, kNumber,
+                        {.bytes_per_second = CloneBench::kExtentBytes});  // one extent a second
     pool_.runtime().SleepFor(absl::Milliseconds(1500));
     const uint64_t copied = run->copied().count();
     EXPECT_GT(copied, 0u);
@@ -140,7 +141,7 @@ TEST_F(AttachedRunsTest, TheCopierWorksOnTheRunFromStartJobToStopJob) {
     bench.runs.StopJob(command, kNumber);
     pool_.runtime().SleepFor(absl::Seconds(10));
     EXPECT_EQ(run->copied().count(), copied);
-    bench.runs.StartJob(command, kNumber, CloneBench::kExtentBytes);
+    bench.runs.StartJob(command, kNumber, {.bytes_per_second = CloneBench::kExtentBytes});
     bench.runs.SetRate(command, kNumber, 0);
     pool_.runtime().SleepFor(absl::Seconds(1));
     EXPECT_EQ(run->copied().count(), 6u);

@@ -34,7 +34,7 @@ class CloneEndingsTest : public testing::Test {
   std::shared_ptr<CopyJob> FinishJob(CloneBench& bench, uint64_t id) {
     {
       const CloneLocks::Command command(bench.locks);
-      bench.runs.StartJob(command, id, 0);
+      bench.runs.StartJob(command, id, {});
     }
     const size_t before = bench.finished.size();
     while (bench.finished.size() == before) pool_.runtime().SleepFor(absl::Milliseconds(1));

@@ -65,6 +65,40 @@ TEST_F(CopierTest, ANewRateCountsAtOnce) {
   });
 }
 
+TEST_F(CopierTest, WhileHostsAreActiveAndAShortTimeAfterItReadsAndWritesInSmallPieces) {
+  Run([&](CopyBench& bench, Copier& copier) {
+    std::vector<std::pair<absl::Duration, uint64_t>> writes;  // when, bytes
+    const auto note = [&](const sim::Operation& operation) {
+      if (operation.kind == sim::OperationKind::kWrite && operation.path == "volumes/dst") {
+        writes.emplace_back(pool_.runtime().BootTime(), operation.bytes);
+      }
+      return false;
+    };
+    pool_.machine.steps().Inject({.matches = note, .status = absl::OkStatus()});
+    copier.Add(std::make_shared<CopyJob>(7, bench.run, kSize / 2));
+    pool_.runtime().SleepFor(absl::Milliseconds(400));
+    const absl::Duration first = pool_.runtime().BootTime();
+    std::vector<std::byte> block(kBlock);
+    for (int i = 0; i < 40; ++i) {
+      EXPECT_OK(bench.source->path.Read(0, block));
+      pool_.runtime().SleepFor(absl::Milliseconds(10));
+    }
+    const absl::Duration last = pool_.runtime().BootTime();
+    AwaitEnd();
+    const auto largest = [&](absl::Duration begin, absl::Duration end) {
+      uint64_t most = 0;
+      for (const auto& [time, bytes] : writes) {
+        if (begin <= time && time < end) most = std::max(most, bytes);
+      }
+      return most;
+    };
+    EXPECT_EQ(largest({}, first), 4 * kBlock);
+    EXPECT_EQ(largest(first + absl::Milliseconds(200), last + absl::Milliseconds(300)), kBlock);
+    EXPECT_EQ(largest(last + absl::Milliseconds(700), absl::InfiniteDuration()), 4 * kBlock);
+    EXPECT_EQ(bench.Content(*bench.target), Pattern(kSize, 1));
+  });
+}
+
 TEST_F(CopierTest, AJobThatWasRemovedIsNotWorkedOn) {
   Run([&](CopyBench& bench, Copier& copier) {
     const auto job = std::make_shared<CopyJob>(7, bench.run, kSize);

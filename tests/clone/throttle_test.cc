@@ -43,6 +43,17 @@ TEST(Throttle, ANewRateForgivesTheDebt) {
   EXPECT_LE(throttle.NextStart(), kNow);
 }
 
+TEST(Throttle, AnAdjustedRateKeepsTheDebt) {
+  Throttle throttle(1000);
+  throttle.Spend(kNow, 1000);
+  throttle.Adjust(kNow + absl::Milliseconds(500), 500);
+  EXPECT_EQ(throttle.NextStart(), kNow + absl::Milliseconds(1500));
+  throttle.Adjust(kNow + absl::Milliseconds(500), 5000);
+  EXPECT_EQ(throttle.NextStart(), kNow + absl::Milliseconds(600));
+  throttle.Adjust(kNow, 0);
+  EXPECT_LE(throttle.NextStart(), kNow);
+}
+
 TEST(Throttle, ALowRateIsSpentInSmallPieces) { EXPECT_EQ(Throttle(8000).PieceBytes(), 1000u); }
 
 }  // namespace

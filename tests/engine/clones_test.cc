@@ -225,6 +225,36 @@ TEST_F(Clone, TheRateIsShownAndKeptOverARestart) {
   EXPECT_EQ(Must(pool_->ShowClone(id)).rate_bytes_per_second(), 2000u);
 }
 
+TEST_F(Clone, TheLatencyTargetIsShownAndKeptOverARestart) {
+  CloneOptions options = Options("src", "dst");
+  options.latency_target_us = 5000;
+  const uint64_t id = Must(pool_->CreateClone(options));
+  EXPECT_EQ(Must(pool_->ShowClone(id)).latency_target_us(), 5000u);
+  ASSERT_OK(pool_->SetCloneLatencyTarget(id, 7000));
+  pool_.Close();
+  ASSERT_OK(pool_.Open());
+  EXPECT_EQ(Must(pool_->ShowClone(id)).latency_target_us(), 7000u);
+}
+
+TEST_F(Clone, WithALatencyTargetItsStatusSaysWhatTheCopyDoes) {
+  const uint64_t id = Start("src", "dst", kCrawl);
+  ASSERT_OK(pool_->SetCloneLatencyTarget(id, 5000));
+  const std::unique_ptr<VolumeIo> io = OpenByName("src");
+  std::vector<std::byte> block(limits::kBlockBytes);
+  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  while (Must(pool_->ShowClone(id)).host_p99_us() == 0 && absl::Now() < deadline) {
+    ASSERT_OK(io->Read(0, block));
+  }
+  CloneStatus status = Must(pool_->ShowClone(id));
+  EXPECT_GT(status.host_p99_us(), 0u);
+  EXPECT_EQ(status.copy_limit_bytes_per_second(), kCrawl) << "the lower one of two limits";
+  ASSERT_OK(pool_->SetCloneLatencyTarget(id, 0));
+  status = Must(pool_->ShowClone(id));
+  EXPECT_EQ(status.host_p99_us(), 0u);
+  EXPECT_EQ(status.copy_limit_bytes_per_second(), 0u);
+  Complete(id);
+}
+
 TEST_F(Clone, TheResidualListsWhatIsPending) {
   const uint64_t id = Activate("src", "dst", kCrawl);
   Residual residual = Must(pool_->CloneResidual(id, true));

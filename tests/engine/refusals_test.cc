@@ -46,6 +46,16 @@ TEST_F(Refusals, ExtentSizes) {
   }
 }
 
+TEST_F(Refusals, LatencyTargets) {
+  const uint64_t id = Create("src", "dst");
+  for (const uint64_t target_us : {uint64_t{1}, uint64_t{99}, uint64_t{10'000'001}, UINT64_MAX}) {
+    CloneOptions options = Options("src", "dst");
+    options.latency_target_us = target_us;
+    EXPECT_REFUSED(pool_->CreateClone(options), kInvalidArgument, "latency target");
+    EXPECT_REFUSED(pool_->SetCloneLatencyTarget(id, target_us), kInvalidArgument, "100us to 10s");
+  }
+}
+
 TEST_F(Refusals, ClonesThatAreNotThere) {
   EXPECT_REFUSED(pool_->ActivateClones({99}), kNotFound, "there is no clone 99");
   EXPECT_REFUSED(pool_->StartClones({99}), kNotFound, "there is no clone 99");
@@ -54,6 +64,7 @@ TEST_F(Refusals, ClonesThatAreNotThere) {
   EXPECT_REFUSED(pool_->StopClone(99), kNotFound, "there is no clone 99");
   EXPECT_REFUSED(pool_->DeleteClone(99), kNotFound, "there is no clone 99");
   EXPECT_REFUSED(pool_->SetCloneRate(99, 1), kNotFound, "there is no clone 99");
+  EXPECT_REFUSED(pool_->SetCloneLatencyTarget(99, 1000), kNotFound, "there is no clone 99");
   EXPECT_REFUSED(pool_->ShowClone(99), kNotFound, "there is no clone 99");
   EXPECT_REFUSED(pool_->CloneResidual(99, true), kNotFound, "there is no clone 99");
   EXPECT_REFUSED(pool_->VerifyClone(99, nullptr), kNotFound, "there is no clone 99");

@@ -148,6 +148,27 @@ class Clones(SystemTest):
         self.assertRegex(status["certificate"], "^[0-9a-f]{32}$")
         self.assert_same_content(self.target, self.image)
 
+    def test_latency_target_is_shown_with_what_comes_of_it(self):
+        clone = self.controller.start_clone("src", "dst", "--rate", "1M", "--latency-target", "5ms")
+        def has_measured():
+            with open(self.source, "rb") as file:
+                file.read(MIB)
+            return self.controller.clone(clone)["host_p99_us"] > 0
+        self.controller.run("clone", "set", clone, "--latency-target", "100ms")
+        lab.wait_until(has_measured, what="a latency")
+        status = self.controller.clone(clone)
+        self.assertEqual(status["latency_target_us"], 100000)
+        self.assertEqual(status["copy_limit_bytes_per_second"], MIB)
+        text = self.controller.run("clone", "status", clone).stdout
+        self.assertRegex(text, r"(?m)^latency target +100ms$")
+        self.assertRegex(text, r"(?m)^hosts' p99 +\S")
+        self.assertRegex(text, r"(?m)^copy limit +1 MiB/s$")
+        self.controller.run("clone", "set", clone, "--rate", "unlimited", "--latency-target", "off")
+        self.controller.wait_clone(clone)
+        text = self.controller.run("clone", "status", clone).stdout
+        self.assertRegex(text, r"(?m)^latency target +none$")
+        self.assertNotIn("p99", text)
+
     def test_target_shows_the_point_in_time_at_once(self):
         clone = self.controller.start_clone("src", "dst", "--rate", "1M")
         with open(self.source, "r+b") as file:

@@ -120,6 +120,9 @@ class Clones(RefusalTest):
     def test_bad_rates_and_policies(self):
         self.assert_refused("clone", "create", "src", "dst", "--rate=fast")
         self.assert_refused("clone", "create", "src", "dst", "--rate=-1")
+        self.assert_refused("clone", "create", "src", "dst", "--latency-target=5",
+                            says=["latency target", "5ms"])
+        self.assert_refused("clone", "create", "src", "dst", "--latency-target=11s")
         self.assert_refused("clone", "create", "src", "dst", "--on-error=panic")
 
     def test_ids_that_are_none(self):

@@ -43,6 +43,25 @@ TEST_F(IoPathTest, WithoutPluginsEverythingReachesTheVolume) {
   EXPECT_THAT(calls, ElementsAre("read", "write", "flush", "discard"));
 }
 
+TEST_F(IoPathTest, WhileSomebodyTimesItIsNotedHowLongRequestsTake) {
+  volume_.set_hook([&](const std::string& call, uint64_t) {
+    if (call == "write") absl::SleepFor(absl::Milliseconds(3));
+  });
+  {
+    const PathTiming timing(path_);
+    EXPECT_TRUE(path_.Write(0, {}).ok());
+    EXPECT_EQ(timing.Load().CountAbove(absl::Milliseconds(2)), 1u);
+    { const PathTiming another(path_); }
+    EXPECT_TRUE(path_.Read(0, {}).ok());
+    EXPECT_TRUE(path_.Flush().ok());
+    EXPECT_EQ(timing.Load().total(), 3u);
+    EXPECT_TRUE(path_.Discard(0, 0).ok());
+    EXPECT_EQ(timing.Load().total(), 3u) << "a discard takes as long as it is";
+  }
+  EXPECT_TRUE(path_.Write(0, {}).ok());
+  EXPECT_EQ(path_.Latencies().total(), 3u);
+}
+
 TEST_F(IoPathTest, TheNewestPluginComesFirstAndUnsetCallsPassThrough) {
   std::vector<std::pair<std::string, uint64_t>> calls;
   volume_.set_hook([&](const std::string& call, uint64_t at) { calls.emplace_back(call, at); });
