@@ -164,7 +164,6 @@ void Copier::LookAtHosts(absl::Duration now) {
 
 Copier::Turn Copier::TurnOf(std::shared_ptr<CopyJob> job, absl::Duration now) const {
   Turn turn = {nullptr, job->throttle.PieceBytes(), buffers_.buffer_bytes()};
-  if (job->pacer) turn.step_bytes = std::min(turn.step_bytes, job->pacer->PieceBytes());
   if (IsYielding(*job, now)) turn.piece_bytes = yielding_bytes_;
   turn.job = std::move(job);
   return turn;

@@ -8,17 +8,24 @@ namespace baton {
 void LatencyFeedback::Note(const Period& period) {
   Remember(period);
   const uint64_t requests = period.requests.total();
+  const uint64_t slow = period.requests.CountAbove(goal_);
+  Owe(static_cast<double>(slow), static_cast<double>(requests));
   quiet_periods_ = requests == 0 ? std::min(quiet_periods_ + 1, kIdlePeriods) : 0;
   if (std::exchange(was_cut_, false) || requests == 0) return;
-  const uint64_t slow = period.requests.CountAbove(goal_);
   const double copied = CopiedPerSecond();
   if (slow * 100 > requests) {
     const auto floor = static_cast<double>(limits::kCopyFloorBytesPerSecond);
     limit_ = std::max(std::min(limit_, copied) / 2, floor);
     was_cut_ = true;
-  } else if (slow * 200 <= requests && limit_ <= 2 * copied) {
-    limit_ *= 1 + std::min(static_cast<double>(requests) * kRaisePerRequest, kMaxRaise);
+  } else if (debt_ == 0 && limit_ <= 2 * copied) {
+    limit_ *= kRaise;
   }
+}
+
+void LatencyFeedback::Owe(double slow, double requests) {
+  const double paid = requests * kPaidPerRequest;
+  const double most = std::max(paid * kDebtPeriods, kLeastMaxDebt);
+  debt_ = std::clamp(debt_ + slow - paid, 0.0, most);
 }
 
 void LatencyFeedback::Remember(const Period& period) {

@@ -14,14 +14,16 @@ namespace baton {
 // Once a period it is told what requests took and how much was copied, and changes the limit by a
 // factor:
 //   - half, when more than one request in a hundred took longer than the goal. The period after
-//     that says nothing: its requests still met what was copied before.
-//   - up by kRaisePerRequest for each request, and by kMaxRaise at most, when none or few did.
+//     that cuts nothing: its requests still met what was copied before.
+//   - up by kRaise, when there is no debt.
+// A request that takes longer is a debt of one, which 200 requests pay back. Not more is owed than
+// kDebtPeriods pay back, or kLeastMaxDebt.
 //
-// Why: a raise that grows with the number of requests and a cut that does not are in balance when
-// one request in 200 is too slow, however busy the host is and whatever the storage can do. So the
-// 99th percentile is kept without a model of the storage. Both are factors, because what storage
-// can do differs by four orders of magnitude. (An additive raise would share fairly between
-// copies, which nobody asks for: the least that each gets is the floor.)
+// Why: it is the debt that keeps the percentile. Whatever a raise leads to, the next one comes when
+// not more than one request in 200 has been too slow, however busy the host is, and also where a
+// step of a copy disturbs many requests at once. Nothing has to be known of the storage. Both are
+// factors, because what storage can do differs by four orders of magnitude. (An additive raise
+// would share fairly between copies, which nobody asks for: the least that each gets is the floor.)
 //
 // The goal is 80 % of the target: a bucket of the histogram is up to 12.5 % wide, and a host also
 // waits for its way to the volume. The limit is never below limits::kCopyFloorBytesPerSecond, so
@@ -36,8 +38,10 @@ class LatencyFeedback {
   static constexpr int kIdlePeriods = 20;
   static constexpr int kWindowPeriods = 10;  // of the percentile that is shown, and of the rate
   static constexpr uint64_t kStartBytesPerSecond = 16 * limits::kMiB;
-  static constexpr double kRaisePerRequest = 0.0035;
-  static constexpr double kMaxRaise = 0.1;
+  static constexpr double kRaise = 1.1;
+  static constexpr double kPaidPerRequest = 0.005;
+  static constexpr int kDebtPeriods = 100;
+  static constexpr double kLeastMaxDebt = 2;
 
   explicit LatencyFeedback(absl::Duration target) : goal_(target * 0.8) {}
 
@@ -57,12 +61,14 @@ class LatencyFeedback {
 
  private:
   void Remember(const Period& period);
+  void Owe(double slow, double requests);
   double CopiedPerSecond() const;
 
   const absl::Duration goal_;
   double limit_ = kStartBytesPerSecond;
   int quiet_periods_ = kIdlePeriods;
   bool was_cut_ = false;  // in the last period
+  double debt_ = 0;       // in requests
   std::array<Period, kWindowPeriods> window_{};
   size_t next_ = 0;  // in window_
   LatencyCounts window_sum_;

@@ -26,10 +26,10 @@ class LatencyPacer {
   absl::Duration next_look() const { return last_look_ + LatencyFeedback::kPeriod; }
   void Look(absl::Duration now);
 
-  // As those of Throttle.
+  // As those of Throttle. Steps are as long at a low rate as at a high one: what disturbs hosts
+  // most is the sync at the end of each.
   void Spend(absl::Duration now, uint64_t bytes);
   absl::Duration NextStart() const { return throttle_.NextStart(); }
-  uint64_t PieceBytes() const { return throttle_.PieceBytes(); }
 
  private:
   LatencyCounts Load() const;

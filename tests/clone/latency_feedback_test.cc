@@ -60,7 +60,7 @@ TEST_P(Busy, KeepsThe99thPercentileBelowTheTargetAndCopiesAsFastAsThatAllows) {
   storage.Run(feedback, 20);
   storage.Run(feedback, 600);
   EXPECT_LT(storage.slow * 100, storage.requests);
-  EXPECT_GT(storage.copied, 600 * 8 * limits::kMiB);
+  EXPECT_GT(storage.copied, 600 * 6 * limits::kMiB);
   EXPECT_LT(storage.copied, 600 * 22 * limits::kMiB);
 }
 
@@ -82,7 +82,7 @@ TEST(LatencyFeedback, WithoutRequestsThereIsNoLimit) {
   Period period;
   period.requests.Add(absl::Microseconds(100));
   feedback.Note(period);
-  EXPECT_NEAR(static_cast<double>(feedback.limit()), static_cast<double>(busy), 0.01 * busy)
+  EXPECT_NEAR(static_cast<double>(feedback.limit()), static_cast<double>(busy), 0.11 * busy)
       << "what was found counts again";
 }
 
