@@ -78,8 +78,10 @@ constexpr int kWriteLogDelayMs = 50;
 constexpr uint64_t kWriteLogSlowPercent = 50;
 constexpr uint64_t kWriteLogFullPercent = 85;
 constexpr uint64_t kWriteLogMaxDelayUs = 5000;
-// A seal waits so long at most for the log to be drained; the rest is for the next owner.
-constexpr int kWriteLogSealMs = 300;
+// A seal waits so long at most for a log with so few blocks to be drained. Hosts wait meanwhile:
+// the rest is for the next owner.
+constexpr int kWriteLogSealMs = 50;
+constexpr uint64_t kWriteLogSealBlocks = 64;
 // Extents that draining the write log copies to a target at once, between two syncs of it.
 constexpr uint64_t kExtentsPerDrainStep = 32;
 // Bits are landed in batches: whichever comes first.

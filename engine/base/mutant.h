@@ -34,20 +34,21 @@ enum class Mutant {
   kCopyIgnoresLocks,         // the copier copies what a host write is preserving
   kActivateKeepsOldContent,  // holes are recorded over the target's old content
   // The write log.
-  kLoggedWriteNotDurable,      // O5: a logged write is acknowledged when it is only cached
-  kFlushForgetsLog,            // O5: a flush is answered without a sync of the log
-  kDrainSkipsTargetSync,       // O2: a bit is recorded before the copy that draining made is durable
-  kAppliedBeforePreserved,     // O6: a logged write goes to the source before its T0 data is safe
-  kDrainSkipsSourceSync,       // O7: the log forgets writes that the source has only cached
-  kForgetBeforeFree,           // O7: the source is written to while a recovery would replay the log
+  kLoggedWriteNotDurable,   // O5: a logged write is acknowledged when it is only cached
+  kFlushForgetsLog,         // O5: a flush is answered without a sync of the log
+  kDrainSkipsTargetSync,    // O2: a bit is recorded before the copy that draining made is durable
+  kAppliedBeforePreserved,  // O6: a logged write goes to the source before its T0 data is safe
+  kDrainSkipsSourceSync,    // O7: the log forgets writes that the source has only cached
+  kForgetBeforeFree,        // O7: the source is written to while a recovery would replay the log
   kFreedBeforeNewerIsDurable,  // O7: what was flushed goes, and what has replaced it is only cached
+  kListedBeforeDurable,        // a list is believed, and what it names was only cached
   kSegmentRecordNotDurable,    // O7: likewise, because the record is only cached
   kOldLogScannedAgain,         // what a deposed owner wrote late is taken for acknowledged
   kPlainWriteOvertakesLogged,  // a write goes to the file while the log has older content
   kDiscardOvertakesLogged,     // likewise, a discard
   kMergeIsOvertaken,           // a write goes to the file while another one has read its block
-  kLogReadNoSecondLook,        // a read of the log does not look whether it was used again meanwhile
-  kStartForgetsLog,            // T0 is taken while the log has writes from before it
+  kLogReadNoSecondLook,  // a read of the log does not look whether it was used again meanwhile
+  kStartForgetsLog,      // T0 is taken while the log has writes from before it
 };
 
 // Set by the test before an engine is opened.

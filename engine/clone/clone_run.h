@@ -87,8 +87,10 @@ class CloneRun {
   // ---- background ----
 
   // What is pending of `spans`, which are in order and apart, is in the target when it returns OK,
-  // and its bits are durable; or the run is not active any more. Errors as of Preserve.
-  absl::Status CopyAll(std::span<const ExtentSpan> spans, MutableBytes buffer);
+  // and its bits are durable; or the run is not active any more. Errors as of Preserve. `go_on` is
+  // asked before each step of limits::kExtentsPerDrainStep; its error ends it.
+  absl::Status CopyAll(std::span<const ExtentSpan> spans, MutableBytes buffer,
+                       absl::FunctionRef<absl::Status()> go_on);
 
   enum class Step { kCopied, kBusy, kDone };
   // What a step was about, also when it failed; and how many bytes it copied.

@@ -115,19 +115,25 @@ void Clones::StopCopying() {
   copier_.Stop();
 }
 
-std::vector<Residual> Clones::Finish() {
-  const CloneLocks::Command command(locks_);
-  // What stays in the log is for the next owner.
+// Hosts wait. What stays in the log is for the next owner, who serves it at once.
+void Clones::EndWriteLog() {
   const bool is_drained =
-      fault_.Check().ok() &&
+      fault_.Check().ok() && write_log_->blocks() <= limits::kWriteLogSealBlocks &&
       write_log_->WaitAllDrained(absl::Milliseconds(limits::kWriteLogSealMs)).ok();
   StopDraining();
-  if (is_drained) {
-    const absl::Status removed = write_log_->RemoveOwnFile();
-    if (!removed.ok() && !absl::IsAborted(removed)) {
-      spdlog::warn("the write log cannot be removed: {}", Message(removed));
-    }
+  if (!is_drained) {
+    if (fault_.Check().ok()) (void)write_log_->SyncAll();  // an error is a fault
+    return;
   }
+  const absl::Status dropped = write_log_->DropOwnFile();
+  if (!dropped.ok() && !absl::IsAborted(dropped)) {
+    spdlog::warn("the write log cannot be dropped: {}", Message(dropped));
+  }
+}
+
+std::vector<Residual> Clones::Finish() {
+  const CloneLocks::Command command(locks_);
+  EndWriteLog();
   pipeline_.Stop();
   const std::vector<IntentSlot> slots = ReadSlotsAtEnd();
   std::vector<Residual> residuals;

@@ -103,6 +103,7 @@ class Clones {
   Clones(const Options& options, std::unique_ptr<IntentLog> log,
          std::unique_ptr<WriteLog> write_log);
   void StopDraining();
+  void EndWriteLog();
   absl::Status Recover(const Options& options);
   std::vector<IntentSlot> ReadSlotsAtEnd();
 

@@ -277,8 +277,10 @@ class CloneRun::CopyStep {
   bool has_data_ = false;
 };
 
-absl::Status CloneRun::CopyAll(std::span<const ExtentSpan> spans, MutableBytes buffer) {
+absl::Status CloneRun::CopyAll(std::span<const ExtentSpan> spans, MutableBytes buffer,
+                               absl::FunctionRef<absl::Status()> go_on) {
   for (size_t next = 0; next < spans.size();) {
+    BATON_RETURN_IF_ERROR(go_on());
     CopyStep step(*this);
     ExtentSpan left = spans[next];
     while (!step.is_full() && next < spans.size()) {

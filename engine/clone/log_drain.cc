@@ -56,10 +56,11 @@ void LogDrain::Start() {
 }
 
 void LogDrain::Work() {
+  log_.RemoveDrained();
   while (const std::optional<WriteLog::Batch> batch = log_.Take()) {
     const absl::Status drained = Drain(*batch);
     if (drained.ok()) continue;
-    if (!log_.is_stopping()) (void)log_.Fail(drained);
+    if (log_.GoOn().ok()) (void)log_.Fail(drained);
     return;
   }
 }
@@ -109,7 +110,8 @@ absl::Status LogDrain::Preserve(std::span<const Piece> pieces) {
     const std::span<const Piece> of_volume = pieces.subspan(begin, end - begin);
     for (const std::shared_ptr<CloneRun>& run : pieces[begin].redirect->Runs()) {
       if (run->phase() != CloneRun::Phase::kActive) continue;
-      const absl::Status copied = run->CopyAll(ExtentsOf(run->geometry(), of_volume), buffer_);
+      const absl::Status copied = run->CopyAll(ExtentsOf(run->geometry(), of_volume), buffer_,
+                                               [this] { return log_.GoOn(); });
       if (absl::IsAborted(copied)) return copied;
       if (!copied.ok()) BATON_RETURN_IF_ERROR(on_failed_(run->progress().run_id, copied));
     }
@@ -126,7 +128,7 @@ absl::Status LogDrain::Apply(const WriteLog::Batch& batch, std::span<const Piece
       spdlog::info("storage takes the writes of the write log again");
       log_.SetStuck(absl::OkStatus());
     }
-    if (applied.ok() || absl::IsAborted(applied) || log_.is_stopping()) return applied;
+    if (applied.ok() || absl::IsAborted(applied) || !log_.GoOn().ok()) return applied;
     BATON_RETURN_IF_ERROR(fault_.Check());  // a sync has failed: nobody of this node goes on
     if (!was_stuck) {
       spdlog::error("storage does not take writes of the write log; it is tried again: {}",
@@ -140,6 +142,7 @@ absl::Status LogDrain::Apply(const WriteLog::Batch& batch, std::span<const Piece
 
 absl::Status LogDrain::ApplyOnce(const WriteLog::Batch& batch, std::span<const Piece> pieces) {
   for (const Piece& piece : pieces) {
+    BATON_RETURN_IF_ERROR(log_.GoOn());
     const MutableBytes data = buffer_.first(piece.count * kBlockBytes);
     BATON_RETURN_IF_ERROR(log_.ReadData(batch, *piece.write, piece.block, data));
     BATON_RETURN_IF_ERROR(piece.redirect->volume()->file->Write(piece.block * kBlockBytes, data));

@@ -82,18 +82,31 @@ absl::StatusOr<std::unique_ptr<WriteLogFile>> WriteLogFile::Open(Storage& storag
 }
 
 absl::Status WriteLogFile::AddSegment(uint64_t segment) {
-  const uint64_t piece_blocks =
-      std::min(shape().segment_blocks, limits::kMiB / limits::kBlockBytes);
+  BATON_RETURN_IF_ERROR(
+      WriteZeros(shape().FirstBlockOf(segment), shape().FirstBlockOf(segment + 1)));
+  BATON_RETURN_IF_ERROR(WriteZeros(shape().ListBlockOf(segment), shape().ListBlockOf(segment + 1)));
+  return sync_.Sync();
+}
+
+absl::Status WriteLogFile::WriteZeros(uint64_t begin, uint64_t end) {
+  const uint64_t piece_blocks = std::min(end - begin, limits::kMiB / limits::kBlockBytes);
   const ResidentMemory memory(piece_blocks * limits::kBlockBytes);
   const MutableBytes zeros = {memory.data(), piece_blocks * limits::kBlockBytes};
   std::fill(zeros.begin(), zeros.end(), std::byte{0});
-  const uint64_t end = shape().FirstBlockOf(segment + 1);
-  for (uint64_t block = shape().FirstBlockOf(segment); block < end; block += piece_blocks) {
+  for (uint64_t block = begin; block < end; block += piece_blocks) {
     const uint64_t bytes = std::min(piece_blocks, end - block) * limits::kBlockBytes;
     BATON_RETURN_IF_ERROR(
         file_->Write(block * limits::kBlockBytes, zeros.first(bytes), WriteMode::kCached));
   }
-  return sync_.Sync();
+  return absl::OkStatus();
+}
+
+absl::Status WriteLogFile::WriteList(const SegmentList& list) {
+  const uint64_t bytes = shape().list_blocks() * limits::kBlockBytes;
+  const ResidentMemory memory(bytes);
+  const MutableBytes blocks = {memory.data(), bytes};
+  EncodeSegmentList(list, header_.nonce, blocks);
+  return sync_.WriteDurable(shape().ListBlockOf(list.segment) * limits::kBlockBytes, blocks);
 }
 
 absl::Status WriteLogFile::WriteRecord(const SegmentRecord& record) {
@@ -136,11 +149,21 @@ absl::StatusOr<std::vector<SegmentRecord>> WriteLogFile::ReadRecords() const {
 
 absl::Status WriteLogFile::Scan(absl::FunctionRef<void(const LogWrite&)> visit) const {
   BATON_ASSIGN_OR_RETURN(const std::vector<SegmentRecord> records, ReadRecords());
-  const uint64_t bytes = shape().segment_blocks * limits::kBlockBytes;
-  const ResidentMemory memory(bytes);
+  const uint64_t list_bytes = shape().segments * shape().list_blocks() * limits::kBlockBytes;
+  const uint64_t segment_bytes = shape().segment_blocks * limits::kBlockBytes;
+  const ResidentMemory memory(list_bytes + segment_bytes);
+  const MutableBytes lists = {memory.data(), list_bytes};
+  BATON_RETURN_IF_ERROR(Read(shape().ListBlockOf(0), lists));
   for (const SegmentRecord& record : records) {
     if (record.first_sequence == 0) continue;
-    BATON_RETURN_IF_ERROR(ScanSegment(record, {memory.data(), bytes}, visit));
+    const std::optional<SegmentList> list =
+        DecodeSegmentList(ListIn(lists, record.segment), header_.nonce);
+    if (list && list->segment == record.segment && list->first_sequence == record.first_sequence) {
+      for (const LogWrite& write : list->writes) visit(write);
+    } else {
+      BATON_RETURN_IF_ERROR(
+          ScanSegment(record, {memory.data() + list_bytes, segment_bytes}, visit));
+    }
   }
   return absl::OkStatus();
 }

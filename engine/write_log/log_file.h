@@ -45,13 +45,16 @@ class WriteLogFile {
   // `entry`: a block, which is filled, and the data. Durable when it returns OK, or with the next
   // Sync.
   absl::Status WriteEntry(const LogWrite& write, MutableBytes entry, bool durable);
+  // Durable when it returns OK. REQUIRES: so is everything that it names, and nothing is added to
+  // the segment until it is used again.
+  absl::Status WriteList(const SegmentList& list);
   absl::Status Sync() { return sync_.Sync(); }
 
   absl::Status Read(uint64_t block, MutableBytes out) const {
     return file_->Read(block * limits::kBlockBytes, out);
   }
-  // Calls `visit` with each whole entry that a record does not call nothing, in no order. DataLoss:
-  // a record is garbled.
+  // Calls `visit` with each whole entry that a record does not call nothing, in no order. Reads
+  // only those segments that have no list. DataLoss: a record is garbled.
   absl::Status Scan(absl::FunctionRef<void(const LogWrite&)> visit) const;
   // DataLoss as Scan.
   absl::StatusOr<uint64_t> NewestMetaSequence() const;
@@ -61,6 +64,11 @@ class WriteLogFile {
       : header_(header), file_(std::move(file)), sync_(runtime, *file_, nullptr) {}
 
   absl::StatusOr<std::vector<SegmentRecord>> ReadRecords() const;
+  absl::Status WriteZeros(uint64_t begin, uint64_t end);
+  Bytes ListIn(Bytes lists, uint64_t segment) const {
+    const uint64_t bytes = shape().list_blocks() * limits::kBlockBytes;
+    return lists.subspan(segment * bytes, bytes);
+  }
   absl::Status ScanSegment(const SegmentRecord& record, MutableBytes buffer,
                            absl::FunctionRef<void(const LogWrite&)> visit) const;
 

@@ -16,6 +16,10 @@ constexpr size_t kChecksumAt = kSectorBytes - 8;
 constexpr std::string_view kHeaderMagic = "BATONWLG";
 constexpr std::string_view kRecordMagic = "BATONWLS";
 constexpr std::string_view kEntryMagic = "BATONWLE";
+constexpr std::string_view kListMagic = "BATONWLL";
+constexpr uint64_t kListHeadBytes = 32;
+constexpr uint64_t kListRowBytes = 40;
+constexpr uint64_t kListChecksumBytes = 8;
 constexpr uint32_t kFormat = 1;
 static_assert(std::endian::native == std::endian::little, "the layouts are little-endian");
 
@@ -67,11 +71,36 @@ struct Sector {
   }
 };
 
+// The bytes of a list, one number behind the other.
+class ListBytes {
+ public:
+  explicit ListBytes(std::byte* at) : at_(at) {}
+  void Put(uint64_t value) {
+    std::memcpy(at_, &value, sizeof(value));
+    at_ += sizeof(value);
+  }
+
+ private:
+  std::byte* at_;
+};
+
+uint64_t NumberAt(Bytes bytes, uint64_t at) {
+  uint64_t value = 0;
+  std::memcpy(&value, bytes.data() + at, sizeof(value));
+  return value;
+}
+
 absl::Status Garbled() {
   return Error(absl::StatusCode::kDataLoss, "it is garbled: its checksum is wrong");
 }
 
 }  // namespace
+
+// An entry has two blocks at least.
+uint64_t WriteLogShape::list_blocks() const {
+  const uint64_t bytes = kListHeadBytes + segment_blocks / 2 * kListRowBytes + kListChecksumBytes;
+  return (bytes + limits::kBlockBytes - 1) / limits::kBlockBytes;
+}
 
 void EncodeLogHeader(const WriteLogHeader& header, MutableBytes block) {
   Sector sector;
@@ -147,6 +176,42 @@ std::optional<LogWrite> DecodeLogWrite(Bytes blocks, uint64_t block, uint64_t no
   if (write.block != block || write.length_bytes > behind.size()) return std::nullopt;
   if (SeededChecksum64(behind.first(write.length_bytes), nonce) != checksum) return std::nullopt;
   return write;
+}
+
+void EncodeSegmentList(const SegmentList& list, uint64_t nonce, MutableBytes blocks) {
+  std::fill(blocks.begin(), blocks.end(), std::byte{0});
+  std::memcpy(blocks.data(), kListMagic.data(), kListMagic.size());
+  ListBytes bytes(blocks.data() + kListMagic.size());
+  for (const uint64_t value : {list.segment, list.first_sequence, uint64_t{list.writes.size()}}) {
+    bytes.Put(value);
+  }
+  for (const LogWrite& write : list.writes) {
+    for (const uint64_t value :
+         {write.volume_id, write.offset, write.length_bytes, write.sequence, write.block}) {
+      bytes.Put(value);
+    }
+  }
+  const uint64_t used = kListHeadBytes + list.writes.size() * kListRowBytes;
+  bytes.Put(SeededChecksum64(Bytes(blocks).first(used), nonce));
+}
+
+std::optional<SegmentList> DecodeSegmentList(Bytes blocks, uint64_t nonce) {
+  if (std::memcmp(blocks.data(), kListMagic.data(), kListMagic.size()) != 0) return std::nullopt;
+  const uint64_t count = NumberAt(blocks, 24);
+  const uint64_t room = blocks.size() - kListHeadBytes - kListChecksumBytes;
+  if (count > room / kListRowBytes) return std::nullopt;
+  const uint64_t used = kListHeadBytes + count * kListRowBytes;
+  if (NumberAt(blocks, used) != SeededChecksum64(blocks.first(used), nonce)) return std::nullopt;
+  SegmentList list = {
+      .segment = NumberAt(blocks, 8), .first_sequence = NumberAt(blocks, 16), .writes = {}};
+  for (uint64_t at = kListHeadBytes; at < used; at += kListRowBytes) {
+    list.writes.push_back({.volume_id = NumberAt(blocks, at),
+                           .offset = NumberAt(blocks, at + 8),
+                           .length_bytes = NumberAt(blocks, at + 16),
+                           .sequence = NumberAt(blocks, at + 24),
+                           .block = NumberAt(blocks, at + 32)});
+  }
+  return list;
 }
 
 }  // namespace baton

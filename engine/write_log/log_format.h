@@ -3,17 +3,20 @@
 //   block 0                    the header
 //   blocks 1 to `segments`     a record of each segment
 //   then the segments          of `segment_blocks` each, in the order of their numbers
+//   then a list of each        what is in a segment that is full, in `list_blocks` blocks
 //
 // A segment is a sequence of entries: a block with what was written where, and the data behind it.
 // What is encoded fits one sector of 512 bytes at the start of its block, so that a loss of power
 // leaves it old or new; the rest of the block is zero. Each checksum is seeded with the log's
-// nonce: what hosts write is never taken for a part of the log, whatever they write.
+// nonce: what hosts write is never taken for a part of the log, whatever they write. A list is
+// longer, and may be torn.
 #pragma once
 
 #include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "engine/base/bytes.h"
 #include "engine/base/limits.h"
@@ -26,6 +29,10 @@ struct WriteLogShape {
 
   uint64_t FirstBlockOf(uint64_t segment) const { return 1 + segments + segment * segment_blocks; }
   uint64_t BlocksWith(uint64_t made_segments) const { return FirstBlockOf(made_segments); }
+  uint64_t list_blocks() const;
+  uint64_t ListBlockOf(uint64_t segment) const {
+    return FirstBlockOf(segments) + segment * list_blocks();
+  }
 };
 
 struct WriteLogHeader {
@@ -58,6 +65,13 @@ struct LogWrite {
   }
 };
 
+// Everything that counts in a segment to which nothing is added any more.
+struct SegmentList {
+  uint64_t segment = 0;
+  uint64_t first_sequence = 0;  // as in its record; it is of another use of the segment otherwise
+  std::vector<LogWrite> writes;
+};
+
 // Little-endian:
 //   0  magic "BATONWLG"   8  format (u32, 1)   12  zero   16  nonce   24  epoch
 //  32  segments          40  blocks a segment             504  checksum (not seeded)
@@ -78,5 +92,12 @@ void EncodeLogWrite(const LogWrite& write, Bytes data, uint64_t nonce, MutableBy
 // The entry that begins in `blocks`, which stand at `block` of the file. nullopt: there is none
 // that is whole.
 std::optional<LogWrite> DecodeLogWrite(Bytes blocks, uint64_t block, uint64_t nonce);
+
+//   0  magic "BATONWLL"   8  segment   16  first sequence   24  number of entries
+//  32  each entry: volume, offset, length, sequence, block   then the checksum of all of it
+// The rest of `blocks` is zero.
+void EncodeSegmentList(const SegmentList& list, uint64_t nonce, MutableBytes blocks);
+// nullopt: there is none that is whole.
+std::optional<SegmentList> DecodeSegmentList(Bytes blocks, uint64_t nonce);
 
 }  // namespace baton

@@ -17,6 +17,8 @@ namespace {
 constexpr uint64_t kMaxAcceptedBytes = 16 * limits::kMiB;
 constexpr uint32_t kVersion = 1;
 
+constexpr char kDrainedSuffix[] = ".drained";
+
 std::string AcceptedPath(uint64_t epoch) { return WriteLogPath(epoch) + ".accepted"; }
 
 // What a crash has left of accepting or removing a log.
@@ -167,13 +169,29 @@ uint64_t OldLogs::data_blocks() const {
 }
 
 // The log goes before what is recorded of it: without that record it would be read again.
-absl::Status OldLogs::Remove(const Log& log) const {
+absl::StatusOr<std::unique_ptr<File>> OldLogs::Remove(const Log& log) const {
+  absl::StatusOr<std::unique_ptr<File>> file = storage_->Open(WriteLogPath(log.epoch), {});
   for (const std::string& path : {WriteLogPath(log.epoch), AcceptedPath(log.epoch)}) {
     const absl::Status removed = storage_->Remove(path);
     if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
     BATON_RETURN_IF_ERROR(storage_->SyncDirectory(kWriteLogsPath));
   }
-  return absl::OkStatus();
+  return file.ok() ? *std::move(file) : nullptr;
+}
+
+absl::Status DropLog(Storage& storage, uint64_t epoch) {
+  const std::string path = WriteLogPath(epoch);
+  BATON_RETURN_IF_ERROR(storage.Rename(path, path + kDrainedSuffix));
+  return storage.SyncDirectory(kWriteLogsPath);
+}
+
+void RemoveDrainedLogs(Storage& storage) {
+  const absl::StatusOr<std::vector<std::string>> names = storage.List(kWriteLogsPath);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    if (!ParseEpochName(name, kDrainedSuffix)) continue;
+    (void)storage.Remove(fmt::format("{}/{}", kWriteLogsPath, name));
+  }
 }
 
 }  // namespace baton

@@ -33,8 +33,9 @@ class OldLogs {
 
   const std::vector<Log>& logs() const { return logs_; }  // oldest first
   uint64_t data_blocks() const;
-  // Durably; nothing of it is needed any more.
-  absl::Status Remove(const Log& log) const;
+  // Durably; nothing of it is needed any more. Its file, which goes on to have space for as long as
+  // somebody has it open; null: it cannot be opened.
+  absl::StatusOr<std::unique_ptr<File>> Remove(const Log& log) const;
 
  private:
   explicit OldLogs(Storage& storage) : storage_(&storage) {}
@@ -42,5 +43,11 @@ class OldLogs {
   Storage* storage_;
   std::vector<Log> logs_;
 };
+
+// A drained log is gone, durably, and its space is kept: to give back 256 MiB takes longer than
+// hosts should wait for a seal.
+absl::Status DropLog(Storage& storage, uint64_t epoch);
+// Gives back the space of logs that were dropped.
+void RemoveDrainedLogs(Storage& storage);
 
 }  // namespace baton

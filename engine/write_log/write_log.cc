@@ -50,6 +50,8 @@ WriteLog::WriteLog(const Options& options, OldLogs old_logs)
       IndexEntry(VolumeOf(write.volume_id), write, number);
     }
   }
+  // Whatever is in an old log can be written to in the new one only: hosts would wait for room.
+  enabled_ = old_logs_.data_blocks() > 0;
   thread_ = runtime_.StartThread("log-room", [this] { MakeRoom(); });
 }
 
@@ -131,37 +133,74 @@ WriteLogStatus WriteLog::Describe() const {
 
 void WriteLog::MakeRoom() {
   while (true) {
-    uint64_t segment = 0;
-    bool is_new = false;
+    std::optional<Task> next;
     {
       absl::MutexLock guard(&mutex_);
-      std::optional<uint64_t> next;
-      while (!stopping_ && aborted_.ok() && !(next = NextSegment())) {
+      while (!stopping_ && aborted_.ok() && !(next = NextTask())) {
         runtime_.Wait(room_wanted_, mutex_);
       }
       if (stopping_ || !aborted_.ok()) return;
-      segment = *next;
-      is_new = segment == made_;
     }
-    const absl::Status made = is_new ? AddSegment(segment) : MakeReady(segment);
-    if (!made.ok()) OnNoRoom(is_new, made);
+    Do(*next);
   }
 }
 
-// The one to be made ready, or the next that is not there yet.
-std::optional<uint64_t> WriteLog::NextSegment() const {
+// Writes wait for a segment that is ready; the next owner will wait for those without a list.
+std::optional<WriteLog::Task> WriteLog::NextTask() const {
   if (!ready_) {
     for (uint64_t segment = 0; segment < made_; ++segment) {
-      if (segments_[segment].is_free) return segment;
+      if (segments_[segment].is_free) return Task{Task::Kind::kMakeReady, segment};
     }
   }
-  if (enabled_ && !is_full_ && made_ < segments_.size()) return made_;
+  if (const auto segment = SegmentToList()) return Task{Task::Kind::kList, *segment};
+  if (enabled_ && !is_full_ && made_ < segments_.size()) return Task{Task::Kind::kAdd, made_};
   return std::nullopt;
+}
+
+// Not the one that is being drained: it will soon be free.
+std::optional<uint64_t> WriteLog::SegmentToList() const {
+  const bool drains_own = old_drained_ == own_number_;
+  for (size_t i = drains_own ? 1 : 0; i < sealed_.size(); ++i) {
+    const Segment& segment = segments_[sealed_[i]];
+    if (!segment.is_listed && segment.in_flight == 0) return sealed_[i];
+  }
+  return std::nullopt;
+}
+
+void WriteLog::Do(const Task& task) {
+  absl::Status done;
+  if (task.kind == Task::Kind::kAdd) done = AddSegment(task.segment);
+  if (task.kind == Task::Kind::kMakeReady) done = MakeReady(task.segment);
+  if (task.kind == Task::Kind::kList) done = List(task.segment);
+  if (done.ok()) return;
+  if (task.kind == Task::Kind::kAdd && !absl::IsAborted(done) && !absl::IsDataLoss(done)) {
+    OnNoRoom(done);
+  } else {
+    (void)Fail(done);
+  }
+}
+
+// What a list names must be durable: nobody will look whether it is whole. It may be drained
+// meanwhile; then the list is of an earlier use of the segment.
+absl::Status WriteLog::List(uint64_t segment) {
+  SegmentList list;
+  {
+    absl::MutexLock guard(&mutex_);
+    Segment& listed = segments_[segment];
+    if (listed.is_free) return absl::OkStatus();
+    listed.is_listed = true;
+    list = {segment, listed.first_sequence, listed.writes};
+  }
+  if (!BATON_MUTANT(kListedBeforeDurable)) BATON_RETURN_IF_ERROR(SyncOwn());
+  BATON_RETURN_IF_ERROR(options_.fence.Check());
+  return Repeated(runtime_, [&] { return file_.load()->WriteList(list); });
 }
 
 // The log takes no more than an eighth of what is free: volumes need it, too.
 absl::Status WriteLog::AddSegment(uint64_t segment) {
-  const uint64_t bytes = options_.shape.BlocksWith(segment + 1) * kBlockBytes;
+  const WriteLogShape& shape = options_.shape;
+  const uint64_t bytes =
+      (shape.BlocksWith(segment + 1) + (segment + 1) * shape.list_blocks()) * kBlockBytes;
   BATON_ASSIGN_OR_RETURN(const uint64_t free_bytes, options_.storage.FreeBytes());
   if (free_bytes < limits::kReserveBytes + 8 * bytes) {
     return absl::ResourceExhaustedError("little space is left");
@@ -186,11 +225,13 @@ absl::Status WriteLog::AddSegment(uint64_t segment) {
 // What is in it from before is nothing from here on: it is older than what comes.
 absl::Status WriteLog::MakeReady(uint64_t segment) {
   BATON_RETURN_IF_ERROR(options_.fence.Check());
+  const uint64_t first_sequence = sequence_ + 1;
   BATON_RETURN_IF_ERROR(WriteRecord({.segment = segment,
-                                     .first_sequence = sequence_ + 1,
+                                     .first_sequence = first_sequence,
                                      .meta_sequence = options_.meta_sequence()}));
   absl::MutexLock guard(&mutex_);
   segments_[segment].is_free = false;
+  segments_[segment].first_sequence = first_sequence;
   ready_ = segment;
   room_made_.SignalAll();
   return absl::OkStatus();
@@ -201,11 +242,7 @@ absl::Status WriteLog::WriteRecord(const SegmentRecord& record) {
 }
 
 // Without more room writes go the other way. What else fails is the storage of the controller.
-void WriteLog::OnNoRoom(bool is_new, const absl::Status& why) {
-  if (!is_new || absl::IsAborted(why) || absl::IsDataLoss(why)) {
-    (void)Fail(why);
-    return;
-  }
+void WriteLog::OnNoRoom(const absl::Status& why) {
   spdlog::info("the write log gets no more room than it has: {}", Message(why));
   absl::MutexLock guard(&mutex_);
   is_full_ = true;
@@ -294,6 +331,7 @@ void WriteLog::SealFilling() {
   ++own_sealed_;
   filling_.reset();
   batch_due_.Signal();
+  room_wanted_.Signal();
 }
 
 absl::Status WriteLog::WriteEntry(const LogWrite& write, Bytes data) {
@@ -322,7 +360,9 @@ void WriteLog::Finish(LoggedVolume& volume, const Reservation& reservation) {
   absl::MutexLock guard(&mutex_);
   Segment& segment = segments_[reservation.segment];
   segment.writes.push_back(reservation.write);
-  if (--segment.in_flight == 0) batch_due_.Signal();
+  if (--segment.in_flight > 0) return;
+  batch_due_.Signal();
+  if (filling_ != reservation.segment) room_wanted_.Signal();
 }
 
 bool WriteLog::Has(const LoggedVolume& volume, uint64_t offset, uint64_t length_bytes) const {
@@ -413,6 +453,13 @@ absl::Status WriteLog::WaitDrained(const LoggedVolume& volume) {
   return volume.blocks > 0 ? WaitAllUpToNow(absl::InfiniteDuration()) : absl::OkStatus();
 }
 
+uint64_t WriteLog::blocks() const {
+  absl::MutexLock guard(&mutex_);
+  uint64_t blocks = 0;
+  for (const auto& [id, volume] : volumes_) blocks += volume->blocks;
+  return blocks;
+}
+
 absl::Status WriteLog::WaitAllDrained(absl::Duration at_most) {
   return WaitAllUpToNow(runtime_.BootTime() + at_most);
 }
@@ -461,18 +508,28 @@ absl::Status WriteLog::Free(const Batch& batch) {
   if (BATON_MUTANT(kForgetBeforeFree)) EraseEntries(batch);
   if (!BATON_MUTANT(kFreedBeforeNewerIsDurable)) BATON_RETURN_IF_ERROR(SyncOwn());
   BATON_RETURN_IF_ERROR(options_.fence.Check());
+  std::unique_ptr<File> removed;
   if (batch.segment) {
     BATON_RETURN_IF_ERROR(WriteRecord({.segment = *batch.segment,
                                        .first_sequence = 0,
                                        .meta_sequence = options_.meta_sequence()}));
   } else {
-    BATON_RETURN_IF_ERROR(old_logs_.Remove(old_logs_.logs()[batch.file]));
+    BATON_ASSIGN_OR_RETURN(removed, old_logs_.Remove(old_logs_.logs()[batch.file]));
   }
   EraseEntries(batch);
+  NoteFreed(batch);
+  // Reads have it open. Its space would go with the end of the process, and hosts would wait for
+  // that. Whoever reads it now will look again, and find that the index has forgotten it.
+  if (removed != nullptr) (void)removed->Truncate(0);
+  return absl::OkStatus();
+}
+
+void WriteLog::NoteFreed(const Batch& batch) {
   absl::MutexLock guard(&mutex_);
   if (batch.segment) {
     Segment& segment = segments_[*batch.segment];
     segment.is_free = true;
+    segment.is_listed = false;
     segment.used_blocks = 0;
     segment.writes.clear();
     sealed_.pop_front();
@@ -481,7 +538,6 @@ absl::Status WriteLog::Free(const Batch& batch) {
   }
   room_wanted_.Signal();
   drained_.SignalAll();
-  return absl::OkStatus();
 }
 
 void WriteLog::EraseEntries(const Batch& batch) {
@@ -502,17 +558,15 @@ void WriteLog::SetStuck(const absl::Status& why) {
   room_made_.SignalAll();
 }
 
-bool WriteLog::is_stopping() const {
+absl::Status WriteLog::GoOn() const {
   absl::MutexLock guard(&mutex_);
-  return stopping_ || !aborted_.ok();
+  return stopping_ ? absl::AbortedError("the write log has stopped") : aborted_;
 }
 
-absl::Status WriteLog::RemoveOwnFile() {
+absl::Status WriteLog::DropOwnFile() {
   if (own_ == nullptr) return absl::OkStatus();
   BATON_RETURN_IF_ERROR(options_.fence.Check());
-  const absl::Status removed = options_.storage.Remove(WriteLogPath(options_.epoch));
-  if (!removed.ok()) return removed;
-  return options_.storage.SyncDirectory(kWriteLogsPath);
+  return DropLog(options_.storage, options_.epoch);
 }
 
 }  // namespace baton

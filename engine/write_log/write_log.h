@@ -87,12 +87,15 @@ class WriteLog {
   absl::Status Read(const LoggedVolume& volume, VolumeIo& file, uint64_t offset, MutableBytes out);
   // What was acknowledged is durable.
   absl::Status Sync(const LoggedVolume& volume);
+  absl::Status SyncAll() { return SyncOwn(); }
   // Return when what the log had of the range, of the volume, of any volume when they were called
   // is gone from it; what is written meanwhile may be there. An error: see SetStuck, and GiveUp.
   absl::Status WaitDrained(const LoggedVolume& volume, uint64_t offset, uint64_t length_bytes);
   absl::Status WaitDrained(const LoggedVolume& volume);
   // DeadlineExceeded: after `at_most` it has not.
   absl::Status WaitAllDrained(absl::Duration at_most);
+  // Of writes that are acknowledged and not drained; what was written twice counts once.
+  uint64_t blocks() const;
   // OK, or Aborted since GiveUp: nothing may be written to the files of volumes any more, because
   // an entry that was not answered may be in the log. One atomic load.
   absl::Status Check() const;
@@ -116,8 +119,10 @@ class WriteLog {
   // Storage does not take what is drained; OK: it does again. Who waits for it is told so instead
   // of waiting.
   void SetStuck(const absl::Status& why);
-  // Nobody waits for what is drained any more.
-  bool is_stopping() const;
+  // Aborted: nobody waits for what is drained any more. A batch may be left at any point.
+  absl::Status GoOn() const;
+  // What earlier owners have left of logs that were drained. Takes long.
+  void RemoveDrained() const { RemoveDrainedLogs(options_.storage); }
 
   // From now on nothing is acknowledged and nothing waits: everything returns `aborted`.
   void GiveUp(const absl::Status& aborted);
@@ -125,8 +130,9 @@ class WriteLog {
   absl::Status Fail(const absl::Status& why);
   // Take returns nullopt, and no more room is made. Everything else goes on.
   void Stop();
-  // Removes the epoch's own file. REQUIRES: Stop, and nothing is in the log.
-  absl::Status RemoveOwnFile();
+  // The epoch's own file is no log any more: RemoveDrainedLogs takes it away. REQUIRES: Stop, and
+  // nothing is in the log.
+  absl::Status DropOwnFile();
 
   uint64_t segments() const;  // that there is room for
   WriteLogStatus Describe() const;
@@ -134,6 +140,8 @@ class WriteLog {
  private:
   struct Segment {
     bool is_free = true;  // otherwise it is ready, filling or sealed
+    bool is_listed = false;
+    uint64_t first_sequence = 0;
     uint64_t used_blocks = 0;
     int in_flight = 0;
     absl::Duration since;  // its first write
@@ -147,12 +155,21 @@ class WriteLog {
   explicit WriteLog(const Options& options, OldLogs old_logs);
 
   void MakeRoom();
-  std::optional<uint64_t> NextSegment() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What the thread that makes room does next.
+  struct Task {
+    enum class Kind { kMakeReady, kList, kAdd };
+    Kind kind;
+    uint64_t segment;
+  };
+  std::optional<Task> NextTask() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<uint64_t> SegmentToList() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Do(const Task& task);
+  absl::Status List(uint64_t segment);
   absl::Status AddSegment(uint64_t segment);
   absl::Status MakeReady(uint64_t segment);
   absl::Status WriteRecord(const SegmentRecord& record);
   absl::Status SyncOwn();
-  void OnNoRoom(bool is_new, const absl::Status& why);
+  void OnNoRoom(const absl::Status& why);
   absl::Status Reserve(LogWrite write, Want want, std::optional<Reservation>& reservation);
   bool FindRoom(uint64_t blocks) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SealFilling() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -173,6 +190,7 @@ class WriteLog {
     return sealed_batches() - sealed_.size() - (own_number_ - old_drained_);
   }
   void EraseEntries(const Batch& batch);
+  void NoteFreed(const Batch& batch);
 
   const Options options_;
   Runtime& runtime_;
@@ -183,7 +201,7 @@ class WriteLog {
   std::atomic<uint64_t> sequence_ = 0;
 
   mutable absl::Mutex mutex_;
-  absl::CondVar room_wanted_;                  // the thread that makes room waits here
+  absl::CondVar room_wanted_;                  // the thread that makes room, for its next task
   absl::CondVar room_made_;                    // writes wait here
   absl::CondVar batch_due_;                    // who drains waits here
   absl::CondVar drained_;                      // who needs the log empty waits here

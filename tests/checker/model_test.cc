@@ -51,5 +51,22 @@ TEST_F(TornCell, HoldsNothingThatWasOverwrittenBefore) {
   EXPECT_NE(model_.CheckRead(read, 0, Torn(newer, older_)), "");
 }
 
+// A discard of the target beside the read; without a flush the T0 content may be back after a loss
+// of power.
+TEST(ModelOfTarget, ZerosOfADiscardSayNothingAboutT0) {
+  Clock clock;
+  VolumeModel source(clock, kCellBytes), target(clock, kCellBytes);
+  source.BeginT0();
+  const VolumeModel::Write write = source.BeginWrite(0, kCellBytes);
+  source.Acknowledge(write);
+  target.Adopt(source.EndT0());
+  const uint64_t read = target.BeginRead();
+  target.Acknowledge(target.BeginDiscard(0, kCellBytes));
+  EXPECT_EQ(target.CheckRead(read, 0, std::vector<std::byte>(kCellBytes)), "");
+  std::vector<std::byte> t0(kCellBytes);
+  FillCells(write.stamp, 0, t0);
+  EXPECT_EQ(target.CheckRecovered(t0, true), "");
+}
+
 }  // namespace
 }  // namespace baton::model

@@ -58,6 +58,26 @@ bool LosesAFlushedWriteThatWasOverwritten(LogBench& bench) {
   return loses;
 }
 
+// What replaced it is in a segment that is full, and not flushed.
+bool BelievesAListOfWhatIsLost(LogBench& bench) {
+  bench.Run([&] {
+    EXPECT_TRUE(bench.Append(3, Tagged(1)));
+    EXPECT_OK(bench.log_->Sync(bench.Volume()));
+    for (uint64_t i = 0; i < 3; ++i) EXPECT_TRUE(bench.Append(10 + i, Tagged(7)));
+    for (uint64_t i = 0; i < 5; ++i) {
+      EXPECT_TRUE(bench.Append(3, Tagged(2), 1, WriteLog::Want::kLogged));
+    }
+    bench.Rest();
+  });
+  bench.LosePower();
+  bool believes = false;
+  bench.Run([&] {
+    const std::vector<std::byte> now = bench.Read(3 * kLogBlock, kLogBlock);
+    believes = now != Tagged(1) && now != Tagged(2);
+  });
+  return believes;
+}
+
 // The log has nothing of the block any more, so a host writes to the file.
 bool ReplaysOverWhatCameLater(LogBench& bench) {
   bool wrote = false;
@@ -154,6 +174,8 @@ INSTANTIATE_TEST_SUITE_P(
         Rule{"ADurableWriteIsDurable", Mutant::kLoggedWriteNotDurable, LosesADurableWrite},
         Rule{"WhatReplacesIsDurableFirst", Mutant::kFreedBeforeNewerIsDurable,
              LosesAFlushedWriteThatWasOverwritten},
+        Rule{"WhatAListNamesIsDurableFirst", Mutant::kListedBeforeDurable,
+             BelievesAListOfWhatIsLost},
         Rule{"NothingIsForgottenBeforeItIsFreed", Mutant::kForgetBeforeFree,
              ReplaysOverWhatCameLater},
         Rule{"AnOldLogIsLookedAtOnce", Mutant::kOldLogScannedAgain, BelievesWhatCameLate},

@@ -201,11 +201,17 @@ bool VolumeModel::IsOvertaken(uint64_t index, Bytes data, uint64_t begin) const 
 std::string VolumeModel::CheckCell(uint64_t index, Bytes data, uint64_t begin, bool by_durable) {
   Cell& cell = cells_[index];
   const CellWords words = WordsOf(data);
-  for (const Entry& entry : cell) {
-    if (entry.stamp != words[0] || words != Content(entry.stamp, index)) continue;
-    if (IsSuperseded(cell, entry, begin, by_durable)) continue;
-    if (entry.is_choice) {
-      std::erase_if(cell, [stamp = entry.stamp](const Entry& other) {
+  const bool is_whole = IsWhole(words, index);
+  const auto explains = [&](const Entry& entry) {
+    return is_whole && entry.stamp == words[0] && !IsSuperseded(cell, entry, begin, by_durable);
+  };
+  if (std::any_of(cell.begin(), cell.end(), explains)) {
+    // A discard beside the read looks like a T0 of zeros, and says nothing about T0.
+    const bool is_choice = std::all_of(cell.begin(), cell.end(), [&](const Entry& entry) {
+      return entry.is_choice || !explains(entry);
+    });
+    if (is_choice) {
+      std::erase_if(cell, [stamp = words[0]](const Entry& other) {
         return other.is_choice && other.stamp != stamp;
       });
     }

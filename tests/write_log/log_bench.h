@@ -65,11 +65,11 @@ class LogBench {
                                 .fault = fault_,
                                 .epoch = ++epoch_,
                                 .durable_writes = durable_,
-                                .shape = kSmallLog,
+                                .shape = shape_,
                                 .meta_sequence = [this] { return meta_sequence_; },
                                 .buffers = 2}));
     log_->Enable();
-    while (log_->segments() < kSmallLog.segments) Rest();
+    while (log_->segments() < shape_.segments) Rest();
     Rest();
   }
   void Rest() { machine_.runtime().SleepFor(absl::Milliseconds(20)); }
@@ -113,6 +113,7 @@ class LogBench {
     if (!expects_fault_) ADD_FAILURE() << why;
   }};
   bool durable_ = false;
+  WriteLogShape shape_ = kSmallLog;
   uint64_t epoch_ = 0;
   uint64_t meta_sequence_ = 0;
   std::unique_ptr<WriteLog> log_;

@@ -34,6 +34,16 @@ std::vector<std::byte> Encoded(const LogWrite& write, uint64_t nonce = kNonce) {
   return entry;
 }
 
+// Of two entries, as it stands in the file.
+std::vector<std::byte> EncodedList() {
+  LogWrite second = Sample();
+  second.sequence = 78;
+  std::vector<std::byte> blocks(2 * kBlockSize);
+  EncodeSegmentList({.segment = 5, .first_sequence = 70, .writes = {Sample(), second}}, kNonce,
+                    blocks);
+  return blocks;
+}
+
 TEST(LogFormat, AnEntryIsFoundWhereItWasWritten) {
   const std::optional<LogWrite> found = DecodeLogWrite(Encoded(Sample()), 1234, kNonce);
   ASSERT_TRUE(found.has_value());
@@ -70,6 +80,7 @@ TEST(LogFormat, BytesDoNotChange) {
   EncodeSegmentRecord({.segment = 5, .first_sequence = 6, .meta_sequence = 7}, kNonce, block);
   EXPECT_EQ(Checksum64(block), 6831916220609991325u);
   EXPECT_EQ(Checksum64(Encoded(Sample())), 2001507461831040003u);
+  EXPECT_EQ(Checksum64(EncodedList()), 10485370824815173108u);
 }
 
 TEST(LogFormat, AHeaderIsReadBack) {
@@ -104,6 +115,33 @@ TEST(LogFormat, ARecordIsReadBackOrMissingOrGarbled) {
   EXPECT_EQ(record->meta_sequence, 7u);
   EXPECT_CODE(DecodeSegmentRecord(block, kNonce, 4), kDataLoss) << "of another segment";
   EXPECT_CODE(DecodeSegmentRecord(block, kNonce + 1, 5), kDataLoss) << "of another log";
+}
+
+TEST(LogFormat, AListIsReadBackOrThereIsNone) {
+  std::vector<std::byte> blocks = EncodedList();
+  const std::optional<SegmentList> list = DecodeSegmentList(blocks, kNonce);
+  ASSERT_TRUE(list.has_value());
+  EXPECT_EQ(list->segment, 5u);
+  EXPECT_EQ(list->first_sequence, 70u);
+  ASSERT_EQ(list->writes.size(), 2u);
+  EXPECT_EQ(Encoded(list->writes[0]), Encoded(Sample()));
+  EXPECT_EQ(list->writes[1].sequence, 78u);
+  EXPECT_FALSE(DecodeSegmentList(blocks, kNonce + 1)) << "it is of another log";
+  EXPECT_FALSE(DecodeSegmentList(std::vector<std::byte>(kBlockSize), kNonce));
+  for (size_t at = 0; at < 32 + 2 * 40 + 8; ++at) {
+    blocks[at] ^= std::byte{0x10};
+    EXPECT_FALSE(DecodeSegmentList(blocks, kNonce)) << at;
+    blocks[at] ^= std::byte{0x10};
+  }
+}
+
+TEST(LogFormat, AListOfAFullSegmentFits) {
+  const WriteLogShape shape;
+  SegmentList list;
+  list.writes.resize(shape.segment_blocks / 2, Sample());
+  std::vector<std::byte> blocks(shape.list_blocks() * kBlockSize);
+  EncodeSegmentList(list, kNonce, blocks);
+  EXPECT_EQ(DecodeSegmentList(blocks, kNonce)->writes.size(), list.writes.size());
 }
 
 }  // namespace

@@ -357,5 +357,102 @@ TEST_F(WriteLogTest, AfterAFailedEntryNothingMayGoToTheFiles) {
   });
 }
 
+// What a takeover waits for does not grow with what is in the log.
+TEST_F(WriteLogTest, ASegmentWithAListIsNotRead) {
+  shape_ = {.segments = 16, .segment_blocks = 64};
+  Run([&] {
+    for (uint64_t i = 0; i < 8 * 32; ++i) {
+      ASSERT_TRUE(Append(i % 32, Pattern(kBlock, static_cast<uint8_t>(i))));
+      if (i % 32 == 0) Rest();
+    }
+    Rest();
+    std::vector<std::vector<std::byte>> before;
+    for (uint64_t block = 0; block < 32; ++block) before.push_back(Read(block * kBlock, kBlock));
+    uint64_t read_bytes = 0;
+    machine_.steps().Observe([&](const sim::Operation& operation) {
+      if (operation.kind == sim::OperationKind::kRead && operation.path == WriteLogPath(1)) {
+        read_bytes += operation.bytes;
+      }
+    });
+    Open();
+    machine_.steps().Observe(nullptr);
+    EXPECT_LE(read_bytes, (3 * shape_.segment_blocks + 64) * kBlock);
+    EXPECT_EQ(Volume().blocks, 32u);
+    for (uint64_t block = 0; block < 32; ++block) {
+      EXPECT_EQ(Read(block * kBlock, kBlock), before[block]) << block;
+    }
+  });
+}
+
+TEST_F(WriteLogTest, AListOfAnEarlierUseOfTheSegmentIsNothing) {
+  Run([&] {
+    for (uint64_t use = 0; use < 4; ++use) {
+      for (uint64_t i = 0; i < 12; ++i) {  // three segments
+        ASSERT_TRUE(Append(i, Pattern(kBlock, static_cast<uint8_t>(use * 12 + i)), 1,
+                           WriteLog::Want::kLogged));
+      }
+      Rest();  // lists are made
+      for (int i = 0; i < 3; ++i) DrainOne();
+      Rest();
+    }
+    for (uint64_t i = 0; i < 2; ++i) ASSERT_TRUE(Append(i, Pattern(kBlock, 99)));
+    Open();
+    EXPECT_EQ(Volume().blocks, 2u);
+    EXPECT_EQ(Read(kBlock, kBlock), Pattern(kBlock, 99));
+  });
+}
+
+TEST_F(WriteLogTest, ATornListIsNothingAndTheSegmentIsRead) {
+  Run([&] {
+    for (uint64_t i = 0; i < 12; ++i) {
+      ASSERT_TRUE(Append(i, Pattern(kBlock, 1), 1, WriteLog::Want::kLogged));
+    }
+    Rest();
+    for (uint64_t segment = 0; segment < kShape.segments; ++segment) {
+      machine_.storage().Poke(WriteLogPath(1), kShape.ListBlockOf(segment) * kBlock + 40,
+                              Pattern(8, 200));
+    }
+    Open();
+    EXPECT_EQ(Volume().blocks, 12u);
+    EXPECT_EQ(Read(5 * kBlock, kBlock), Pattern(kBlock, 1));
+  });
+}
+
+// Blocks that an earlier log has can be written to in the own one only.
+TEST_F(WriteLogTest, RoomIsMadeAtOnceWhenAnEarlierLogHasSomething) {
+  Run([&] {
+    ASSERT_TRUE(Append(3, Pattern(kBlock, 1)));
+    log_.reset();
+    log_ = Must(WriteLog::Open({.storage = machine_.storage(),
+                                .runtime = machine_.runtime(),
+                                .fence = fence_,
+                                .fault = fault_,
+                                .epoch = ++epoch_,
+                                .shape = kShape,
+                                .meta_sequence = [] { return 0; }}));
+    Rest();
+    EXPECT_GT(log_->segments(), 0u);
+  });
+}
+
+// The log is still open, and would be emptied when the process ends, which hosts may wait for.
+TEST_F(WriteLogTest, ADrainedLogGivesItsSpaceBackOnceNobodyNeedsIt) {
+  Run([&] {
+    ASSERT_TRUE(Append(3, Pattern(kBlock, 1)));
+    Open();
+    int cuts = 0;
+    machine_.steps().Observe([&](const sim::Operation& operation) {
+      if (operation.kind != sim::OperationKind::kTruncate) return;
+      EXPECT_EQ(operation.path, WriteLogPath(1));
+      EXPECT_FALSE(log_->Has(Volume(), 3 * kBlock, kBlock)) << "somebody may read it still";
+      ++cuts;
+    });
+    DrainOne();
+    machine_.steps().Observe(nullptr);
+    EXPECT_EQ(cuts, 1);
+    EXPECT_EQ(Read(3 * kBlock, kBlock), Pattern(kBlock, 1));
+  });
+}
+
 }  // namespace
 }  // namespace baton
