@@ -179,10 +179,10 @@ TEST_F(EngineWriteLogTest, ASealLeavesPlainFilesAndNoLog) {
 // Hosts wait for a seal: it leaves what would take long to the next owner.
 class EngineLongLogTest : public EngineWriteLogTest {
  protected:
-  static constexpr uint64_t kExtents = 3 * limits::kExtentsPerDrainStep;
+  static constexpr uint64_t kExtents = 6 * limits::kExtentsPerDrainStep;
   static_assert(kExtents > limits::kWriteLogSealBlocks);
 
-  EngineLongLogTest() { sim_.write_log_shape = {.segments = 4, .segment_blocks = 256}; }
+  EngineLongLogTest() { sim_.write_log_shape = {.segments = 4, .segment_blocks = 512}; }
 
   // `body` after T0, when each extent of "src" has a block in the log.
   void RunLong(const std::function<void()>& body) {
@@ -233,15 +233,17 @@ TEST_F(EngineLongLogTest, WhatASealLeavesIsDurable) {
 
 TEST_F(EngineLongLogTest, ASealDoesNotWaitForTheRestOfABatch) {
   RunLong([&] {
-    uint64_t copies = 0;
+    uint64_t copied_bytes = 0;
     sim_.machine.steps().Observe([&](const sim::Operation& operation) {
-      copies +=
-          operation.kind == sim::OperationKind::kWrite && operation.path == "volumes/dst" ? 1 : 0;
+      const bool is_copy =
+          operation.kind == sim::OperationKind::kWrite && operation.path == "volumes/dst";
+      if (is_copy) copied_bytes += operation.bytes;
     });
-    while (copies == 0) Rest(absl::Microseconds(10));
+    while (copied_bytes == 0) Rest(absl::Microseconds(10));
     ASSERT_OK(sim_.engine->Seal());
     sim_.machine.steps().Observe(nullptr);
-    EXPECT_LE(copies, 2 * limits::kExtentsPerDrainStep);
+    EXPECT_LE(copied_bytes, 2 * limits::kMaxCopyBytes);
+    static_assert(kExtents * kExtent > 2 * limits::kMaxCopyBytes);
     sim_.Open();
     ExpectWrites();
     LetItDrain();
