@@ -18,6 +18,7 @@
 #include "engine/meta/pool_file.h"
 #include "engine/volume/volume_table.h"
 #include "engine/volume_files.h"
+#include "engine/write_log/old_logs.h"
 
 namespace baton {
 namespace {
@@ -568,6 +569,8 @@ absl::StatusOr<uint64_t> Engine::KnownMetaSequence(Storage& storage, Runtime& ru
   BATON_ASSIGN_OR_RETURN(const uint64_t of_logs, OldLogs::NewestMetaSequence(storage, runtime));
   return std::max(of_slots, of_logs);
 }
+
+void Engine::GiveBackSpace(Storage& storage) { RemoveDrainedLogs(storage); }
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(Options options) {
   auto engine = std::make_unique<EngineImpl>(std::move(options));

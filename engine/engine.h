@@ -75,6 +75,10 @@ class Engine : public PoolView {
   // ClaimedEpoch::known_sequence to it before the claimed store is opened. DataLoss: see Open.
   static absl::StatusOr<uint64_t> KnownMetaSequence(Storage& storage, Runtime& runtime);
 
+  // Gives back the space of write logs that are empty and were kept for a moment when nobody waits.
+  // Any process may, whoever owns the pool.
+  static void GiveBackSpace(Storage& storage);
+
   // Recovers: reads all intent slots, loads the relations, puts their plugins in the I/O paths,
   // starts the copiers of those that were copying, unless they are held. CloneResidual tells what
   // was found. An engine may be opened again in the process in which one was sealed, with the

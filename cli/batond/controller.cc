@@ -243,7 +243,9 @@ absl::Status Controller::Stop() {
   router_.Leave();
   BATON_RETURN_IF_ERROR(
       role_slot_.RecordEvent("controller-stopped", "an orderly stop was asked for"));
-  return Seal();
+  BATON_RETURN_IF_ERROR(Seal());
+  if (storage_ != nullptr) Engine::GiveBackSpace(*storage_);  // of a pair the next owner does it
+  return absl::OkStatus();
 }
 
 absl::Status Controller::Drain() {

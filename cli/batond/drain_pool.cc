@@ -107,7 +107,9 @@ absl::Status Drain(const std::string& directory) {
   BATON_RETURN_IF_ERROR(epoch->Seal().status());
   BATON_RETURN_IF_ERROR(fault.Get());
   Report(directory, epoch->engine());
-  return epoch->Release();
+  BATON_RETURN_IF_ERROR(epoch->Release());
+  Engine::GiveBackSpace(*storage);
+  return absl::OkStatus();
 }
 
 }  // namespace
