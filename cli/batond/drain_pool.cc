@@ -86,14 +86,16 @@ bool IsUnfinished(const CloneStatus& clone) {
   return clone.state() != "created" && clone.state() != "completed";
 }
 
-void Report(const std::string& directory, const Engine& engine) {
-  fmt::print("{} is drained: the files in {}/volumes have all that was acknowledged\n", directory,
-             directory);
+std::string ReportOf(const std::string& directory, const Engine& engine) {
+  std::string report =
+      fmt::format("{} is drained: the files in {}/volumes have all that was acknowledged\n",
+                  directory, directory);
   for (const CloneStatus& clone : engine.ListClones()) {
     if (!IsUnfinished(clone)) continue;
-    fmt::print("{}/volumes/{} is no whole image: clone {} of {} is {}\n", directory, clone.target(),
-               clone.id(), clone.source(), clone.state());
+    report += fmt::format("{}/volumes/{} is no whole image: clone {} of {} is {}\n", directory,
+                          clone.target(), clone.id(), clone.source(), clone.state());
   }
+  return report;
 }
 
 absl::Status Drain(const std::string& directory) {
@@ -106,8 +108,9 @@ absl::Status Drain(const std::string& directory) {
   BATON_RETURN_IF_ERROR(AwaitDrained(runtime, epoch->engine(), fault));
   BATON_RETURN_IF_ERROR(epoch->Seal().status());
   BATON_RETURN_IF_ERROR(fault.Get());
-  Report(directory, epoch->engine());
+  const std::string report = ReportOf(directory, epoch->engine());
   BATON_RETURN_IF_ERROR(epoch->Release());
+  fmt::print("{}", report);
   Engine::GiveBackSpace(*storage);
   return absl::OkStatus();
 }

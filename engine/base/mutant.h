@@ -46,7 +46,7 @@ enum class Mutant {
   kOldLogScannedAgain,         // what a deposed owner wrote late is taken for acknowledged
   kPlainWriteOvertakesLogged,  // a write goes to the file while the log has older content
   kDiscardOvertakesLogged,     // likewise, a discard
-  kMergeIsOvertaken,           // a write goes to the file while another one has read its block
+  kMergeIsOvertaken,           // a write goes to the file while another one was being merged
   kLogReadNoSecondLook,  // a read of the log does not look whether it was used again meanwhile
   kStartForgetsLog,      // T0 is taken while the log has writes from before it
 };

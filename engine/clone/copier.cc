@@ -85,6 +85,7 @@ void Copier::Remove(const std::shared_ptr<CopyJob>& job) {
   absl::MutexLock guard(&mutex_);
   std::erase(jobs_, job);
   while (job->workers > 0) runtime_.Wait(changed_, mutex_);
+  job->pacer.reset();  // hosts are timed no more, whoever still has the job
 }
 
 void Copier::SetLatencyTarget(CopyJob& job, absl::Duration target) {
@@ -112,7 +113,11 @@ void Copier::StartSteps() {
 
 void Copier::Work() {
   const BufferPool::Handle buffer = buffers_.Acquire();
-  for (Turn turn = Take(); turn.job != nullptr; turn = Take()) DoStep(turn, buffer.bytes());
+  while (true) {
+    const Turn turn = Take();  // the job before is let go before this waits
+    if (turn.job == nullptr) return;
+    DoStep(turn, buffer.bytes());
+  }
 }
 
 Copier::Turn Copier::Take() {

@@ -13,6 +13,18 @@ namespace {
 
 using limits::kBlockBytes;
 
+// For as long as a write may come to be logged.
+class Counted {
+ public:
+  Counted(std::atomic<uint64_t>& begun, std::atomic<uint64_t>& ended) : ended_(ended) { ++begun; }
+  ~Counted() { ++ended_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  std::atomic<uint64_t>& ended_;
+};
+
 ByteRange BlocksAround(uint64_t offset, uint64_t length_bytes) {
   return {offset / kBlockBytes * kBlockBytes,
           (offset + length_bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes};
@@ -43,17 +55,15 @@ absl::Status Redirect::Read(VolumeIo& next, uint64_t offset, MutableBytes out) {
 absl::Status Redirect::Write(VolumeIo& next, uint64_t offset, Bytes data) {
   BATON_RETURN_IF_ERROR(log_.Check());
   if (data.empty() || IsIdle()) return next.Write(offset, data);
+  const Counted counted(begun_, ended_);
   BATON_ASSIGN_OR_RETURN(const bool is_done, WriteShared(next, offset, data));
   return is_done ? absl::OkStatus() : WriteAlone(next, offset, data);
 }
 
 absl::Status Redirect::WriteAlone(VolumeIo& next, uint64_t offset, Bytes data) {
   const RangeLock::Hold hold(lock_, BlocksAround(offset, data.size()), RangeLock::Mode::kExclusive);
-  ++merging_;  // before the log is asked: see IsIdle
-  const absl::StatusOr<bool> is_logged = LogMerged(next, offset, data);
-  --merging_;
-  BATON_RETURN_IF_ERROR(is_logged.status());
-  if (*is_logged) return absl::OkStatus();
+  BATON_ASSIGN_OR_RETURN(const bool is_logged, LogMerged(next, offset, data));
+  if (is_logged) return absl::OkStatus();
   BATON_RETURN_IF_ERROR(log_.WaitDrained(logged_, offset, data.size()));
   return next.Write(offset, data);
 }
@@ -130,13 +140,16 @@ absl::Status Redirect::Discard(VolumeIo& next, uint64_t offset, uint64_t length_
   return next.Discard(offset, length_bytes);
 }
 
-// Nothing is in the log, and nothing will be while this write is under way: a clone takes its T0
-// with writes kept away. A write that merges may have read a block, whose content is drained
-// meanwhile, and have it logged later: what others write there in between would be lost. It has
-// found content in the log after it was counted, so whoever finds none finds it counted.
+// Nothing is in the log, and nothing will be while this write is under way. A clone takes its T0
+// with writes kept away. And no other write that may come to be logged was under way at any moment
+// of the look at log and runs: as many had ended before it as had begun when it was over. One that
+// had read a block to merge it, or was still being logged, would be newer than what goes to the
+// file meanwhile. One that begins later finds neither content nor a run.
 bool Redirect::IsIdle() const {
+  const uint64_t ended = ended_;
   if (logged_.blocks > 0 || IsAnyActive()) return false;
-  return merging_ == 0 || BATON_MUTANT(kMergeIsOvertaken);
+  BATON_RACE_POINT();
+  return BATON_MUTANT(kMergeIsOvertaken) ? begun_ == ended_ : begun_ == ended;
 }
 
 bool Redirect::IsAnyActive() const {

@@ -80,9 +80,9 @@ class Redirect final : public IoPlugin {
   // Shared by writes, exclusive while a range is drained: what is not logged comes before or after
   // what is.
   RangeLock lock_;
-  std::atomic<int> merging_ = 0;  // writes that are
-  KnownData known_data_;          // of the volume's file, since the last run was added
-  mutable absl::Mutex mutex_;     // never held over I/O
+  std::atomic<uint64_t> begun_ = 0, ended_ = 0;  // writes that may come to be logged: see IsIdle
+  KnownData known_data_;       // of the volume's file, since the last run was added
+  mutable absl::Mutex mutex_;  // never held over I/O
   std::vector<std::shared_ptr<CloneRun>> runs_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -7,6 +7,8 @@ namespace {
 
 // How long a handover waits for its node to be heard: connections that broke are back after that.
 constexpr absl::Duration kPeerPatience = absl::Seconds(3);
+// How long a takeover waits for a first look at the lease.
+constexpr absl::Duration kLookPatience = absl::Seconds(3);
 
 }  // namespace
 
@@ -35,8 +37,13 @@ absl::StatusOr<Ownership> OperatorOrders::HandOver(const std::string& to, absl::
 }
 
 absl::StatusOr<Ownership> OperatorOrders::TakeOver(bool owner_is_dead, absl::Duration timeout) {
-  const uint64_t before = board_.Read().epoch;
-  const absl::Duration deadline = runtime_.BootTime() + timeout;
+  const absl::Duration now = runtime_.BootTime();
+  const absl::Duration deadline = now + timeout;
+  // A record that nobody here has seen before is of a new epoch, which ends an order.
+  const OwnershipBoard::Content seen = board_.Await(
+      now + std::min(timeout, kLookPatience),
+      [](const OwnershipBoard::Content& content) { return content.ownership.epoch > 0; });
+  const uint64_t before = seen.ownership.epoch;
   events_.Post(event::OperatorTakeover{owner_is_dead});
   // A claim by any node ends the order.
   const auto is_done = [before](const OwnershipBoard::Content& content) {

@@ -44,6 +44,20 @@ TEST_F(CopierTest, CopiesAllAndReportsOnce) {
   });
 }
 
+// A worker that waits for the next one would keep the run, and with it files that are deleted.
+TEST_F(CopierTest, NobodyHasAJobThatWasRemoved) {
+  Run([&](CopyBench& bench, Copier& copier) {
+    auto job = std::make_shared<CopyJob>(7, bench.run, 0);
+    const std::weak_ptr<CopyJob> seen = job;
+    copier.Add(job);
+    AwaitEnd();
+    copier.Remove(job);
+    job.reset();
+    pool_.runtime().SleepFor(absl::Seconds(1));
+    EXPECT_TRUE(seen.expired());
+  });
+}
+
 TEST_F(CopierTest, KeepsToTheRate) {
   Run([&](CopyBench& bench, Copier& copier) {
     copier.Add(std::make_shared<CopyJob>(7, bench.run, kSize / 4));

@@ -90,7 +90,7 @@ class InterruptsTest : public MountedTest {
   void AwaitStuck(int writers) {
     const auto workers = static_cast<uint64_t>(std::min(writers, kDefaultWorkers));
     while (counters_.begun < workers) ::usleep(1000);
-    ::usleep(150'000);
+    ::usleep(500'000);  // the others are looked at in their turn
   }
 
   // The status with which each has ended; -1 for one that has not after a second.

@@ -115,6 +115,27 @@ TEST_F(OperatorOrdersTest, ATakeoverIsDoneWhenThisNodeServes) {
   EXPECT_TRUE(absl::IsDeadlineExceeded(orders_.TakeOver(false, absl::Seconds(1)).status()));
 }
 
+// Otherwise the first look would be taken for a new epoch, and the order would be forgotten.
+TEST_F(OperatorOrdersTest, ATakeoverBeginsAfterTheFirstLookAtTheLease) {
+  board_.Publish(OwnedBy("", 0));
+  const auto looked = Later(absl::Seconds(1), [this] {
+    EXPECT_TRUE(events_.Take(runtime_.BootTime()).empty());
+    board_.Publish(OwnedBy("", 7));
+  });
+  const auto claimed = Later(absl::Seconds(2), [this] { board_.Publish(OwnedBy("a", 8)); });
+  EXPECT_EQ(Must(orders_.TakeOver(true, absl::Seconds(30))).epoch, 8u);
+  const std::vector<Event> events = events_.Take(runtime_.BootTime());
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_TRUE(std::get<event::OperatorTakeover>(events[0]).owner_is_dead);
+}
+
+TEST_F(OperatorOrdersTest, ATakeoverOfAPoolThatNobodyHasOwnedBeginsAllTheSame) {
+  board_.Publish(OwnedBy("", 0));
+  const auto claimed = Later(absl::Seconds(4), [this] { board_.Publish(OwnedBy("a", 1)); });
+  EXPECT_EQ(Must(orders_.TakeOver(false, absl::Seconds(30))).epoch, 1u);
+  EXPECT_EQ(events_.Take(runtime_.BootTime()).size(), 1u);
+}
+
 TEST_F(OperatorOrdersTest, ATakeoverEndsWhenAnotherNodeWasFaster) {
   board_.Publish(OwnedBy("", 7));
   const auto claimed = Later(absl::Seconds(1), [this] { board_.Publish(OwnedBy("", 8)); });
