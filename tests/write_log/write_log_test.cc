@@ -418,6 +418,29 @@ TEST_F(WriteLogTest, ATornListIsNothingAndTheSegmentIsRead) {
   });
 }
 
+// It only saves the next owner time.
+TEST_F(WriteLogTest, AListThatCannotBeWrittenEndsNothing) {
+  Run([&] {
+    machine_.steps().Inject({.matches =
+                                 [](const sim::Operation& operation) {
+                                   return operation.kind == sim::OperationKind::kWrite &&
+                                          operation.path == "writes/new" &&
+                                          operation.offset >= kShape.ListBlockOf(0) * kBlock;
+                                 },
+                             .status = absl::ResourceExhaustedError("no space is left"),
+                             .sticky = true});
+    for (uint64_t i = 0; i < 12; ++i) {
+      ASSERT_TRUE(Append(i, Pattern(kBlock, 1), 1, WriteLog::Want::kLogged));
+    }
+    Rest();
+    EXPECT_OK(log_->Check());
+    machine_.steps().ClearFaults();
+    Open();
+    EXPECT_EQ(Volume().blocks, 12u);
+    EXPECT_EQ(Read(5 * kBlock, kBlock), Pattern(kBlock, 1));
+  });
+}
+
 // Blocks that an earlier log has can be written to in the own one only.
 TEST_F(WriteLogTest, RoomIsMadeAtOnceWhenAnEarlierLogHasSomething) {
   Run([&] {
