@@ -27,6 +27,8 @@ namespace {
 
 constexpr char kNode[] = "pool-drain";  // as which it owns the pool
 constexpr absl::Duration kLook = absl::Milliseconds(50);
+// Who upgrades or hands over leaves the pool to nobody for a moment.
+constexpr absl::Duration kHandoverTime = absl::Seconds(3);
 
 // What has ended the epoch.
 class FirstFault {
@@ -45,15 +47,22 @@ class FirstFault {
   absl::Status fault_ ABSL_GUARDED_BY(mutex_);
 };
 
+absl::StatusOr<OwnerGone> AwaitNobody(const StartOptions& options) {
+  BATON_ASSIGN_OR_RETURN(const OwnerGone gone, AwaitOwnerGone(options));
+  if (gone.proof != Proof::kHandover) return gone;
+  Rest(options.runtime, kHandoverTime);
+  return AwaitOwnerGone(options);
+}
+
 absl::StatusOr<std::unique_ptr<ha::OwnedEpoch>> Own(PosixStorage& storage, Runtime& runtime,
                                                     Durability durability, FirstFault& fault) {
   BATON_ASSIGN_OR_RETURN(const NodeIdentity identity, MakeNodeIdentity(kNode));
   const LeaseTimes times;
-  BATON_ASSIGN_OR_RETURN(const OwnerGone gone, AwaitOwnerGone({.storage = storage,
-                                                               .runtime = runtime,
-                                                               .identity = identity,
-                                                               .holds_node_lock = true,
-                                                               .times = times}));
+  BATON_ASSIGN_OR_RETURN(const OwnerGone gone, AwaitNobody({.storage = storage,
+                                                            .runtime = runtime,
+                                                            .identity = identity,
+                                                            .holds_node_lock = true,
+                                                            .times = times}));
   BATON_ASSIGN_OR_RETURN(
       std::unique_ptr<ha::OwnedEpoch> epoch,
       ha::OwnedEpoch::Claim({.storage = storage,

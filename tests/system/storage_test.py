@@ -231,6 +231,18 @@ class Drain(SystemTest):
         self.assertEqual(len(missing.stderr.splitlines()), 1, missing.stderr)
         self.assertTrue(self.controller.json("status")["healthy"])
 
+    def test_whoever_is_about_to_own_the_pool_comes_first(self):
+        self.controller.stop()
+        drain = subprocess.Popen([lab.BUILD / "baton", "pool", "drain", self.controller.pool],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.lab.on_close(drain.kill)
+        time.sleep(0.5)
+        self.controller.start()
+        stdout, stderr = drain.communicate(timeout=30)
+        self.assertEqual(drain.returncode, lab.REFUSED)
+        self.assertIn("pool is owned by node a", stderr)
+        self.assertEqual(stdout, "")
+
 
 if __name__ == "__main__":
     lab.main()
