@@ -15,6 +15,7 @@
 #include "engine/clone/clone_status.h"
 #include "engine/meta/catalog.h"
 #include "engine/meta/evictions.h"
+#include "engine/meta/file_copy.h"
 #include "engine/meta/pool_file.h"
 #include "engine/volume/volume_table.h"
 #include "engine/volume_files.h"
@@ -487,8 +488,7 @@ absl::Status EngineImpl::DeleteVolume(const std::string& name) {
 }
 
 absl::Status EngineImpl::RemoveDeletedFile(const std::string& name) {
-  const absl::Status removed = storage_.Remove(VolumeFilePath(name));
-  if (!absl::IsNotFound(removed)) BATON_RETURN_IF_ERROR(removed);
+  BATON_RETURN_IF_ERROR(RemoveIfThere(storage_, VolumeFilePath(name)));
   BATON_RETURN_IF_ERROR(storage_.SyncDirectory(kVolumesPath));
   MetaBatch batch;
   catalog_.ForgetDeletedFile(batch, name);

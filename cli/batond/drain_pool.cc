@@ -1,15 +1,14 @@
 #include "cli/batond/drain_pool.h"
 
-#include <absl/base/thread_annotations.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
-#include <absl/synchronization/mutex.h>
 #include <fmt/format.h>
 
 #include <cstdio>
 #include <memory>
 #include <utility>
 
+#include "engine/base/fault.h"
 #include "engine/base/names.h"
 #include "engine/base/posix_storage.h"
 #include "engine/base/retry.h"
@@ -30,23 +29,6 @@ constexpr absl::Duration kLook = absl::Milliseconds(50);
 // Who upgrades or hands over leaves the pool to nobody for a moment.
 constexpr absl::Duration kHandoverTime = absl::Seconds(3);
 
-// What has ended the epoch.
-class FirstFault {
- public:
-  void Note(const absl::Status& fault) {
-    absl::MutexLock guard(&mutex_);
-    fault_.Update(fault);
-  }
-  absl::Status Get() const {
-    absl::MutexLock guard(&mutex_);
-    return fault_;
-  }
-
- private:
-  mutable absl::Mutex mutex_;
-  absl::Status fault_ ABSL_GUARDED_BY(mutex_);
-};
-
 absl::StatusOr<OwnerGone> AwaitNobody(const StartOptions& options) {
   BATON_ASSIGN_OR_RETURN(const OwnerGone gone, AwaitOwnerGone(options));
   if (gone.proof != Proof::kHandover) return gone;
@@ -55,7 +37,7 @@ absl::StatusOr<OwnerGone> AwaitNobody(const StartOptions& options) {
 }
 
 absl::StatusOr<std::unique_ptr<ha::OwnedEpoch>> Own(PosixStorage& storage, Runtime& runtime,
-                                                    Durability durability, FirstFault& fault) {
+                                                    Durability durability, Fault& fault) {
   BATON_ASSIGN_OR_RETURN(const NodeIdentity identity, MakeNodeIdentity(kNode));
   const LeaseTimes times;
   BATON_ASSIGN_OR_RETURN(const OwnerGone gone, AwaitNobody({.storage = storage,
@@ -65,21 +47,22 @@ absl::StatusOr<std::unique_ptr<ha::OwnedEpoch>> Own(PosixStorage& storage, Runti
                                                             .times = times}));
   BATON_ASSIGN_OR_RETURN(
       std::unique_ptr<ha::OwnedEpoch> epoch,
-      ha::OwnedEpoch::Claim({.storage = storage,
-                             .runtime = runtime,
-                             .identity = identity,
-                             .lease_times = times,
-                             .durability = durability,
-                             .on_fault = [&fault](const absl::Status& why) { fault.Note(why); }},
-                            gone));
+      ha::OwnedEpoch::Claim(
+          {.storage = storage,
+           .runtime = runtime,
+           .identity = identity,
+           .lease_times = times,
+           .durability = durability,
+           .on_fault = [&fault](const absl::Status& why) { (void)fault.Report(why); }},
+          gone));
   BATON_RETURN_IF_ERROR(epoch->Open());
   BATON_RETURN_IF_ERROR(epoch->RecordClaim());
   return epoch;
 }
 
-absl::Status AwaitDrained(Runtime& runtime, const Engine& engine, const FirstFault& fault) {
+absl::Status AwaitDrained(Runtime& runtime, const Engine& engine, const Fault& fault) {
   while (true) {
-    BATON_RETURN_IF_ERROR(fault.Get());
+    BATON_RETURN_IF_ERROR(fault.Check());
     const WriteLogStatus log = engine.ShowWriteLog();
     if (!log.problem().empty()) {
       return Error(absl::StatusCode::kFailedPrecondition,
@@ -112,11 +95,11 @@ absl::Status Drain(const std::string& directory) {
   BATON_ASSIGN_OR_RETURN(const auto storage, PosixStorage::Open(directory));
   BATON_ASSIGN_OR_RETURN(const PoolRecord pool, ReadPool(*storage));
   BATON_ASSIGN_OR_RETURN(const NodeLock lock, NodeLock::Take(storage->directory(), kNode));
-  FirstFault fault;
+  Fault fault(nullptr);
   BATON_ASSIGN_OR_RETURN(const auto epoch, Own(*storage, runtime, pool.durability(), fault));
   BATON_RETURN_IF_ERROR(AwaitDrained(runtime, epoch->engine(), fault));
   BATON_RETURN_IF_ERROR(epoch->Seal().status());
-  BATON_RETURN_IF_ERROR(fault.Get());
+  BATON_RETURN_IF_ERROR(fault.Check());
   const std::string report = ReportOf(directory, epoch->engine());
   BATON_RETURN_IF_ERROR(epoch->Release());
   fmt::print("{}", report);

@@ -8,6 +8,7 @@
 #include "engine/base/limits.h"
 #include "engine/base/status.h"
 #include "engine/meta/epoch_name.h"
+#include "engine/meta/file_copy.h"
 
 namespace baton {
 namespace {
@@ -57,11 +58,6 @@ absl::StatusOr<LeaseRecord> ReadLease(Storage& storage, uint64_t epoch) {
 std::string TemporaryPath(const LeaseRecord& record) {
   return fmt::format("{}.{}.{}{}", LeasePath(record.epoch), record.node, record.instance,
                      kLeaseTemporary);
-}
-
-absl::Status RemoveIfThere(Storage& storage, const std::string& path) {
-  const absl::Status status = storage.Remove(path);
-  return absl::IsNotFound(status) ? absl::OkStatus() : status;
 }
 
 absl::Status WriteTemporary(Storage& storage, const LeaseRecord& record) {

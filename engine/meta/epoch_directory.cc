@@ -60,8 +60,7 @@ absl::Status RemoveDirectory(Storage& storage, const std::string& directory) {
   if (absl::IsNotFound(names.status())) return absl::OkStatus();
   BATON_RETURN_IF_ERROR(names.status());
   for (const std::string& name : *names) {
-    const absl::Status status = storage.Remove(directory + "/" + name);
-    if (!status.ok() && !absl::IsNotFound(status)) return status;
+    BATON_RETURN_IF_ERROR(RemoveIfThere(storage, directory + "/" + name));
   }
   const absl::Status status = storage.Remove(directory);
   return absl::IsNotFound(status) ? absl::OkStatus() : status;
@@ -182,8 +181,7 @@ class DirectoryCopy {
     const absl::Status linked = storage_.Link(from_ + "/" + name, to_ + "/" + name);
     if (absl::IsAlreadyExists(linked)) return absl::OkStatus();
     if (!absl::IsUnimplemented(linked) && !absl::IsPermissionDenied(linked)) return linked;
-    const absl::Status removed = storage_.Remove(to_ + "/" + name);
-    if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+    BATON_RETURN_IF_ERROR(RemoveIfThere(storage_, to_ + "/" + name));
     BATON_RETURN_IF_ERROR(Copy(name));
     return SyncFile(storage_, to_ + "/" + name);
   }

@@ -47,4 +47,9 @@ absl::Status CopyFile(Storage& storage, const std::string& from, const std::stri
   return absl::OkStatus();
 }
 
+absl::Status RemoveIfThere(Storage& storage, const std::string& path) {
+  const absl::Status removed = storage.Remove(path);
+  return absl::IsNotFound(removed) ? absl::OkStatus() : removed;
+}
+
 }  // namespace baton

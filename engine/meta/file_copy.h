@@ -17,6 +17,9 @@ absl::StatusOr<std::string> ReadWholeFile(Storage& storage, const std::string& p
 // Makes `path`, which must not exist, with `content`; durable but for its name.
 absl::Status WriteNewFile(Storage& storage, const std::string& path, const std::string& content);
 
+// OK, too, when it is not there: a crash may have come after an earlier attempt.
+absl::Status RemoveIfThere(Storage& storage, const std::string& path);
+
 // Makes `to`, which must not exist, with what `from` holds now. Nothing of it is durable yet.
 absl::Status CopyFile(Storage& storage, const std::string& from, const std::string& to);
 

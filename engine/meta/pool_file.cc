@@ -86,8 +86,7 @@ absl::Status MakeIntents(Storage& storage, const std::string& path) {
 
 // Removed first: a crash may have left one.
 absl::Status WriteTemporary(Storage& storage, const std::string& content) {
-  const absl::Status removed = storage.Remove(kTemporaryPath);
-  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  BATON_RETURN_IF_ERROR(RemoveIfThere(storage, kTemporaryPath));
   return WriteNewFile(storage, kTemporaryPath, content);
 }
 

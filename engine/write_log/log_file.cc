@@ -8,6 +8,7 @@
 #include "engine/base/resident_memory.h"
 #include "engine/base/status.h"
 #include "engine/meta/epoch_name.h"
+#include "engine/meta/file_copy.h"
 
 namespace baton {
 namespace {
@@ -41,8 +42,7 @@ absl::Status MakeDirectory(Storage& storage) {
 
 absl::StatusOr<std::unique_ptr<File>> MakeFile(Storage& storage, const WriteLogHeader& header) {
   BATON_RETURN_IF_ERROR(MakeDirectory(storage));
-  const absl::Status removed = storage.Remove(kTemporaryPath);
-  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  BATON_RETURN_IF_ERROR(RemoveIfThere(storage, kTemporaryPath));
   BATON_ASSIGN_OR_RETURN(
       std::unique_ptr<File> file,
       storage.Open(kTemporaryPath, {.create = true, .exclusive = true, .direct = true}));

@@ -66,8 +66,7 @@ absl::StatusOr<AcceptedLog> ReadAccepted(Storage& storage, const std::string& pa
 
 absl::Status WriteAccepted(Storage& storage, const std::string& path, const AcceptedLog& accepted) {
   const std::string temporary = path + ".new";
-  const absl::Status removed = storage.Remove(temporary);
-  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  BATON_RETURN_IF_ERROR(RemoveIfThere(storage, temporary));
   BATON_RETURN_IF_ERROR(
       WriteNewFile(storage, temporary, SealPayload(accepted.SerializeAsString())));
   BATON_RETURN_IF_ERROR(storage.Rename(temporary, path));
@@ -172,8 +171,7 @@ uint64_t OldLogs::data_blocks() const {
 absl::StatusOr<std::unique_ptr<File>> OldLogs::Remove(const Log& log) const {
   absl::StatusOr<std::unique_ptr<File>> file = storage_->Open(WriteLogPath(log.epoch), {});
   for (const std::string& path : {WriteLogPath(log.epoch), AcceptedPath(log.epoch)}) {
-    const absl::Status removed = storage_->Remove(path);
-    if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+    BATON_RETURN_IF_ERROR(RemoveIfThere(*storage_, path));
     BATON_RETURN_IF_ERROR(storage_->SyncDirectory(kWriteLogsPath));
   }
   return file.ok() ? *std::move(file) : nullptr;

@@ -122,9 +122,7 @@ WriteLogStatus WriteLog::Describe() const {
   uint64_t used_blocks = filling_ ? segments_[*filling_].used_blocks : 0;
   for (const uint64_t segment : sealed_) used_blocks += segments_[segment].used_blocks;
   status.set_used_bytes(used_blocks * kBlockBytes);
-  uint64_t logged_blocks = 0;
-  for (const auto& [id, volume] : volumes_) logged_blocks += volume->blocks;
-  status.set_logged_bytes(logged_blocks * kBlockBytes);
+  status.set_logged_bytes(LoggedBlocks() * kBlockBytes);
   if (!stuck_.ok()) status.set_problem(Message(stuck_));
   return status;
 }
@@ -459,6 +457,10 @@ absl::Status WriteLog::WaitDrained(const LoggedVolume& volume) {
 
 uint64_t WriteLog::blocks() const {
   absl::MutexLock guard(&mutex_);
+  return LoggedBlocks();
+}
+
+uint64_t WriteLog::LoggedBlocks() const {
   uint64_t blocks = 0;
   for (const auto& [id, volume] : volumes_) blocks += volume->blocks;
   return blocks;

@@ -189,6 +189,7 @@ class WriteLog {
   uint64_t freed_batches() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return sealed_batches() - sealed_.size() - (own_number_ - old_drained_);
   }
+  uint64_t LoggedBlocks() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EraseEntries(const Batch& batch);
   void NoteFreed(const Batch& batch);
 

@@ -58,6 +58,13 @@ class LogBench {
   }
   // The log of the next epoch, with room.
   void Open() {
+    OpenWithoutRoom();
+    log_->Enable();
+    while (log_->segments() < shape_.segments) Rest();
+    Rest();
+  }
+  // The same, and nobody has asked for room.
+  void OpenWithoutRoom() {
     log_.reset();
     log_ = Must(WriteLog::Open({.storage = machine_.storage(),
                                 .runtime = machine_.runtime(),
@@ -68,9 +75,6 @@ class LogBench {
                                 .shape = shape_,
                                 .meta_sequence = [this] { return meta_sequence_; },
                                 .buffers = 2}));
-    log_->Enable();
-    while (log_->segments() < shape_.segments) Rest();
-    Rest();
   }
   void Rest() { machine_.runtime().SleepFor(absl::Milliseconds(20)); }
 

@@ -445,14 +445,7 @@ TEST_F(WriteLogTest, AListThatCannotBeWrittenEndsNothing) {
 TEST_F(WriteLogTest, RoomIsMadeAtOnceWhenAnEarlierLogHasSomething) {
   Run([&] {
     ASSERT_TRUE(Append(3, Pattern(kBlock, 1)));
-    log_.reset();
-    log_ = Must(WriteLog::Open({.storage = machine_.storage(),
-                                .runtime = machine_.runtime(),
-                                .fence = fence_,
-                                .fault = fault_,
-                                .epoch = ++epoch_,
-                                .shape = kShape,
-                                .meta_sequence = [] { return 0; }}));
+    OpenWithoutRoom();
     Rest();
     EXPECT_GT(log_->segments(), 0u);
   });
