@@ -71,8 +71,12 @@ constexpr uint64_t kWriteLogSegmentBlocks = 1024;
 constexpr uint64_t kMaxLoggedBytes = 64 * kKiB;
 // Of that size, for writes that are merged with what the write log has of their blocks.
 constexpr size_t kMergeBuffers = 4;
-// A segment with few writes is drained after this time.
-constexpr int kWriteLogDelayMs = 50;
+// While hosts write, what is logged stays there: it is drained when they have logged nothing for
+// the first of these times, when it is as old as the second, or when more than this share of the
+// segments waits to be drained, in percent.
+constexpr int kWriteLogIdleMs = 50;
+constexpr int kWriteLogMaxAgeMs = 1000;
+constexpr uint64_t kWriteLogKeepPercent = 25;
 // Of the segments in use, in percent: above the first, writes to fresh extents are slowed down, by
 // up to kWriteLogMaxDelayUs; above the second they are not logged any more.
 constexpr uint64_t kWriteLogSlowPercent = 50;

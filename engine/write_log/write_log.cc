@@ -157,8 +157,7 @@ std::optional<WriteLog::Task> WriteLog::NextTask() const {
 
 // Not the one that is being drained: it will soon be free.
 std::optional<uint64_t> WriteLog::SegmentToList() const {
-  const bool drains_own = old_drained_ == own_number_;
-  for (size_t i = drains_own ? 1 : 0; i < sealed_.size(); ++i) {
+  for (size_t i = draining_own_ ? 1 : 0; i < sealed_.size(); ++i) {
     const Segment& segment = segments_[sealed_[i]];
     if (!segment.is_listed && segment.in_flight == 0) return sealed_[i];
   }
@@ -305,8 +304,9 @@ absl::Status WriteLog::Reserve(LogWrite write, Want want, std::optional<Reservat
   Segment& segment = segments_[*filling_];
   write.sequence = ++sequence_;
   write.block = options_.shape.FirstBlockOf(*filling_) + segment.used_blocks;
+  last_write_ = runtime_.BootTime();
   if (segment.used_blocks == 0) {
-    segment.since = runtime_.BootTime();
+    segment.since = last_write_;
     batch_due_.Signal();
   }
   segment.used_blocks += write.blocks();
@@ -362,9 +362,9 @@ void WriteLog::Finish(LoggedVolume& volume, const Reservation& reservation) {
   absl::MutexLock guard(&mutex_);
   Segment& segment = segments_[reservation.segment];
   segment.writes.push_back(reservation.write);
-  if (--segment.in_flight > 0) return;
+  if (--segment.in_flight > 0 || filling_ == reservation.segment) return;
   batch_due_.Signal();
-  if (filling_ != reservation.segment) room_wanted_.Signal();
+  room_wanted_.Signal();
 }
 
 bool WriteLog::Has(const LoggedVolume& volume, uint64_t offset, uint64_t length_bytes) const {
@@ -437,9 +437,12 @@ absl::Status WriteLog::WaitAllUpToNow(absl::Duration deadline) {
   absl::MutexLock guard(&mutex_);
   if (filling_ && segments_[*filling_].used_blocks > 0) SealFilling();
   const uint64_t last = sealed_batches();
+  ++waiting_;
+  batch_due_.Signal();
   while (aborted_.ok() && stuck_.ok() && freed_batches() < last && runtime_.BootTime() < deadline) {
     runtime_.WaitUntil(drained_, mutex_, deadline);
   }
+  --waiting_;
   BATON_RETURN_IF_ERROR(aborted_);
   if (freed_batches() >= last) return absl::OkStatus();
   return stuck_.ok() ? absl::DeadlineExceededError("draining takes longer") : stuck_;
@@ -472,30 +475,44 @@ absl::Status WriteLog::WaitAllDrained(absl::Duration at_most) {
 
 std::optional<WriteLog::Batch> WriteLog::Take() {
   absl::MutexLock guard(&mutex_);
-  while (!stopping_ && aborted_.ok() && !IsDue()) {
-    if (sealed_.empty() && filling_ && segments_[*filling_].used_blocks > 0) {
-      runtime_.WaitUntil(batch_due_, mutex_,
-                         segments_[*filling_].since + absl::Milliseconds(limits::kWriteLogDelayMs));
+  while (!stopping_ && aborted_.ok()) {
+    const absl::Duration now = runtime_.BootTime();
+    if (IsDue(now)) return OldestBatch();
+    if (now < DueTime()) {
+      runtime_.WaitUntil(batch_due_, mutex_, DueTime());
     } else {
       runtime_.Wait(batch_due_, mutex_);
     }
   }
-  if (stopping_ || !aborted_.ok()) return std::nullopt;
-  if (old_drained_ < own_number_) {
-    return Batch{old_drained_, std::nullopt, old_logs_.logs()[old_drained_].writes};
-  }
-  const uint64_t segment = sealed_.front();
-  return Batch{own_number_, segment, segments_[segment].writes};
+  return std::nullopt;
 }
 
-bool WriteLog::IsDue() {
+bool WriteLog::IsDue(absl::Duration now) {
   if (old_drained_ < own_number_) return true;
-  if (filling_ && sealed_.empty()) {
-    const Segment& filling = segments_[*filling_];
-    const absl::Duration due = filling.since + absl::Milliseconds(limits::kWriteLogDelayMs);
-    if (filling.used_blocks > 0 && runtime_.BootTime() >= due) SealFilling();
+  if (now < DueTime()) return false;
+  if (sealed_.empty()) SealFilling();
+  return segments_[sealed_.front()].in_flight == 0;
+}
+
+WriteLog::Batch WriteLog::OldestBatch() {
+  if (old_drained_ < own_number_) {
+    return {old_drained_, std::nullopt, old_logs_.logs()[old_drained_].writes};
   }
-  return !sealed_.empty() && segments_[sealed_.front()].in_flight == 0;
+  draining_own_ = true;
+  const uint64_t segment = sealed_.front();
+  return {own_number_, segment, segments_[segment].writes};
+}
+
+// Whoever writes again to what is logged saves a copy, and does not compete with the drain.
+absl::Duration WriteLog::DueTime() const {
+  if (!sealed_.empty() &&
+      (waiting_ > 0 || sealed_.size() * 100 > limits::kWriteLogKeepPercent * made_)) {
+    return absl::ZeroDuration();
+  }
+  const std::optional<uint64_t> oldest = sealed_.empty() ? filling_ : sealed_.front();
+  if (!oldest || segments_[*oldest].used_blocks == 0) return absl::InfiniteDuration();
+  return std::min(last_write_ + absl::Milliseconds(limits::kWriteLogIdleMs),
+                  segments_[*oldest].since + absl::Milliseconds(limits::kWriteLogMaxAgeMs));
 }
 
 bool WriteLog::IsNewest(const Batch& batch, const LogWrite& write, uint64_t block) const {
@@ -540,6 +557,7 @@ void WriteLog::NoteFreed(const Batch& batch) {
     segment.used_blocks = 0;
     segment.writes.clear();
     sealed_.pop_front();
+    draining_own_ = false;
   } else {
     ++old_drained_;
   }

@@ -178,7 +178,11 @@ class WriteLog {
   void IndexEntry(LoggedVolume& volume, const LogWrite& write, uint32_t file);
   void Finish(LoggedVolume& volume, const Reservation& reservation);
   void SlowDown();
-  bool IsDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // There is a batch to drain, and nobody is still writing to it.
+  bool IsDue(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Batch OldestBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // When the oldest content of the own file is to be drained.
+  absl::Duration DueTime() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status ReadLogged(const LogPlace& place, uint64_t begin, MutableBytes out);
   const WriteLogFile& FileOf(uint32_t number) const;
   absl::Status WaitAllUpToNow(absl::Duration deadline);
@@ -213,6 +217,9 @@ class WriteLog {
   std::optional<uint64_t> ready_ ABSL_GUARDED_BY(mutex_);
   std::optional<uint64_t> filling_ ABSL_GUARDED_BY(mutex_);
   std::deque<uint64_t> sealed_ ABSL_GUARDED_BY(mutex_);
+  bool draining_own_ ABSL_GUARDED_BY(mutex_) = false;  // the first of them
+  absl::Duration last_write_ ABSL_GUARDED_BY(mutex_);
+  int waiting_ ABSL_GUARDED_BY(mutex_) = 0;           // who needs the log empty
   uint64_t own_sealed_ ABSL_GUARDED_BY(mutex_) = 0;   // segments that were ever sealed
   uint32_t old_drained_ ABSL_GUARDED_BY(mutex_) = 0;  // older files that are gone
   std::map<uint64_t, std::unique_ptr<LoggedVolume>> volumes_ ABSL_GUARDED_BY(mutex_);

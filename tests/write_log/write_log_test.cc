@@ -182,6 +182,45 @@ TEST_F(WriteLogTest, AFewWritesAreDrainedAfterAWhile) {
   });
 }
 
+// Draining competes with hosts for the storage.
+TEST_F(WriteLogTest, WhileHostsWriteItWaitsUntilItIsOld) {
+  shape_ = {.segments = 16, .segment_blocks = 512};
+  Run([&] {
+    sim::SimRuntime& runtime = machine_.runtime();
+    absl::Duration drained_at;
+    const absl::Duration begin = runtime.BootTime();
+    const std::unique_ptr<Thread> drain = runtime.StartThread("drain", [&] {
+      DrainOne();
+      drained_at = runtime.BootTime();
+    });
+    while (drained_at == absl::ZeroDuration() && runtime.BootTime() - begin < absl::Seconds(5)) {
+      ASSERT_TRUE(Append(0, Pattern(kBlock, 1)));
+      Rest();
+    }
+    EXPECT_GE(drained_at - begin, absl::Milliseconds(limits::kWriteLogMaxAgeMs));
+    EXPECT_LT(drained_at - begin, absl::Milliseconds(limits::kWriteLogMaxAgeMs + 100));
+  });
+}
+
+TEST_F(WriteLogTest, MoreThanItsShareIsDrainedAtOnce) {
+  shape_ = {.segments = 16, .segment_blocks = 8};
+  Run([&] {
+    const uint64_t kept = shape_.segments * limits::kWriteLogKeepPercent / 100;
+    const auto written = [&] {  // one that is drained at once, and those that are not
+      for (uint64_t i = 0; i < (kept + 2) * shape_.segment_blocks / 2; ++i) {
+        ASSERT_TRUE(Append(i % 32, Pattern(kBlock, 1)));
+        machine_.runtime().SleepFor(absl::Microseconds(100));
+      }
+    };
+    written();
+    const absl::Duration begin = machine_.runtime().BootTime();
+    DrainOne();
+    EXPECT_LT(machine_.runtime().BootTime() - begin, absl::Milliseconds(10));
+    DrainOne();
+    EXPECT_GE(machine_.runtime().BootTime() - begin, absl::Milliseconds(20)) << "the rest may stay";
+  });
+}
+
 TEST_F(WriteLogTest, WhoWaitsForItIsNotKeptWaiting) {
   Run([&] {
     ASSERT_TRUE(Append(0, Pattern(kBlock, 1)));
