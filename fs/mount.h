@@ -62,6 +62,8 @@ class Mount {
   // OK also when someone else has unmounted it. Call with kClean only while a session serves: the
   // kernel has pages to write back.
   absl::Status TakeDown(Unmount how);
+  // Somebody else holds the mount and ends it: the destructor does not.
+  void Leave() { at_end_ = AtEnd::kLeave; }
 
  private:
   Mount(std::string path, std::string device, UniqueFd fd, std::string init_request, AtEnd at_end);
@@ -70,7 +72,7 @@ class Mount {
   const std::string device_;  // in the mount table: tells our mount from another one at path_
   const UniqueFd fd_;
   const std::string init_request_;
-  const AtEnd at_end_;
+  AtEnd at_end_;
 };
 
 }  // namespace baton::fs

@@ -24,13 +24,12 @@ absl::StatusOr<UniqueFd> OpenTable::MakeFile() {
 
 absl::StatusOr<std::unique_ptr<OpenTable>> OpenTable::Map(UniqueFd file) {
   struct stat status = {};
-  if (::fstat(file.get(), &status) != 0 ||
-      static_cast<size_t>(status.st_size) < kFileBytes) {
+  if (::fstat(file.get(), &status) != 0 || static_cast<size_t>(status.st_size) < kFileBytes) {
     return Error(absl::StatusCode::kInvalidArgument, "{} is no table of open files",
                  kOpenTableName);
   }
-  void* memory = ::mmap(nullptr, kFileBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-                        file.get(), 0);
+  void* memory =
+      ::mmap(nullptr, kFileBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file.get(), 0);
   if (memory == MAP_FAILED) return ErrnoStatus(errno, "map", kOpenTableName);
   return std::unique_ptr<OpenTable>(new OpenTable({static_cast<Entry*>(memory), kEntries}));
 }
@@ -58,6 +57,11 @@ std::vector<OpenTable::Open> OpenTable::All() const {
     all.push_back({.handle = handle, .volume = entries_[place].volume});
   }
   return all;
+}
+
+size_t OpenTable::Count() const {
+  absl::MutexLock lock(&mutex_);
+  return places_.size();
 }
 
 OpenTable::Added OpenTable::Add(const Open& open) {

@@ -47,6 +47,7 @@ class OpenTable {
   OpenTable& operator=(const OpenTable&) = delete;
 
   std::vector<Open> All() const;
+  size_t Count() const;
   enum class Added { kNew, kThereAlready, kFull };
   Added Add(const Open& open);
   bool Has(uint64_t handle) const;
@@ -58,7 +59,8 @@ class OpenTable {
     std::atomic<uint64_t> handle;  // 0: free
     uint64_t volume;
   };
-  static_assert(sizeof(Entry) * kEntries == kFileBytes && std::atomic<uint64_t>::is_always_lock_free,
+  static_assert(sizeof(Entry) * kEntries == kFileBytes &&
+                    std::atomic<uint64_t>::is_always_lock_free,
                 "the layout is shared by versions");
 
   explicit OpenTable(std::span<Entry> entries);

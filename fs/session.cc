@@ -196,6 +196,8 @@ void Session::RunWorker(RequestWorker& worker) {
   if (last && disconnected && options_.on_disconnect) options_.on_disconnect();
 }
 
+size_t Session::OpenFiles() const { return mounted_->open_table->Count(); }
+
 void Session::Stop() {
   stopping_ = true;
   mounted_->ending = true;

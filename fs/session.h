@@ -87,6 +87,9 @@ class Session {
   // The bytes that have answered FUSE_INIT, or will.
   const std::string& init_answer() const;
 
+  // How many opens of hosts have not ended.
+  size_t OpenFiles() const;
+
   // Finishes the requests that were begun and takes no more; those, and what the backlog has, wait
   // for another session as long as the descriptor is held. Waits for VolumeIo calls that are under
   // way; a discard of many pieces ends with the one that is, and is left to the next session.

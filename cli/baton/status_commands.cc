@@ -92,6 +92,7 @@ std::string DescribeController(const ControllerStatus& status) {
       {"pool", fmt::format("{}, durability {}, {}", status.pool(), status.durability(),
                            DescribeSpace(status))},
       {"mount", status.mount()},
+      {"open", fmt::format("{} files", status.open_files())},
       {"clones", CountClones(status)},
       {"running", fmt::format("{}, process {}, version {}",
                               FormatElapsed(absl::Seconds(status.uptime_seconds())), status.pid(),

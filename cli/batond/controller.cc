@@ -91,6 +91,7 @@ void Controller::MakeServices() {
           .end = end_,
           .space = space_,
           .keeper_client = keeper_,
+          .session = session_,
           .garbled_messages = garbled_messages_,
           .write_log = [this]() -> std::optional<WriteLogStatus> {
             const ha::Drainable<ha::OwnedPool>::Use owned(services_->pool());

@@ -63,14 +63,28 @@ absl::Status LearnPool(const DaemonOptions& options, keeper::MountState& held) {
   return NodeLock::Take(storage->directory(), options.node).status();
 }
 
+// What programs have open there are volumes of the pool that it showed.
+bool IsOfAnotherPool(const keeper::MountState& kept, const keeper::MountState& known) {
+  PoolRecord before, now;
+  return !kept.pool.empty() && before.ParseFromString(kept.pool) &&
+         now.ParseFromString(known.pool) && before.pool_id() != now.pool_id();
+}
+
 absl::StatusOr<keeper::MountState> MakeHeld(const DaemonOptions& options, keeper::Kept kept) {
   keeper::MountState known;
   BATON_RETURN_IF_ERROR(LearnPool(options, known));
   BATON_RETURN_IF_ERROR(MakeControlDirectory(options.control));
-  BATON_ASSIGN_OR_RETURN(auto listener, ha::UnixListener::Bind(options.control, kControlMode));
+  BATON_ASSIGN_OR_RETURN(
+      auto listener, ha::UnixListener::Bind(options.control, kControlMode, options.control_group));
   absl::StatusOr<keeper::MountState> held = keeper::HeldFrom(std::move(kept), options.mount);
   if (absl::IsNotFound(held.status())) held = keeper::MountState{};
   if (!held.ok()) return held.status();
+  if (IsOfAnotherPool(*held, known)) {
+    return Error(absl::StatusCode::kFailedPrecondition,
+                 "the mount of the last run at {} was kept, and shows another pool than {}: stop "
+                 "the service, then start it",
+                 options.mount, options.pool);
+  }
   held->listener = std::move(listener);
   held->pool = std::move(known.pool);
   held->writes_end_with_process = known.writes_end_with_process;

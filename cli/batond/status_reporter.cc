@@ -35,6 +35,7 @@ control::ControllerStatus StatusReporter::Describe() const {
   const uint32_t keeper_pid = sources_.keeper_client.keeper_pid();
   status.set_keeper_pid(keeper_pid);
   if (keeper_pid == 0) status.add_problems("there is no keeper: start batond again");
+  if (const auto session = sources_.session.get()) status.set_open_files(session->OpenFiles());
   sources_.succession.Describe(status);
   return status;
 }

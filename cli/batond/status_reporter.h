@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "cli/batond/mount_session.h"
 #include "cli/batond/pool_role.h"
 #include "cli/batond/shutdown_monitor.h"
 #include "cli/batond/succession.h"
@@ -36,6 +37,7 @@ class StatusReporter {
     const ShutdownMonitor& end;
     const SpaceWatch& space;
     const keeper::KeeperClient& keeper_client;
+    const MountSession& session;
     const std::atomic<uint64_t>& garbled_messages;
     // Of the epoch that this controller owns; nullopt: it owns none.
     std::function<std::optional<WriteLogStatus>()> write_log;

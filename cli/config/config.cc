@@ -15,6 +15,7 @@ double SecondsOf(absl::Duration time) {
 
 Config::Config()
     : control(control::kDefaultControlPath),
+      control_group(control::kDefaultControlGroup),
       log_level("info"),
       volumes{.mode = "0660", .owner = "", .group = ""} {
   const DaemonOptions defaults;
@@ -54,6 +55,8 @@ std::vector<Setting> SettingsOf(Config& config) {
       {"node", "--node", "this controller's name", &config.node},
       {"mount", "--mount", "an empty directory: volumes appear there as files", &config.mount},
       {"control", "--control", "the socket for baton", &config.control},
+      {"control_group", "--control-group", "group that may use it, by name or number",
+       &config.control_group},
       {"log_level", "--log-level", "debug, info, warning or error", &config.log_level},
       {"volumes.mode", "--volume-mode", "permission bits of the volumes' files",
        &config.volumes.mode},

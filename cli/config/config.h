@@ -19,7 +19,7 @@ namespace baton {
 struct Config {
   Config();
 
-  std::string pool, node, mount, control, log_level;
+  std::string pool, node, mount, control, control_group, log_level;
   struct Volumes {
     std::string mode, owner, group;
   } volumes;

@@ -1,9 +1,12 @@
 #include "cli/config/daemon_options.h"
 
 #include <CLI/CLI.hpp>
+#include <iostream>
 #include <map>
 
 #include "cli/config/config.h"
+#include "cli/config/unit_dropin.h"
+#include "cli/control/exit_code.h"
 #include "cli/control/usage.h"
 #include "engine/base/status.h"
 
@@ -25,6 +28,10 @@ class CommandLine {
   explicit CommandLine(Config& config) : config_(config) {
     app_.add_option("--config", file_, "a file with settings, in TOML");
     app_.add_option("--drain", drain_, "do what `baton pool drain` does to this POOL, and end");
+    app_.add_flag("--print-control", print_control_,
+                  "print the path of the control socket, and end");
+    app_.add_flag("--print-unit-dropin", print_unit_dropin_,
+                  "print a drop-in for the systemd unit, and end");
     for (const Setting& setting : SettingsOf(config)) {
       if (!setting.option.empty()) Declare(setting);
     }
@@ -34,6 +41,11 @@ class CommandLine {
 
   CLI::App& app() { return app_; }
   const std::string& drain() const { return drain_; }
+  // What was asked for instead of a controller; empty: nothing.
+  std::string Print(const DaemonOptions& options) const {
+    if (print_control_) return options.control + '\n';
+    return print_unit_dropin_ ? UnitDropin(options) : "";
+  }
 
   // The file's settings first, then what is typed. Throws CLI::ParseError.
   void Parse(int argc, char** argv) {
@@ -105,6 +117,8 @@ class CommandLine {
   Config& config_;
   std::string file_;
   std::string drain_;
+  bool print_control_ = false;
+  bool print_unit_dropin_ = false;
   std::map<std::string, CLI::Option*> options_, old_options_;  // by the path of the setting
 };
 
@@ -119,9 +133,12 @@ std::variant<DaemonOptions, DaemonUsage> ParseDaemonOptions(int argc, char** arg
     options.drain = line.drain();
     if (options.drain.empty()) CommandLine::Require(Interpret(config, options));
   } catch (const CLI::ParseError& error) {
-    return DaemonUsage{ExplainUsage(line.app(), error)};
+    return DaemonUsage{ExplainUsage(line.app(), error), error.what()};
   }
-  return options;
+  const std::string text = line.Print(options);
+  if (text.empty()) return options;
+  std::cout << text;
+  return DaemonUsage{static_cast<int>(std::cout.flush() ? ExitCode::kDone : ExitCode::kRefused)};
 }
 
 }  // namespace baton

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <spdlog/common.h>
+#include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -44,6 +46,7 @@ struct DaemonOptions {
   std::string node;
   std::string mount;
   std::string control;
+  std::optional<gid_t> control_group;  // of the control socket; nullopt: that of this process
   spdlog::level::level_enum log_level = spdlog::level::info;
   fs::Ownership ownership;
   // A controller that gives no sign of life for so long is replaced; zero: never.
@@ -57,6 +60,7 @@ struct DaemonOptions {
 // Why there are no options: the process ends with `exit_code`, and everything has been said.
 struct DaemonUsage {
   int exit_code = 0;
+  std::string reason = {};  // what is wrong with it, in one line
 };
 
 // Says what is wrong with the command line, or prints the help that it asks for.

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cli/config/config.h"
+#include "cli/control/control.h"
 #include "engine/base/names.h"
 #include "engine/base/status.h"
 
@@ -59,6 +60,16 @@ absl::Status InterpretVolumes(const Config& config, DaemonOptions& options) {
     options.ownership.gid = *gid;
   }
   return absl::OkStatus();
+}
+
+// The packages make the default group; what was built by hand does without.
+absl::Status InterpretControl(const Config& config, DaemonOptions& options) {
+  options.control = config.control;
+  const std::string& group = config.control_group;
+  if (group.empty()) return absl::OkStatus();
+  options.control_group = FindGroup(group);
+  if (options.control_group || group == control::kDefaultControlGroup) return absl::OkStatus();
+  return RefuseSetting(config, "control_group", "there is no group " + group);
 }
 
 absl::Status InterpretKeeper(const Config& config, DaemonOptions& options) {
@@ -132,7 +143,7 @@ absl::Status Interpret(const Config& config, DaemonOptions& options) {
   options.pool = config.pool;
   options.node = config.node;
   options.mount = config.mount;
-  options.control = config.control;
+  BATON_RETURN_IF_ERROR(InterpretControl(config, options));
   BATON_RETURN_IF_ERROR(InterpretVolumes(config, options));
   BATON_RETURN_IF_ERROR(InterpretKeeper(config, options));
   BATON_RETURN_IF_ERROR(InterpretSpace(config, options));

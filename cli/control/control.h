@@ -13,6 +13,8 @@ inline constexpr uint32_t kControlVersion = 1;
 
 // Where a batond listens and a baton asks unless told otherwise.
 inline constexpr char kDefaultControlPath[] = "/run/baton/control.sock";
+// Where there is such a group, its members may use the socket.
+inline constexpr char kDefaultControlGroup[] = "baton";
 
 // The bytes of a message on the socket: with a checksum, so that a garbled command is dropped and
 // never carried out as another one.

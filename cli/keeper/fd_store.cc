@@ -23,13 +23,13 @@ constexpr char kFuseName[] = "baton-fuse";
 constexpr char kFactsName[] = "baton-facts";
 constexpr char kOpensName[] = "baton-opens";
 
-void Store(const char* name, int fd) {
+bool Store(const char* name, int fd) {
   const std::string state = fmt::format("FDSTORE=1\nFDNAME={}", name);
   const int result = ::sd_pid_notify_with_fds(0, 0, state.c_str(), &fd, 1);
-  if (result < 0) {
-    spdlog::warn("the service manager does not keep {}: {}", name,
-                 std::generic_category().message(-result));
-  }
+  if (result > 0) return true;
+  spdlog::warn("the service manager does not keep {}: {}", name,
+               std::generic_category().message(-result));
+  return false;
 }
 
 // In a file of memory: text is nothing that the store takes.
@@ -51,18 +51,23 @@ bool ReadFacts(const UniqueFd& file, Facts& facts) {
 
 }  // namespace
 
-void StoreMount(const MountState& held) {
-  if (std::getenv("NOTIFY_SOCKET") == nullptr) return;
+bool StoreMount(const MountState& held) {
+  if (std::getenv("NOTIFY_SOCKET") == nullptr) return false;
   Facts facts;
   facts.set_mount_path(held.mount->path());
   facts.set_mount_device(held.mount->device());
   facts.set_init_request(held.mount->init_request());
   facts.set_init_answer(held.init_answer);
+  facts.set_pool(held.pool);
   const absl::StatusOr<UniqueFd> file = FactsFile(facts);
-  if (!file.ok()) return spdlog::warn("{}", Message(file.status()));
-  Store(kFuseName, held.mount->fd());
-  Store(kFactsName, file->get());
-  Store(kOpensName, held.open_table.get());
+  if (!file.ok()) {
+    spdlog::warn("{}", Message(file.status()));
+    return false;
+  }
+  // Those of the keeper before are another file: they would fill the store.
+  ::sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", kFactsName);
+  return Store(kFuseName, held.mount->fd()) && Store(kFactsName, file->get()) &&
+         Store(kOpensName, held.open_table.get());
 }
 
 void ForgetStoredMount() {
@@ -103,6 +108,7 @@ absl::StatusOr<MountState> HeldFrom(Kept kept, const std::string& mount) {
   }
   held.open_table = std::move(kept.at(kOpensName));
   held.init_answer = facts.init_answer();
+  held.pool = facts.pool();
   spdlog::info("going on with the mount at {} that the service manager has kept",
                facts.mount_path());
   return held;

@@ -12,8 +12,8 @@
 
 namespace baton::keeper {
 
-// Without a service manager nothing happens. `held.init_answer` is known.
-void StoreMount(const MountState& held);
+// False: it is not kept; without a service manager nothing happens. `held.init_answer` is known.
+bool StoreMount(const MountState& held);
 void ForgetStoredMount();
 
 // What the service manager has kept, by name. Call it first in any case: no other process must

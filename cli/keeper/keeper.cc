@@ -24,7 +24,7 @@ constexpr int kFailed = 1;
 absl::StatusOr<UniqueFd> TakeKeeperSignals() {
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, signal);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   UniqueFd fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd.valid()) return ErrnoStatus(errno, "make a signalfd for", "SIGTERM");
@@ -85,8 +85,14 @@ int Keeper::Run() {
     ReapDiscarded();
     LookAtClock();
   }
-  ForgetStoredMount();
+  EndMount();
   return *exit_code_;
+}
+
+// What is stored stays so, too, where the mount is left.
+void Keeper::EndMount() {
+  if (leave_mount_ && held_.mount->Connected()) return held_.mount->Leave();
+  ForgetStoredMount();
 }
 
 // ---- starting ----
@@ -187,7 +193,7 @@ void Keeper::TakeSignal(int signal) {
     if (controller_ != nullptr) StartUpgrade(/*asked_by_command=*/false);
     return;
   }
-  if (!stop_ordered_) return OrderStop();
+  if (!stop_ordered_) return OrderStop(/*leave_mount=*/signal == SIGUSR1);
   if (Monotonic() - *stop_ordered_ < kSameSignal || controller_ == nullptr) return;
   spdlog::warn("asked to stop again: killing the controller");
   controller_->Kill();
@@ -296,13 +302,14 @@ void Keeper::NoteServing(Child& child, const Serving& serving) {
 
 void Keeper::SayReady() {
   if (std::exchange(said_ready_, true)) return;
-  SayError("ready");
+  SayNotice("ready");
   ::sd_notify(0, "READY=1");
-  StoreMount(held_);
+  mount_is_stored_ = StoreMount(held_);
 }
 
-void Keeper::OrderStop() {
+void Keeper::OrderStop(bool leave_mount) {
   stop_ordered_ = Monotonic();
+  leave_mount_ = leave_mount && mount_is_stored_;
   ::sd_notify(0, "STOPPING=1");
   Discard(std::move(candidate_));
   Discard(std::move(spare_));
@@ -311,7 +318,11 @@ void Keeper::OrderStop() {
     return End(kFailed);
   }
   Packet message;
-  message.mutable_stop();
+  if (leave_mount_) {
+    message.mutable_drain();
+  } else {
+    message.mutable_stop();
+  }
   const absl::Status sent = controller_->channel().Send(message);
   if (!sent.ok()) spdlog::debug("{}", Message(sent));
 }

@@ -41,7 +41,9 @@ struct KeeperOptions {
 // One thread; others only while `baton` is answered for a controller that ends again and again.
 //
 // Signals: SIGTERM, SIGINT: the controller is told to stop in order; a second one, more than
-// kSameSignal later: it is killed. SIGHUP: an upgrade, or the next attempt at once.
+// kSameSignal later: it is killed. SIGUSR1: likewise, but the mount is left to the service manager,
+// where that has stored it, for the keeper that it starts next: requests wait meanwhile. SIGHUP: an
+// upgrade, or the next attempt at once.
 class Keeper {
  public:
   // Takes the signals above, in this thread and those it starts.
@@ -74,7 +76,8 @@ class Keeper {
   void SayReady();
   void NoteWarm(Child& child);
   void Drain();
-  void OrderStop();
+  void OrderStop(bool leave_mount);
+  void EndMount();
   void StartUpgrade(bool asked_by_command);
   void RefuseUpgrade(const std::string& why);
   void NoteCandidateEnded();
@@ -104,6 +107,8 @@ class Keeper {
   SparePolicy spares_;
   bool upgrade_asked_by_command_ = false;
   std::optional<absl::Duration> stop_ordered_;
+  bool leave_mount_ = false;
+  bool mount_is_stored_ = false;  // by the service manager
   absl::Duration next_start_ = absl::InfiniteDuration();
   Predecessor predecessor_;  // of the next one
   bool said_ready_ = false;

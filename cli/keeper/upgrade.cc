@@ -1,6 +1,7 @@
 // An upgrade: a second process gets warm while the first one serves; then the first one drains and
 // ends, and the second one goes on.
 #include <spdlog/spdlog.h>
+#include <systemd/sd-daemon.h>
 
 #include "cli/keeper/keeper.h"
 #include "engine/base/status.h"
@@ -23,6 +24,7 @@ void Keeper::StartUpgrade(bool asked_by_command) {
 
 void Keeper::RefuseUpgrade(const std::string& why) {
   spdlog::error("no upgrade: {}; the controller goes on", why);
+  ::sd_notifyf(0, "STATUS=no upgrade: %s; the controller goes on", why.c_str());
   if (controller_ == nullptr || !upgrade_asked_by_command_) return;
   Packet message;
   message.mutable_upgrade_answer()->set_refused(why);

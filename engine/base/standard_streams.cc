@@ -1,12 +1,32 @@
 #include "engine/base/standard_streams.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <string>
 
 namespace baton {
+namespace {
+
+void WriteLine(const std::string& line) {
+  const std::string text = line + '\n';
+  for (size_t written = 0; written < text.size();) {
+    const ssize_t count = ::write(STDERR_FILENO, text.data() + written, text.size() - written);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return;
+    written += static_cast<size_t>(count);
+  }
+}
+
+std::string Prioritized(std::string_view priority, std::string_view line) {
+  return fmt::format("{}{}", StandardErrorIsJournal() ? priority : "", line);
+}
+
+}  // namespace
 
 void HoldStandardStreams() {
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
@@ -16,14 +36,16 @@ void HoldStandardStreams() {
   }
 }
 
-void SayError(std::string_view line) {
-  const std::string text = std::string(line) + '\n';
-  for (size_t written = 0; written < text.size();) {
-    const ssize_t count = ::write(STDERR_FILENO, text.data() + written, text.size() - written);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return;
-    written += static_cast<size_t>(count);
-  }
+// JOURNAL_STREAM is inherited, too, by programs whose standard error is led elsewhere: it names the
+// stream that it means.
+bool StandardErrorIsJournal() {
+  const char* stream = std::getenv("JOURNAL_STREAM");  // NOLINT(concurrency-mt-unsafe): never set
+  struct stat file = {};
+  return stream != nullptr && ::fstat(STDERR_FILENO, &file) == 0 &&
+         stream == fmt::format("{}:{}", file.st_dev, file.st_ino);
 }
+
+void SayError(std::string_view line) { WriteLine(Prioritized("<3>", line)); }
+void SayNotice(std::string_view line) { WriteLine(Prioritized("<5>", line)); }
 
 }  // namespace baton

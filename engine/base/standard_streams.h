@@ -10,7 +10,14 @@ namespace baton {
 // standard output that was closed fails, on a standard error it is dropped.
 void HoldStandardStreams();
 
-// "LINE\n" on standard error. What cannot be written is dropped: nobody is there to be told.
+// Is standard error a stream of systemd's journal? Then each line may begin with its priority,
+// "<3>", and the journal notes the time.
+bool StandardErrorIsJournal();
+
+// "LINE\n" on standard error, for the journal with the priority of an error. What cannot be written
+// is dropped: nobody is there to be told.
 void SayError(std::string_view line);
+// Likewise, of what is no error.
+void SayNotice(std::string_view line);
 
 }  // namespace baton

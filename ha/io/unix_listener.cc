@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -15,6 +16,7 @@ namespace baton::ha {
 namespace {
 
 constexpr int kBacklog = 128;
+constexpr uid_t kSameOwner = static_cast<uid_t>(-1);
 
 absl::StatusOr<sockaddr_un> AddressOf(const std::string& path) {
   sockaddr_un address{};
@@ -60,7 +62,8 @@ absl::Status RemoveStale(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<UnixListener>> UnixListener::Bind(const std::string& path,
-                                                                 mode_t mode) {
+                                                                 mode_t mode,
+                                                                 std::optional<gid_t> group) {
   BATON_ASSIGN_OR_RETURN(const sockaddr_un address, AddressOf(path));
   BATON_ASSIGN_OR_RETURN(UniqueFd lock, TakeLock(path));
   BATON_RETURN_IF_ERROR(RemoveStale(path));
@@ -71,7 +74,10 @@ absl::StatusOr<std::unique_ptr<UnixListener>> UnixListener::Bind(const std::stri
   // From here on the destructor removes the file.
   std::unique_ptr<UnixListener> listener(
       new UnixListener(path, std::move(lock), std::move(socket), AtEnd::kRemove));
-  // Nobody can connect before listen(), so the mode is in force for every connection.
+  // Nobody can connect before listen(), so group and mode are in force for every connection.
+  if (group && ::lchown(path.c_str(), kSameOwner, *group) != 0) {
+    return ErrnoStatus(errno, "set the group of", path);
+  }
   if (::chmod(path.c_str(), mode) != 0) return ErrnoStatus(errno, "set the mode of", path);
   if (::listen(listener->fd(), kBacklog) != 0) return ErrnoStatus(errno, "listen on", path);
   return listener;

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -27,7 +28,9 @@ class UnixListener {
   //   InvalidArgument     a path that no socket can have
   //   anything else       the system's own refusal
   // Nothing is changed by a refusal. The file of a listener that died is replaced.
-  static absl::StatusOr<std::unique_ptr<UnixListener>> Bind(const std::string& path, mode_t mode);
+  // `group`: of the file; nullopt: that of this process.
+  static absl::StatusOr<std::unique_ptr<UnixListener>> Bind(const std::string& path, mode_t mode,
+                                                            std::optional<gid_t> group = {});
   // The listener that another process made and whose descriptors it has handed over. kLeave: that
   // one goes on to own the file.
   enum class AtEnd { kRemove, kLeave };

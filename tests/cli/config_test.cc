@@ -2,10 +2,13 @@
 #include "cli/config/config.h"
 
 #include <gmock/gmock.h>
+#include <grp.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <optional>
 
+#include "cli/config/unit_dropin.h"
 #include "tests/base/temporary_directory.h"
 #include "tests/base/testing.h"
 
@@ -243,6 +246,23 @@ TEST_F(ConfigTest, ARefusalNamesWhereTheValueWasWritten) {
   EXPECT_THAT(RefusalOf({"--config", file, "--node", "BAD"}), HasSubstr("batond: --node: "));
   Write("pool = \"p\"\nnode = \"BAD\"\nmount = \"m\"\n");
   EXPECT_THAT(RefusalOf({"--config", file}), HasSubstr("batond.toml:2: node: "));
+}
+
+TEST_F(ConfigTest, TheGroupOfTheControlSocketMustExistUnlessItIsTheDefault) {
+  EXPECT_EQ(Parse(Needed({"--control-group", "7"})).control_group, std::optional<gid_t>(7));
+  EXPECT_EQ(Parse(Needed({"--control-group", ""})).control_group, std::nullopt);
+  EXPECT_THAT(RefusalOf(Needed({"--control-group", "no-such-group"})),
+              HasSubstr("--control-group: there is no group no-such-group"));
+  const group* made = ::getgrnam("baton");  // by the package, maybe
+  const auto expected = made == nullptr ? std::nullopt : std::optional<gid_t>(made->gr_gid);
+  EXPECT_EQ(Parse(needed_).control_group, expected);
+}
+
+TEST_F(ConfigTest, TheDropinOfTheUnitQuotesWhatSystemdWouldRead) {
+  DaemonOptions options;
+  options.pool = "/srv/my pool/100%/";
+  options.mount = "/mnt/\"a\"/../b";
+  EXPECT_EQ(UnitDropin(options), "[Unit]\nRequiresMountsFor=\"/srv/my pool/100%%/\" \"/mnt/b\"\n");
 }
 
 TEST_F(ConfigTest, PeersMayBeRepeatedOnTheCommandLine) {

@@ -1,6 +1,7 @@
 #include "ha/io/unix_listener.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -46,6 +47,16 @@ TEST_F(UnixListenerTest, TheModeOfTheFileIsTheOneAskedFor) {
   struct stat status;
   ASSERT_EQ(::stat(path_.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777, 0660U);
+}
+
+TEST_F(UnixListenerTest, TheGroupOfTheFileIsTheOneAskedFor) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root may give a file to any group";
+  constexpr gid_t kGroup = 12'345;
+  const auto listener = Must(UnixListener::Bind(path_, 0660, kGroup));
+  struct stat status;
+  ASSERT_EQ(::stat(path_.c_str(), &status), 0);
+  EXPECT_EQ(status.st_gid, kGroup);
+  EXPECT_EQ(status.st_uid, ::geteuid());
 }
 
 TEST_F(UnixListenerTest, ASecondListenerIsRefusedAndTheFirstOneGoesOn) {

@@ -389,6 +389,19 @@ class Upgraded(KeeperTest):
         self.assertNotEqual(self.controller.upgrade()["new_pid"], pid)
 
 
+    def test_wrong_setting_is_refused_with_its_line(self):
+        pid = self.pid()
+        settings = self.lab.directory / "settings.toml"
+        settings.write_text('log_level = "info"\n')
+        self.controller.stop()
+        self.controller.options = ("--config", settings)
+        self.controller.start()
+        pid = self.pid()
+        settings.write_text('\nlog_level = "much"\n')
+        self.assertIn(f"{settings}:2: log_level: must be", self.controller.refused("upgrade"))
+        self.assertEqual(self.pid(), pid)
+
+
 class KeeperDied(KeeperTest):
     def test_controller_goes_on_and_another_keeper_takes_over(self):
         self.start_hosts()
@@ -500,6 +513,34 @@ class CrashLoop(KeeperTest):
         self.controller.start()
 
 
+class Journal(SystemTest):
+    def test_each_line_has_its_priority_and_no_time(self):
+        controller = self.lab.make_controller()
+        # As systemd does: the name of the stream that standard error is.
+        script = 'export JOURNAL_STREAM=$(stat --dereference --format %d:%i /dev/stderr); exec "$@"'
+        controller.start(wrapper=["bash", "-c", script, "bash"])
+        controller.kill_controller()
+        lab.wait_until(lambda: "another one goes on" in controller.log_text(), what="another one")
+        lines = controller.log_text().splitlines()
+        for line in lines:
+            self.assertRegex(line, r"^<[2-7]>(keeper: |batond: |ready$)")
+        self.assertTrue([line for line in lines if line.startswith("<3>keeper: ")], lines)
+        self.assertTrue([line for line in lines if line.startswith("<6>batond: ")], lines)
+
+    def test_another_stream_gets_no_priorities(self):
+        controller = self.lab.make_controller()
+        controller.start(wrapper=["env", "JOURNAL_STREAM=1:1"])
+        self.assertNotIn("<", controller.log_text())
+
+
+class LeftToNobody(SystemTest):
+    def test_order_of_a_restart_without_a_service_manager_is_a_stop(self):
+        controller = self.lab.start_controller()
+        controller.signal(signal.SIGUSR1)
+        self.assertEqual(controller.process.wait(30), 0)
+        self.assertFalse(os.path.ismount(controller.mount))
+
+
 class GivesUp(CrashLoop):
     daemon_options = ("--give-up-after", "2")
 
@@ -590,6 +631,35 @@ class Stored(SystemTest):
         self.manager.take()
         self.assertEqual(self.manager.store, {})
         self.assertFalse(os.path.ismount(self.controller.mount))
+
+    def test_restart_leaves_the_mount_to_whoever_is_started_next(self):
+        hosts = Hosts(self.lab, self.volume)
+        lab.wait_until(lambda: self.controller.json("status")["open_files"] == len(LOADS),
+                       what="all hosts")
+        for _ in range(3):
+            time.sleep(0.5)
+            self.controller.signal(signal.SIGUSR1)
+            self.assertEqual(self.controller.process.wait(30), 0)
+            self.manager.start(self.controller)
+            self.manager.take()
+            # In good order: nobody had to prove that the one before is gone.
+            self.assertEqual(self.controller.json("status")["proof"], "handover")
+            self.assertEqual(self.controller.json("status")["open_files"], len(LOADS))
+        self.assertEqual(sorted(self.manager.store), ["baton-facts", "baton-fuse", "baton-opens"])
+        hosts.stop(self)
+        self.controller.stop()
+        self.assertFalse(os.path.ismount(self.controller.mount))
+
+    def test_restart_with_another_pool_is_refused(self):
+        self.controller.signal(signal.SIGUSR1)
+        self.assertEqual(self.controller.process.wait(30), 0)
+        pool, self.controller.pool = self.controller.pool, self.lab.make_pool("other")
+        with self.assertRaises(AssertionError):
+            self.manager.start(self.controller)
+        self.assertIn("shows another pool", self.controller.log_text())
+        self.controller.pool = pool
+        self.manager.start(self.controller)
+        self.assertEqual(os.listdir(self.controller.mount), ["vol"])
 
     def test_mount_that_was_unmounted_meanwhile_is_made_anew(self):
         self.controller.kill_both()

@@ -245,7 +245,7 @@ class Controller:
             time.sleep(0.005)
 
     def _is_ready(self, position):
-        return any(line.strip() == "ready" for line in self.log_text(position).splitlines())
+        return any(line.strip().removeprefix("<5>") == "ready" for line in self.log_text(position).splitlines())
 
     def log_text(self, position=0):
         with open(self.log, "rb") as log:
