@@ -55,6 +55,12 @@ class Prepared(SystemTest):
         self.assertEqual(sorted(node["name"] for node in left["nodes"]), ["a", "b"])
         self.assertTrue(left["healthy"] and right["healthy"], (left, right))
 
+    def test_a_start_raises_no_alarm(self):
+        for controller in (self.owner, self.standby):
+            said = [line for line in controller.log_text().splitlines()
+                    if "alarm" in line or "[error]" in line]
+            self.assertEqual(said, [])
+
     def test_volume_made_on_either_is_a_file_of_both_mounts(self):
         self.owner.create_volume("first", MIB)
         self.standby.run("volume", "create", "second", "--size", MIB)
