@@ -227,7 +227,8 @@ absl::StatusOr<FailoverDone> NodeService::Failover(const Request& request, bool 
                    "nobody serves the pool, so nobody can hand it over: ask node {} itself",
                    failover.to());
     }
-    const absl::StatusOr<ha::HaStatus> after = pair->TakeOver(failover.owner_is_dead(), timeout);
+    const absl::StatusOr<ha::HaStatus> after =
+        pair->TakeOver(before.epoch, failover.owner_is_dead(), timeout);
     if (!after.ok() || after->is_owner) return done(after);
     if (failover.to().empty()) return OtherWasFaster(*after, options_.node);
   }

@@ -87,6 +87,7 @@ void Facts::Take(const event::HandoverOffered& offer) {
 }
 
 void Facts::Take(const event::OperatorTakeover& order) {
+  if (order.epoch < epoch()) return;
   order_ = Order{.dead = order.owner_is_dead, .given = now_};
 }
 

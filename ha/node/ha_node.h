@@ -101,7 +101,7 @@ class HaNode {
   std::shared_ptr<StandbyView> view() const;                     // ViewFollower
   absl::StatusOr<HaStatus> HandOver(const std::string& to,
                                     absl::Duration timeout);  // OperatorOrders
-  absl::StatusOr<HaStatus> TakeOver(bool owner_is_dead,
+  absl::StatusOr<HaStatus> TakeOver(uint64_t epoch, bool owner_is_dead,
                                     absl::Duration timeout);  // OperatorOrders
   bool StorageFailed(const absl::Status& status);             // StorageFailures
 
