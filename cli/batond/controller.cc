@@ -70,8 +70,9 @@ absl::Status Controller::PrepareSession() {
   session.on_locks_lost = [&end = end_](const std::string& text) {
     end.NoteFault(ha::MountEnds(Error(absl::StatusCode::kFailedPrecondition, "{}", text)));
   };
-  session.on_first_answer = [&end = end_, &runtime = runtime_, &succession = succession_] {
-    succession.NoteFirstAnswer(runtime.BootTime());
+  session.on_first_answer = [&end = end_, &runtime = runtime_,
+                             &succession = succession_](std::optional<absl::Duration> came) {
+    succession.NoteFirstAnswer(came, runtime.BootTime());
     end.Note(ProcessEvent::kFirstAnswer);
   };
   BATON_ASSIGN_OR_RETURN(auto made, fs::Session::Make(router_, runtime_, std::move(session)));
