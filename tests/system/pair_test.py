@@ -188,6 +188,15 @@ class Prepared(SystemTest):
         self.assertGreater(done["epoch"], epoch)
         self.assertLess(done["waited_ms"], 15000)
 
+    def test_failover_to_the_owner_has_nothing_to_do(self):
+        before = self.owner.json("status")
+        for asked in (self.owner, self.standby):
+            said = asked.run("failover", "--to", self.owner.node).stdout
+            self.assertIn(f"node {self.owner.node} owns the pool already", said)
+            self.assertTrue(asked.json("failover", "--to", self.owner.node)["unchanged"])
+        after = self.owner.json("status")
+        self.assertEqual((after["epoch"], after["pid"]), (before["epoch"], before["pid"]))
+
     def test_failover_to_nobody_is_refused(self):
         said = self.owner.refused("failover", "--to", "nobody")
         self.assertIn("there is no node nobody", said)
