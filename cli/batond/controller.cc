@@ -8,6 +8,7 @@
 
 #include "cli/batond/ask_for_upgrade.h"
 #include "cli/batond/ha_setup.h"
+#include "cli/batond/machine_checks.h"
 #include "engine/base/status.h"
 #include "engine/meta/pool_file.h"
 #include "ha/io/eviction_status.h"
@@ -84,8 +85,11 @@ absl::Status Controller::PrepareSession() {
 void Controller::MakeServices() {
   reporter_ = std::make_unique<StatusReporter>(
       runtime_,
-      StatusReporter::Facts{
-          .node = options_.node, .pool = options_.pool, .mount = mount_->path(), .record = pool_},
+      StatusReporter::Facts{.node = options_.node,
+                            .pool = options_.pool,
+                            .mount = mount_->path(),
+                            .record = pool_,
+                            .pause_warning = WarnOfPauses(options_.pair).value_or("")},
       StatusReporter::Sources{
           .role = role_slot_,
           .succession = succession_,

@@ -7,7 +7,10 @@
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
+#include <utility>
+
 #include "cli/batond/controller_process.h"
+#include "cli/batond/doctor.h"
 #include "cli/batond/drain_pool.h"
 #include "cli/batond/keeper_process.h"
 #include "cli/batond/process_limits.h"
@@ -47,6 +50,7 @@ int RunDaemon(int argc, char** argv) {
   PrepareProcess();
   RaiseDescriptorLimit();
   if (!options.drain.empty()) return DrainPool(options.drain);
+  if (!options.doctor.empty()) return ExamineMachine(options);
   if (is_controller) return RunController(options);
   return RunKeeper(options, {argv, argv + argc});
 }

@@ -28,6 +28,7 @@ class StatusReporter {
     std::string pool;   // the directory
     std::string mount;  // likewise
     PoolRecord record;
+    std::string pause_warning;  // WarnOfPauses; empty: there is none
   };
   // All of them outlive this.
   struct Sources {

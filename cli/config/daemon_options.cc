@@ -24,6 +24,8 @@ class CommandLine {
  public:
   explicit CommandLine(Config& config) : config_(config) {
     app_.add_option("--config", file_, "a file with settings, in TOML");
+    app_.add_option("--doctor", doctor_, "do what `baton doctor` does, and end; text or json")
+        ->check(CLI::IsMember({"text", "json"}));
     app_.add_option("--drain", drain_, "do what `baton pool drain` does to this POOL, and end");
     for (const Setting& setting : SettingsOf(config)) {
       if (!setting.option.empty()) Declare(setting);
@@ -34,6 +36,8 @@ class CommandLine {
 
   CLI::App& app() { return app_; }
   const std::string& drain() const { return drain_; }
+  const std::string& doctor() const { return doctor_; }
+  const std::string& file() const { return file_; }
 
   // The file's settings first, then what is typed. Throws CLI::ParseError.
   void Parse(int argc, char** argv) {
@@ -105,6 +109,7 @@ class CommandLine {
   Config& config_;
   std::string file_;
   std::string drain_;
+  std::string doctor_;
   std::map<std::string, CLI::Option*> options_, old_options_;  // by the path of the setting
 };
 
@@ -117,10 +122,18 @@ std::variant<DaemonOptions, DaemonUsage> ParseDaemonOptions(int argc, char** arg
   try {
     line.Parse(argc, argv);
     options.drain = line.drain();
-    if (options.drain.empty()) CommandLine::Require(Interpret(config, options));
+    const bool has_settings = line.doctor().empty() || !line.file().empty();
+    if (options.drain.empty() && has_settings) CommandLine::Require(Interpret(config, options));
   } catch (const CLI::ParseError& error) {
-    return DaemonUsage{ExplainUsage(line.app(), error)};
+    const bool is_of_settings = dynamic_cast<const CLI::ValidationError*>(&error) != nullptr;
+    if (line.doctor().empty() || !is_of_settings) {
+      return DaemonUsage{.exit_code = ExplainUsage(line.app(), error),
+                         .problem = error.get_exit_code() == 0 ? "" : error.what()};
+    }
+    options.config_problem = error.what();
   }
+  options.doctor = line.doctor();
+  options.config_file = line.file();
   return options;
 }
 
