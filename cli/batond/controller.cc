@@ -42,16 +42,21 @@ Controller::~Controller() {
 // own way to the storage is broken.
 absl::Status Controller::OpenPool() {
   if (!options_.pair.alone()) {
-    // Of an upgrade: before the one that serves gives way.
-    BATON_RETURN_IF_ERROR(CheckKeyFiles(options_.pair));
-    if (pool_.ParseFromString(keeper_.begin().facts().pool())) return absl::OkStatus();
-    return absl::InternalError("the keeper tells nothing of the pool");
+    if (!pool_.ParseFromString(keeper_.begin().facts().pool())) {
+      return absl::InternalError("the keeper tells nothing of the pool");
+    }
+    return CheckBeforeTurn(options_, pool_, keeper_.begin().keeper_pid());
   }
   BATON_ASSIGN_OR_RETURN(storage_, PosixStorage::Open(options_.pool));
   const absl::StatusOr<PoolRecord> pool = ReadPool(*storage_);
   if (!pool.ok()) return Annotate(pool.status(), "pool " + options_.pool);
   pool_ = *pool;
-  return absl::OkStatus();
+  PoolRecord served;
+  const bool known = served.ParseFromString(keeper_.begin().facts().pool());
+  if (!known || served.pool_id() == pool_.pool_id()) return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition,
+               "{} is another pool than the one that this mount shows: stop and start for that",
+               options_.pool);
 }
 
 // All memory for requests, and the agreement with the kernel: nothing of it touches the mount.

@@ -38,12 +38,25 @@ void PrepareProcess() {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
 }
 
+// Whoever asked for an upgrade hears why there is none.
+void TellKeeper(const DaemonUsage& usage) {
+  const auto keeper_client = keeper::KeeperClient::Connect();
+  if (!keeper_client.ok()) return;
+  keeper::Goodbye goodbye;
+  goodbye.set_exit_code(usage.exit_code);
+  goodbye.set_reason(usage.problem);
+  (*keeper_client)->SayGoodbye(std::move(goodbye));
+}
+
 }  // namespace
 
 int RunDaemon(int argc, char** argv) {
   HoldStandardStreams();
   const auto parsed = ParseDaemonOptions(argc, argv);
-  if (const auto* usage = std::get_if<DaemonUsage>(&parsed)) return usage->exit_code;
+  if (const auto* usage = std::get_if<DaemonUsage>(&parsed)) {
+    if (keeper::KeeperClient::IsControllerProcess()) TellKeeper(*usage);
+    return usage->exit_code;
+  }
   const auto& options = std::get<DaemonOptions>(parsed);
   const bool is_controller = keeper::KeeperClient::IsControllerProcess();
   PrepareLog(is_controller ? "batond" : "keeper", options.log_level);

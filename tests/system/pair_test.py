@@ -10,6 +10,7 @@ import json
 import mmap
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ import faults
 import history
 import lab
 from lab import DEGRADED, EXTENTS_IN_FLIGHT, MIB, SystemTest
-from pair import LocalPair, NodePair
+from pair import LocalPair, NodePair, free_port
 
 options = argparse.Namespace(rounds=30, seed=1)
 
@@ -203,6 +204,39 @@ class Prepared(SystemTest):
         self.standby.stop()
         self.owner.refused("failover")
         self.assertEqual(self.owner.try_status()["role"], "owner")
+
+
+class Upgrades(SystemTest):
+    """With settings that a new process could not serve with: the old one goes on."""
+
+    def setUp(self):
+        super().setUp()
+        self.settings = self.lab.directory / "settings.toml"
+        self.settings.write_text("")
+        self.pair = LocalPair(self.lab, options=["--config", str(self.settings)])
+        self.pair.start()
+        self.owner = self.pair.owner()
+
+    def expect_refused(self, setting, why):
+        pid = self.owner.json("status")["pid"]
+        self.settings.write_text(setting)
+        self.assertIn(why, self.owner.refused("upgrade"))
+        self.assertEqual(self.owner.json("status")["pid"], pid)
+        self.settings.write_text("")
+
+    def test_are_refused(self):
+        with socket.create_server(("127.0.0.1", free_port())) as server:
+            port = server.getsockname()[1]
+            self.expect_refused(f"[pair]\ndata_port = {port}\n", f"process {os.getpid()} ")
+        self.expect_refused("[pair]\nwatchdog_device = '/dev/none'\n", "there is no watchdog")
+        self.expect_refused("[pair]\nheartbeat_seconds = -1.0\n", "must be positive")
+        self.owner.upgrade()
+        self.assertTrue(self.pair.wait_agreed()["healthy"])
+
+    def test_of_an_orphan_is_none_of_these(self):
+        self.owner.kill_keeper()
+        self.owner.start()
+        self.owner.upgrade()
 
 
 class Fio:
