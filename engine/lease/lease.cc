@@ -8,6 +8,11 @@
 #include "engine/base/status.h"
 
 namespace baton {
+namespace {
+
+constexpr absl::Duration kOneMoment = absl::Milliseconds(1);
+
+}  // namespace
 
 // All counts from before the first byte is written: whoever finds the record later than that
 // waits longer than we believe in it.
@@ -35,12 +40,47 @@ Lease::Lease(Options options, LeaseRecord record, LeaseFile file, absl::Duration
       kill_timer_(std::move(options.kill_timer)),
       file_(std::move(file)),
       record_(std::move(record)),
+      pause_clock_(std::move(options.pause_clock)),
+      issued_(issued),
       stop_ns_(absl::ToInt64Nanoseconds(issued + times_.stop)),
       synced_sequence_(record_.meta_sequence) {}
 
 Lease::~Lease() { StopThread(); }
 
 absl::Status Lease::Check() const {
+  BATON_RETURN_IF_ERROR(CheckTime());
+  if (doubtful_.load(std::memory_order_relaxed)) return AwaitCertainty();
+  if (!SeemsPaused()) return absl::OkStatus();
+  BeginDoubt();
+  return AwaitCertainty();
+}
+
+bool Lease::SeemsPaused() const {
+  return pause_clock_ != nullptr && pause_clock_->Ticks() >= stop_ticks_;
+}
+
+void Lease::BeginDoubt() const {
+  const absl::MutexLock lock(&mutex_);
+  certain_at_ = runtime_.BootTime() + kSettle;
+  if (doubtful_) return;
+  doubtful_ = true;
+  spdlog::warn(
+      "this machine seems to have been paused: nothing is acknowledged until it is certain that no "
+      "other node owns the pool");
+}
+
+absl::Status Lease::AwaitCertainty() const {
+  {
+    const absl::MutexLock lock(&mutex_);
+    while (doubtful_ && !stopping_ && CheckTime().ok()) {
+      runtime_.WaitUntil(doubt_ended_, mutex_, absl::Nanoseconds(stop_ns_.load()));
+    }
+    if (doubtful_ && stopping_) return Lost();
+  }
+  return CheckTime();
+}
+
+absl::Status Lease::CheckTime() const {
   if (lost_.load(std::memory_order_relaxed)) return Lost();
   if (absl::ToInt64Nanoseconds(runtime_.BootTime()) < stop_ns_) return absl::OkStatus();
   lost_ = true;
@@ -64,8 +104,9 @@ void Lease::RenewUntilStopped() {
     turn = runtime_.BootTime() + times_.renew;
     const absl::Status renewed = Renew();
     if (!renewed.ok()) spdlog::warn("the lease was not renewed: {}", Message(renewed));
-    const absl::Status owned = Check();
+    const absl::Status owned = CheckTime();
     if (owned.ok()) continue;
+    EndDoubt();
     if (on_lost_) on_lost_(absl::IsAborted(renewed) ? renewed : owned);
     return;
   }
@@ -80,13 +121,53 @@ bool Lease::WaitForTurn(absl::Duration turn) {
 
 absl::Status Lease::Renew() {
   const absl::Duration issued = runtime_.BootTime();
+  const uint64_t ticks = pause_clock_ == nullptr ? 0 : pause_clock_->Ticks();
+  const bool at_once = runtime_.BootTime() - issued < kOneMoment;
+  if (SeemsPaused()) BeginDoubt();
   BATON_RETURN_IF_ERROR(WriteRecord(/*released=*/false));
   BATON_RETURN_IF_ERROR(LookForSuccessor());
-  BATON_RETURN_IF_ERROR(Check());
+  BATON_RETURN_IF_ERROR(CheckTime());
   BATON_RETURN_IF_ERROR(kill_timer_->Arm(issued + times_.valid));
   stop_ns_ = absl::ToInt64Nanoseconds(issued + times_.stop);
+  NoteRenewed(issued, ticks, at_once);
   if (on_renewed_) on_renewed_();
   return absl::OkStatus();
+}
+
+void Lease::NoteRenewed(absl::Duration issued, uint64_t ticks, bool at_once) {
+  if (pause_clock_ == nullptr) return;
+  MeasureRate(issued, ticks, at_once);
+  if (IsCertain(issued)) {
+    ++doubts_;
+    EndDoubt();
+    spdlog::info("this node owns epoch {} all the same", epoch_);
+  }
+  if (ticks_per_ns_ == 0) return;
+  const double stop_ns = absl::ToDoubleNanoseconds(times_.stop) * (100 + kClockRatePercent) / 100;
+  stop_ticks_ =
+      doubts_ >= kMaxDoubts ? UINT64_MAX : ticks + static_cast<uint64_t>(ticks_per_ns_ * stop_ns);
+}
+
+// Where the two clocks were not read at one moment nothing is learnt from that.
+void Lease::MeasureRate(absl::Duration issued, uint64_t ticks, bool at_once) {
+  const double elapsed_ns = absl::ToDoubleNanoseconds(issued - issued_);
+  if (at_once && issued_ticks_ != 0 && elapsed_ns > 0) {
+    const double rate = static_cast<double>(ticks - issued_ticks_) / elapsed_ns;
+    ticks_per_ns_ = ticks_per_ns_ == 0 ? rate : std::min(ticks_per_ns_, rate);
+  }
+  issued_ = issued;
+  issued_ticks_ = at_once ? ticks : 0;
+}
+
+bool Lease::IsCertain(absl::Duration issued) const {
+  const absl::MutexLock lock(&mutex_);
+  return doubtful_ && issued >= certain_at_;
+}
+
+void Lease::EndDoubt() {
+  const absl::MutexLock lock(&mutex_);
+  doubtful_ = false;
+  doubt_ended_.SignalAll();
 }
 
 absl::Status Lease::LookForSuccessor() {
@@ -112,6 +193,7 @@ void Lease::StopThread() {
     const absl::MutexLock lock(&mutex_);
     stopping_ = true;
     stopped_.SignalAll();
+    doubt_ended_.SignalAll();
   }
   thread_.reset();
 }

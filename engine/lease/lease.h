@@ -19,6 +19,7 @@
 #include "engine/lease/lease_file.h"
 #include "engine/lease/lease_record.h"
 #include "engine/lease/lease_times.h"
+#include "engine/lease/pause_clock.h"
 
 namespace baton {
 
@@ -28,6 +29,11 @@ namespace baton {
 // that fails is tried again at the next turn; one that comes too late revives nothing. Each
 // renewal looks for later epochs: where one was claimed this owner was taken for dead (its machine
 // was suspended, say), and the lease is lost at once, whatever this node's clock says.
+//
+// A virtual machine may have been paused, and its clock with it. Where another clock says that
+// times.stop have passed since the last good renewal, though BootTime does not, nothing is admitted
+// or acknowledged until it is certain that nobody has claimed meanwhile: kSettle later, after
+// another renewal. By then whoever had seen this lease run out has claimed, or has seen it renewed.
 // Thread-safe.
 class Lease final : public Fence {
  public:
@@ -36,6 +42,7 @@ class Lease final : public Fence {
     Runtime& runtime;
     std::unique_ptr<KillTimer> kill_timer;
     LeaseTimes times;
+    std::unique_ptr<PauseClock> pause_clock = {};  // may be null
     // Called at most once, from the renewing thread, when the lease is lost, with the reason. May
     // be empty.
     std::function<void(const absl::Status&)> on_lost;
@@ -52,7 +59,13 @@ class Lease final : public Fence {
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
 
-  // Some 30 ns, no lock.
+  // A standby does nothing by a look at the lease that is older than 1 s; a claim takes a moment.
+  static constexpr absl::Duration kSettle = absl::Milliseconds(1500);
+  // After so many doubts that nobody had claimed, the other clock is believed no more.
+  static constexpr int kMaxDoubts = 3;
+
+  // Some 30 ns, no lock. Waits while it is not certain that the machine was not paused for long, at
+  // most until the lease is over.
   absl::Status Check() const override;
 
   // Every metadata write up to `sequence` is durable: goes into the next renewal, so that a
@@ -67,6 +80,15 @@ class Lease final : public Fence {
 
  private:
   Lease(Options options, LeaseRecord record, LeaseFile file, absl::Duration issued);
+
+  absl::Status CheckTime() const;
+  bool SeemsPaused() const;
+  void BeginDoubt() const;
+  absl::Status AwaitCertainty() const;
+  void NoteRenewed(absl::Duration issued, uint64_t ticks, bool at_once);
+  void MeasureRate(absl::Duration issued, uint64_t ticks, bool at_once);
+  bool IsCertain(absl::Duration issued) const;
+  void EndDoubt();
 
   void RenewUntilStopped();
   bool WaitForTurn(absl::Duration turn);
@@ -86,13 +108,25 @@ class Lease final : public Fence {
   LeaseFile file_;      // of the renewing thread; once that has ended, of Release
   LeaseRecord record_;  // likewise
 
-  std::atomic<int64_t> stop_ns_;  // BootTime at which no more I/O is admitted
+  const std::unique_ptr<PauseClock> pause_clock_;
+  // Of the renewing thread: its last good renewal, and the lowest rate that was seen. A pause can
+  // only make it higher.
+  absl::Duration issued_;
+  uint64_t issued_ticks_ = 0;
+  double ticks_per_ns_ = 0;  // 0: not known
+  int doubts_ = 0;
+
+  std::atomic<int64_t> stop_ns_;                   // BootTime at which no more I/O is admitted
+  std::atomic<uint64_t> stop_ticks_ = UINT64_MAX;  // likewise by the other clock
   mutable std::atomic<bool> lost_ = false;
   std::atomic<uint64_t> synced_sequence_;
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   absl::CondVar stopped_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  mutable std::atomic<bool> doubtful_ = false;                 // changes under the lock
+  mutable absl::Duration certain_at_ ABSL_GUARDED_BY(mutex_);  // by a renewal issued after that
+  mutable absl::CondVar doubt_ended_;
   std::unique_ptr<Thread> thread_;  // of whoever destroys or releases
 };
 

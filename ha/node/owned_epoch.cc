@@ -31,6 +31,7 @@ absl::StatusOr<std::unique_ptr<OwnedEpoch>> OwnedEpoch::Claim(Options options,
                                                          .times = given.lease_times,
                                                          .watchdog = given.watchdog.EffectiveTime(),
                                                          .kill_timer = std::move(kill_timer),
+                                                         .pause_clock = MakePauseClock(),
                                                          .on_lost = given.on_fault,
                                                          .on_renewed =
                                                              [watchdog = owned->watchdog_.get()] {

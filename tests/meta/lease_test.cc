@@ -7,6 +7,20 @@
 namespace baton {
 namespace {
 
+// Goes on while the machine is paused, at three ticks a nanosecond.
+class FakePauseClock final : public PauseClock {
+ public:
+  FakePauseClock(Runtime& runtime, const absl::Duration& paused)
+      : runtime_(runtime), paused_(paused) {}
+  uint64_t Ticks() const override {
+    return static_cast<uint64_t>(3 * absl::ToInt64Nanoseconds(runtime_.BootTime() + paused_));
+  }
+
+ private:
+  Runtime& runtime_;
+  const absl::Duration& paused_;
+};
+
 class LeaseTest : public testing::Test {
  protected:
   void Run(const std::function<void()>& body) {
@@ -16,17 +30,19 @@ class LeaseTest : public testing::Test {
     });
   }
   absl::StatusOr<std::unique_ptr<Lease>> TryClaim(uint64_t epoch, const std::string& node = "a") {
-    return Lease::Claim({.storage = machine_.storage(),
-                         .runtime = machine_.runtime(),
-                         .kill_timer = std::make_unique<RecordingKillTimer>(kill_time_),
-                         .times = times_,
-                         .on_lost =
-                             [this](const absl::Status& why) {
-                               ++lost_;
-                               why_lost_ = why;
-                             },
-                         .on_renewed = [this] { ++renewed_; }},
-                        RecordOf(epoch, node));
+    return Lease::Claim(
+        {.storage = machine_.storage(),
+         .runtime = machine_.runtime(),
+         .kill_timer = std::make_unique<RecordingKillTimer>(kill_time_),
+         .times = times_,
+         .pause_clock = std::make_unique<FakePauseClock>(machine_.runtime(), paused_),
+         .on_lost =
+             [this](const absl::Status& why) {
+               ++lost_;
+               why_lost_ = why;
+             },
+         .on_renewed = [this] { ++renewed_; }},
+        RecordOf(epoch, node));
   }
   std::unique_ptr<Lease> Claim(uint64_t epoch) { return Must(TryClaim(epoch)); }
   LeaseRecord Newest() { return Must(ReadNewestLease(machine_.storage())).value(); }
@@ -37,6 +53,7 @@ class LeaseTest : public testing::Test {
   mutable sim::SimMachine machine_{1};
   const KillTime kill_time_ = MakeKillTime();
   LeaseTimes times_;
+  absl::Duration paused_;  // of the whole machine, so far; its clock stands still meanwhile
   int lost_ = 0;
   absl::Status why_lost_;
   int renewed_ = 0;
@@ -100,6 +117,59 @@ TEST_F(LeaseTest, IsLostThreeSecondsAfterTheLastRenewalAndTheProcessDiesAfterFou
     Sleep(absl::Seconds(10));
     EXPECT_EQ(**kill_time_, last_issued + times_.valid);
     EXPECT_EQ(lost_, 1);
+  });
+}
+
+TEST_F(LeaseTest, APauseInWhichAnotherNodeClaimedEndsItBeforeAnythingIsAcknowledged) {
+  Run([&] {
+    const auto lease = Claim(1);
+    Sleep(absl::Seconds(5) + times_.renew / 2);
+    paused_ += absl::Seconds(6);
+    ASSERT_OK(CreateLease(machine_.storage(), RecordOf(2, "b")));
+    EXPECT_CODE(lease->Check(), kAborted);
+    EXPECT_CODE(lease->Check(), kAborted);
+  });
+}
+
+// The standby had seen the lease run out before the pause was over.
+TEST_F(LeaseTest, AClaimThatIsUnderWayWhenAPauseEndsIsSeen) {
+  Run([&] {
+    const auto lease = Claim(1);
+    Sleep(absl::Seconds(5));
+    paused_ += absl::Seconds(6);
+    const auto claims = machine_.runtime().StartThread("b", [&] {
+      Sleep(absl::Seconds(1));
+      ASSERT_OK(CreateLease(machine_.storage(), RecordOf(2, "b")));
+    });
+    EXPECT_CODE(lease->Check(), kAborted);
+  });
+}
+
+TEST_F(LeaseTest, APauseInWhichNobodyClaimedIsOverAfterAMoment) {
+  Run([&] {
+    const auto lease = Claim(1);
+    Sleep(absl::Seconds(5));
+    for (int pause = 0; pause < Lease::kMaxDoubts + 2; ++pause) {
+      const absl::Duration began = Now();
+      paused_ += absl::Seconds(6);
+      EXPECT_OK(lease->Check());
+      const bool is_believed = pause < Lease::kMaxDoubts;
+      EXPECT_EQ(Now() - began >= Lease::kSettle, is_believed) << pause;
+      EXPECT_LT(Now() - began, Lease::kSettle + 2 * times_.renew);
+      EXPECT_OK(lease->Check());
+    }
+    EXPECT_EQ(lost_, 0);
+  });
+}
+
+TEST_F(LeaseTest, AShortPauseIsNone) {
+  Run([&] {
+    const auto lease = Claim(1);
+    Sleep(absl::Seconds(5));
+    const absl::Duration began = Now();
+    paused_ += times_.stop - times_.renew - absl::Milliseconds(100);
+    EXPECT_OK(lease->Check());
+    EXPECT_LT(Now() - began, absl::Milliseconds(10));
   });
 }
 
