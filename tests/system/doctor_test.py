@@ -69,6 +69,7 @@ class Fit(DoctorTest):
         for check in ("kernel", "fuse", "limits", "clock", "hypervisor", "config", "pool", "read-back",
                       "links", "locks", "sync", "space", "mount", "keys", "ports", "fence"):
             self.assertIn(check, found)
+        self.assertEqual(found["hypervisor"]["verdict"], "warn" if lab.is_guest() else "ok")
         self.assertEqual(sorted(os.listdir(self.pool)), before)
         for line in self.ask(code=0).splitlines():
             self.assertRegex(line, r"^(ok|warn) +[a-z-]+  .+")
@@ -125,6 +126,7 @@ class Unfit(DoctorTest):
         agent.chmod(0o755)
         self.write(rest=f"[fence]\ncommand = '{agent}'")
         self.expect_failure("fence", "no switch")
+        self.assertEqual(self.findings(code=1)["hypervisor"]["verdict"], "ok")
 
     def test_check_that_hangs_is_left_alone(self):
         agent = self.lab.directory / "agent"

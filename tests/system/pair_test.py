@@ -62,6 +62,17 @@ class Prepared(SystemTest):
                     if "alarm" in line or "[error]" in line]
             self.assertEqual(said, [])
 
+    def test_a_guest_without_a_fence_is_warned_of_pauses(self):
+        expected = 1 if lab.is_guest() else 0
+        for controller in (self.owner, self.standby):
+            status = controller.json("status")
+            warnings = [text for text in status["warnings"] if "a virtual machine" in text]
+            self.assertEqual(len(warnings), expected, status["warnings"])
+            self.assertTrue(status["healthy"])
+            said = [line for line in controller.log_text().splitlines()
+                    if "[warning] this is a virtual machine" in line]
+            self.assertEqual(len(said), expected)
+
     def test_volume_made_on_either_is_a_file_of_both_mounts(self):
         self.owner.create_volume("first", MIB)
         self.standby.run("volume", "create", "second", "--size", MIB)
