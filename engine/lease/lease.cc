@@ -64,6 +64,8 @@ void Lease::BeginDoubt() const {
   certain_at_ = runtime_.BootTime() + kSettle;
   if (doubtful_) return;
   doubtful_ = true;
+  renew_now_ = true;
+  turn_changed_.SignalAll();
   spdlog::warn(
       "this machine seems to have been paused: nothing is acknowledged until it is certain that no "
       "other node owns the pool");
@@ -115,8 +117,17 @@ void Lease::RenewUntilStopped() {
 // False: no more turns.
 bool Lease::WaitForTurn(absl::Duration turn) {
   const absl::MutexLock lock(&mutex_);
-  while (!stopping_ && runtime_.BootTime() < turn) runtime_.WaitUntil(stopped_, mutex_, turn);
+  while (!stopping_ && !renew_now_ && runtime_.BootTime() < OrAtCertainty(turn)) {
+    runtime_.WaitUntil(turn_changed_, mutex_, OrAtCertainty(turn));
+  }
+  renew_now_ = false;
   return !stopping_;
+}
+
+// A renewal that ends a doubt comes as soon as it can; one that fails has its next turn as ever.
+absl::Duration Lease::OrAtCertainty(absl::Duration turn) const {
+  const absl::Duration before = turn - times_.renew;
+  return doubtful_ && certain_at_ > before ? std::min(turn, certain_at_) : turn;
 }
 
 absl::Status Lease::Renew() {
@@ -192,7 +203,7 @@ void Lease::StopThread() {
   {
     const absl::MutexLock lock(&mutex_);
     stopping_ = true;
-    stopped_.SignalAll();
+    turn_changed_.SignalAll();
     doubt_ended_.SignalAll();
   }
   thread_.reset();

@@ -92,6 +92,7 @@ class Lease final : public Fence {
 
   void RenewUntilStopped();
   bool WaitForTurn(absl::Duration turn);
+  absl::Duration OrAtCertainty(absl::Duration turn) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status Renew();
   absl::Status LookForSuccessor();
   absl::Status WriteRecord(bool released);
@@ -122,8 +123,9 @@ class Lease final : public Fence {
   std::atomic<uint64_t> synced_sequence_;
 
   mutable absl::Mutex mutex_;
-  absl::CondVar stopped_;
+  mutable absl::CondVar turn_changed_;  // or there are no more
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  mutable bool renew_now_ ABSL_GUARDED_BY(mutex_) = false;
   mutable std::atomic<bool> doubtful_ = false;                 // changes under the lock
   mutable absl::Duration certain_at_ ABSL_GUARDED_BY(mutex_);  // by a renewal issued after that
   mutable absl::CondVar doubt_ended_;
