@@ -56,13 +56,13 @@ bool IsServing(const ha::PortHolder& holder, uint32_t keeper_pid) {
 absl::Status CheckListening(const ha::PeerAddress& address, uint32_t keeper_pid) {
   if (address.port == 0 || !address.IsNumber()) return absl::OkStatus();
   BATON_RETURN_IF_ERROR(ha::ListenTcp(address.WithPort(0)).status());
-  const absl::Status taken = ha::ListenTcp(address).status();
-  if (taken.ok()) return absl::OkStatus();
+  if (ha::ListenTcp(address).ok()) return absl::OkStatus();
   const std::optional<ha::PortHolder> holder = ha::FindPortHolder(address.port);
   if (holder && IsServing(*holder, keeper_pid)) return absl::OkStatus();
-  const std::string who = holder ? fmt::format("process {} ({})", holder->pid, holder->name)
-                                 : "a process that is not known";
-  return Annotate(taken, who + " has that port");
+  const std::string who = holder ? fmt::format(" (process {}, {})", holder->pid, holder->name) : "";
+  return Error(absl::StatusCode::kFailedPrecondition,
+               "cannot listen at {}: another process does{}; stop it, or choose another port",
+               address.Endpoint(), who);
 }
 
 }  // namespace

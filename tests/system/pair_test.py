@@ -238,7 +238,7 @@ class Upgrades(SystemTest):
     def test_are_refused(self):
         with socket.create_server(("127.0.0.1", free_port())) as server:
             port = server.getsockname()[1]
-            self.expect_refused(f"[pair]\ndata_port = {port}\n", f"process {os.getpid()} ")
+            self.expect_refused(f"[pair]\ndata_port = {port}\n", f"process {os.getpid()}, ")
         self.expect_refused("[pair]\nwatchdog_device = '/dev/none'\n", "there is no watchdog")
         self.expect_refused("[pair]\nheartbeat_seconds = -1.0\n", "must be positive")
         self.owner.upgrade()
