@@ -102,6 +102,7 @@ void Controller::MakeServices() {
           .space = space_,
           .keeper_client = keeper_,
           .garbled_messages = garbled_messages_,
+          .pauses = pauses_,
           .write_log = [this]() -> std::optional<WriteLogStatus> {
             const ha::Drainable<ha::OwnedPool>::Use owned(services_->pool());
             if (!owned) return std::nullopt;
@@ -174,6 +175,7 @@ absl::Status Controller::ClaimEpoch() {
            .runtime = runtime_,
            .identity = identity_,
            .lease_times = options_.lease,
+           .pauses = &pauses_,
            .durability = pool_.durability(),
            .on_fault = [&end = end_](const absl::Status& fault) { end.NoteFault(fault); },
            .on_lock_freed = [&session =
@@ -203,6 +205,7 @@ absl::Status Controller::MakeHaNode() {
                        .mount = session_,
                        .pool = pool_,
                        .identity = identity_,
+                       .pauses = pauses_,
                        .certificate_counts = keeper_.begin().facts().writes_end_with_process()}));
   options.on_space = [&watch = space_](const SpaceReading& space) { watch.Note(space); };
   options.on_fault = [&end = end_](const absl::Status& fault) { end.NoteFault(fault); };

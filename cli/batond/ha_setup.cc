@@ -112,6 +112,7 @@ absl::StatusOr<ha::HaNode::Options> HaNodeOptionsOf(const DaemonOptions& options
       .durability = parts.pool.durability(),
       .identity = parts.identity,
       .lease_times = options.lease,
+      .pauses = &parts.pauses,
       .coordinator = CoordinatorOptionsOf(options.pair, parts.certificate_counts),
       .network = std::move(network),
       .heartbeat = options.pair.heartbeat,

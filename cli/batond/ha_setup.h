@@ -20,6 +20,7 @@ struct HaParts {
   ha::MountEvents& mount;
   const PoolRecord& pool;
   const NodeIdentity& identity;
+  PauseMeter& pauses;
   bool certificate_counts = false;
 };
 

@@ -17,6 +17,7 @@
 #include "cli/service/space_watch.h"
 #include "engine/base/model.pb.h"
 #include "engine/base/runtime.h"
+#include "engine/lease/pause_meter.h"
 
 namespace baton {
 
@@ -38,6 +39,7 @@ class StatusReporter {
     const SpaceWatch& space;
     const keeper::KeeperClient& keeper_client;
     const std::atomic<uint64_t>& garbled_messages;
+    PauseMeter& pauses;
     // Of the epoch that this controller owns; nullopt: it owns none.
     std::function<std::optional<WriteLogStatus>()> write_log;
   };

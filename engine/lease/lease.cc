@@ -10,7 +10,10 @@
 namespace baton {
 namespace {
 
-constexpr absl::Duration kOneMoment = absl::Milliseconds(1);
+PauseMeter::Reading ReadClocks(Runtime& runtime, PauseMeter* pauses) {
+  if (pauses == nullptr) return {.at = runtime.BootTime(), .ticks = 0};
+  return pauses->Read();
+}
 
 }  // namespace
 
@@ -18,8 +21,8 @@ constexpr absl::Duration kOneMoment = absl::Milliseconds(1);
 // waits longer than we believe in it.
 absl::StatusOr<std::unique_ptr<Lease>> Lease::Claim(Options options, LeaseRecord record) {
   BATON_RETURN_IF_ERROR(CheckLeaseTimes(options.times));
-  const absl::Duration issued = options.runtime.BootTime();
-  BATON_RETURN_IF_ERROR(options.kill_timer->Arm(issued + options.times.valid));
+  const PauseMeter::Reading issued = ReadClocks(options.runtime, options.pauses);
+  BATON_RETURN_IF_ERROR(options.kill_timer->Arm(issued.at + options.times.valid));
   BATON_RETURN_IF_ERROR(CreateLease(options.storage, record));
   BATON_ASSIGN_OR_RETURN(LeaseFile file, LeaseFile::Open(options.storage, record.epoch));
   std::unique_ptr<Lease> lease(
@@ -30,7 +33,7 @@ absl::StatusOr<std::unique_ptr<Lease>> Lease::Claim(Options options, LeaseRecord
   return lease;
 }
 
-Lease::Lease(Options options, LeaseRecord record, LeaseFile file, absl::Duration issued)
+Lease::Lease(Options options, LeaseRecord record, LeaseFile file, const PauseMeter::Reading& issued)
     : storage_(options.storage),
       runtime_(options.runtime),
       times_(options.times),
@@ -40,9 +43,10 @@ Lease::Lease(Options options, LeaseRecord record, LeaseFile file, absl::Duration
       kill_timer_(std::move(options.kill_timer)),
       file_(std::move(file)),
       record_(std::move(record)),
-      pause_clock_(std::move(options.pause_clock)),
-      issued_(issued),
-      stop_ns_(absl::ToInt64Nanoseconds(issued + times_.stop)),
+      pauses_(options.pauses),
+      stop_ns_(absl::ToInt64Nanoseconds(issued.at + times_.stop)),
+      stop_ticks_(pauses_ == nullptr ? PauseMeter::kNever
+                                     : pauses_->TicksAfter(issued, times_.stop)),
       synced_sequence_(record_.meta_sequence) {}
 
 Lease::~Lease() { StopThread(); }
@@ -55,17 +59,25 @@ absl::Status Lease::Check() const {
   return AwaitCertainty();
 }
 
-bool Lease::SeemsPaused() const {
-  return pause_clock_ != nullptr && pause_clock_->Ticks() >= stop_ticks_;
-}
+bool Lease::SeemsPaused() const { return pauses_ != nullptr && pauses_->Ticks() >= stop_ticks_; }
 
+// Under the lock, a renewal may have succeeded just before.
 void Lease::BeginDoubt() const {
-  const absl::MutexLock lock(&mutex_);
-  certain_at_ = runtime_.BootTime() + kSettle;
-  if (doubtful_) return;
-  doubtful_ = true;
-  renew_now_ = true;
-  turn_changed_.SignalAll();
+  bool is_new = false;
+  bool is_counted = false;
+  {
+    const absl::MutexLock lock(&mutex_);
+    if (!SeemsPaused()) return;
+    certain_at_ = runtime_.BootTime() + kSettle;
+    is_new = !doubtful_;
+    is_counted = is_new || doubted_ticks_ != stop_ticks_;
+    doubtful_ = true;
+    doubted_ticks_ = stop_ticks_;
+    renew_now_ = renew_now_ || is_new;
+    turn_changed_.SignalAll();
+  }
+  if (is_counted) pauses_->NoteDoubt();
+  if (!is_new) return;
   spdlog::warn(
       "this machine seems to have been paused: nothing is acknowledged until it is certain that no "
       "other node owns the pool");
@@ -131,43 +143,25 @@ absl::Duration Lease::OrAtCertainty(absl::Duration turn) const {
 }
 
 absl::Status Lease::Renew() {
-  const absl::Duration issued = runtime_.BootTime();
-  const uint64_t ticks = pause_clock_ == nullptr ? 0 : pause_clock_->Ticks();
-  const bool at_once = runtime_.BootTime() - issued < kOneMoment;
+  const PauseMeter::Reading issued = ReadClocks(runtime_, pauses_);
   if (SeemsPaused()) BeginDoubt();
   BATON_RETURN_IF_ERROR(WriteRecord(/*released=*/false));
   BATON_RETURN_IF_ERROR(LookForSuccessor());
   BATON_RETURN_IF_ERROR(CheckTime());
-  BATON_RETURN_IF_ERROR(kill_timer_->Arm(issued + times_.valid));
-  stop_ns_ = absl::ToInt64Nanoseconds(issued + times_.stop);
-  NoteRenewed(issued, ticks, at_once);
+  BATON_RETURN_IF_ERROR(kill_timer_->Arm(issued.at + times_.valid));
+  stop_ns_ = absl::ToInt64Nanoseconds(issued.at + times_.stop);
+  NoteRenewed(issued);
   if (on_renewed_) on_renewed_();
   return absl::OkStatus();
 }
 
-void Lease::NoteRenewed(absl::Duration issued, uint64_t ticks, bool at_once) {
-  if (pause_clock_ == nullptr) return;
-  MeasureRate(issued, ticks, at_once);
-  if (IsCertain(issued)) {
-    ++doubts_;
-    EndDoubt();
-    spdlog::info("this node owns epoch {} all the same", epoch_);
-  }
-  if (ticks_per_ns_ == 0) return;
-  const double stop_ns = absl::ToDoubleNanoseconds(times_.stop) * (100 + kClockRatePercent) / 100;
-  stop_ticks_ =
-      doubts_ >= kMaxDoubts ? UINT64_MAX : ticks + static_cast<uint64_t>(ticks_per_ns_ * stop_ns);
-}
-
-// Where the two clocks were not read at one moment nothing is learnt from that.
-void Lease::MeasureRate(absl::Duration issued, uint64_t ticks, bool at_once) {
-  const double elapsed_ns = absl::ToDoubleNanoseconds(issued - issued_);
-  if (at_once && issued_ticks_ != 0 && elapsed_ns > 0) {
-    const double rate = static_cast<double>(ticks - issued_ticks_) / elapsed_ns;
-    ticks_per_ns_ = ticks_per_ns_ == 0 ? rate : std::min(ticks_per_ns_, rate);
-  }
-  issued_ = issued;
-  issued_ticks_ = at_once ? ticks : 0;
+// Whoever was told that the doubt is over must not find the old ticks.
+void Lease::NoteRenewed(const PauseMeter::Reading& issued) {
+  if (pauses_ == nullptr) return;
+  stop_ticks_ = pauses_->TicksAfter(issued, times_.stop);
+  if (!IsCertain(issued.at)) return;
+  EndDoubt();
+  spdlog::info("this node owns epoch {} all the same", epoch_);
 }
 
 bool Lease::IsCertain(absl::Duration issued) const {
@@ -212,7 +206,9 @@ void Lease::StopThread() {
 absl::Status Lease::Release() {
   StopThread();
   if (record_.released) return absl::OkStatus();
-  BATON_RETURN_IF_ERROR(Check());
+  // Nothing but its own record is written from here on, so that a look is certain enough.
+  BATON_RETURN_IF_ERROR(CheckTime());
+  BATON_RETURN_IF_ERROR(LookForSuccessor());
   lost_ = true;
   BATON_RETURN_IF_ERROR(WriteRecord(/*released=*/true));
   kill_timer_->Disarm();

@@ -19,7 +19,7 @@
 #include "engine/lease/lease_file.h"
 #include "engine/lease/lease_record.h"
 #include "engine/lease/lease_times.h"
-#include "engine/lease/pause_clock.h"
+#include "engine/lease/pause_meter.h"
 
 namespace baton {
 
@@ -42,7 +42,7 @@ class Lease final : public Fence {
     Runtime& runtime;
     std::unique_ptr<KillTimer> kill_timer;
     LeaseTimes times;
-    std::unique_ptr<PauseClock> pause_clock = {};  // may be null
+    PauseMeter* pauses = nullptr;  // outlives the lease; null: pauses are not noticed
     // Called at most once, from the renewing thread, when the lease is lost, with the reason. May
     // be empty.
     std::function<void(const absl::Status&)> on_lost;
@@ -61,32 +61,31 @@ class Lease final : public Fence {
 
   // A standby does nothing by a look at the lease that is older than 1 s; a claim takes a moment.
   static constexpr absl::Duration kSettle = absl::Milliseconds(1500);
-  // After so many doubts that nobody had claimed, the other clock is believed no more.
-  static constexpr int kMaxDoubts = 3;
 
   // Some 30 ns, no lock. Waits while it is not certain that the machine was not paused for long, at
-  // most until the lease is over.
+  // most until the lease is over. To callers that is storage which is slow: they may hold what they
+  // hold over I/O (RocksDB its mutex), but no lock that a beat for the keeper takes.
   absl::Status Check() const override;
 
   // Every metadata write up to `sequence` is durable: goes into the next renewal, so that a
   // successor whose log was cut short notices.
   void NoteSynced(uint64_t sequence);
 
-  // The orderly end: Check refuses from now on, and a successor need not wait. REQUIRES: whatever
-  // writes under this lease has ended. Aborted: the lease was lost before. Idempotent.
+  // The orderly end: Check refuses from now on, and a successor need not wait. No doubt delays it.
+  // REQUIRES: whatever writes under this lease has ended. Aborted: the lease was lost before.
+  // Idempotent.
   absl::Status Release();
 
   uint64_t epoch() const { return epoch_; }
 
  private:
-  Lease(Options options, LeaseRecord record, LeaseFile file, absl::Duration issued);
+  Lease(Options options, LeaseRecord record, LeaseFile file, const PauseMeter::Reading& issued);
 
   absl::Status CheckTime() const;
   bool SeemsPaused() const;
   void BeginDoubt() const;
   absl::Status AwaitCertainty() const;
-  void NoteRenewed(absl::Duration issued, uint64_t ticks, bool at_once);
-  void MeasureRate(absl::Duration issued, uint64_t ticks, bool at_once);
+  void NoteRenewed(const PauseMeter::Reading& issued);
   bool IsCertain(absl::Duration issued) const;
   void EndDoubt();
 
@@ -109,16 +108,10 @@ class Lease final : public Fence {
   LeaseFile file_;      // of the renewing thread; once that has ended, of Release
   LeaseRecord record_;  // likewise
 
-  const std::unique_ptr<PauseClock> pause_clock_;
-  // Of the renewing thread: its last good renewal, and the lowest rate that was seen. A pause can
-  // only make it higher.
-  absl::Duration issued_;
-  uint64_t issued_ticks_ = 0;
-  double ticks_per_ns_ = 0;  // 0: not known
-  int doubts_ = 0;
+  PauseMeter* const pauses_;
 
-  std::atomic<int64_t> stop_ns_;                   // BootTime at which no more I/O is admitted
-  std::atomic<uint64_t> stop_ticks_ = UINT64_MAX;  // likewise by the other clock
+  std::atomic<int64_t> stop_ns_;  // BootTime at which no more I/O is admitted
+  std::atomic<uint64_t> stop_ticks_ = PauseMeter::kNever;  // likewise by the other clock
   mutable std::atomic<bool> lost_ = false;
   std::atomic<uint64_t> synced_sequence_;
 
@@ -126,8 +119,9 @@ class Lease final : public Fence {
   mutable absl::CondVar turn_changed_;  // or there are no more
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   mutable bool renew_now_ ABSL_GUARDED_BY(mutex_) = false;
-  mutable std::atomic<bool> doubtful_ = false;                 // changes under the lock
-  mutable absl::Duration certain_at_ ABSL_GUARDED_BY(mutex_);  // by a renewal issued after that
+  mutable std::atomic<bool> doubtful_ = false;                  // changes under the lock
+  mutable absl::Duration certain_at_ ABSL_GUARDED_BY(mutex_);   // by a renewal issued after that
+  mutable uint64_t doubted_ticks_ ABSL_GUARDED_BY(mutex_) = 0;  // the stop_ticks_ it is about
   mutable absl::CondVar doubt_ended_;
   std::unique_ptr<Thread> thread_;  // of whoever destroys or releases
 };

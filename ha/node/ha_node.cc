@@ -52,6 +52,7 @@ EpochWork::Options EpochOptionsOf(const HaNode::Options& options, const PoolNode
           .identity = options.identity,
           .peers = nodes.peers,
           .lease_times = options.lease_times,
+          .pauses = options.pauses,
           .durability = options.durability,
           .watchdog = options.watchdog,
           .on_fault = options.on_fault,

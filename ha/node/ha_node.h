@@ -13,6 +13,7 @@
 #include "engine/base/model.pb.h"
 #include "engine/base/runtime.h"
 #include "engine/lease/lease_times.h"
+#include "engine/lease/pause_meter.h"
 #include "engine/lease/reserve.h"
 #include "engine/meta/node_identity.h"
 #include "engine/standby_view.h"
@@ -60,6 +61,7 @@ class HaNode {
     Durability durability = DURABILITY_NODE;
     NodeIdentity identity;
     LeaseTimes lease_times;
+    PauseMeter* pauses = nullptr;  // Lease::Options
     CoordinatorOptions coordinator;
     PeerNetwork::Options network;
     absl::Duration heartbeat;  // the period

@@ -1,25 +1,13 @@
 #include "engine/lease/lease.h"
 
+#include <atomic>
+
 #include "engine/lease/lease_watch.h"
 #include "engine/meta/file_copy.h"
 #include "tests/meta/lease_support.h"
 
 namespace baton {
 namespace {
-
-// Goes on while the machine is paused, at three ticks a nanosecond.
-class FakePauseClock final : public PauseClock {
- public:
-  FakePauseClock(Runtime& runtime, const absl::Duration& paused)
-      : runtime_(runtime), paused_(paused) {}
-  uint64_t Ticks() const override {
-    return static_cast<uint64_t>(3 * absl::ToInt64Nanoseconds(runtime_.BootTime() + paused_));
-  }
-
- private:
-  Runtime& runtime_;
-  const absl::Duration& paused_;
-};
 
 class LeaseTest : public testing::Test {
  protected:
@@ -30,19 +18,18 @@ class LeaseTest : public testing::Test {
     });
   }
   absl::StatusOr<std::unique_ptr<Lease>> TryClaim(uint64_t epoch, const std::string& node = "a") {
-    return Lease::Claim(
-        {.storage = machine_.storage(),
-         .runtime = machine_.runtime(),
-         .kill_timer = std::make_unique<RecordingKillTimer>(kill_time_),
-         .times = times_,
-         .pause_clock = std::make_unique<FakePauseClock>(machine_.runtime(), paused_),
-         .on_lost =
-             [this](const absl::Status& why) {
-               ++lost_;
-               why_lost_ = why;
-             },
-         .on_renewed = [this] { ++renewed_; }},
-        RecordOf(epoch, node));
+    return Lease::Claim({.storage = machine_.storage(),
+                         .runtime = machine_.runtime(),
+                         .kill_timer = std::make_unique<RecordingKillTimer>(kill_time_),
+                         .times = times_,
+                         .pauses = &pauses_,
+                         .on_lost =
+                             [this](const absl::Status& why) {
+                               ++lost_;
+                               why_lost_ = why;
+                             },
+                         .on_renewed = [this] { ++renewed_; }},
+                        RecordOf(epoch, node));
   }
   std::unique_ptr<Lease> Claim(uint64_t epoch) { return Must(TryClaim(epoch)); }
   LeaseRecord Newest() { return Must(ReadNewestLease(machine_.storage())).value(); }
@@ -54,6 +41,8 @@ class LeaseTest : public testing::Test {
   const KillTime kill_time_ = MakeKillTime();
   LeaseTimes times_;
   absl::Duration paused_;  // of the whole machine, so far; its clock stands still meanwhile
+  PauseMeter pauses_{machine_.runtime(),
+                     std::make_unique<FakePauseClock>(machine_.runtime(), paused_)};
   int lost_ = 0;
   absl::Status why_lost_;
   int renewed_ = 0;
@@ -149,16 +138,66 @@ TEST_F(LeaseTest, APauseInWhichNobodyClaimedIsOverAfterAMoment) {
   Run([&] {
     const auto lease = Claim(1);
     Sleep(absl::Seconds(5));
-    for (int pause = 0; pause < Lease::kMaxDoubts + 2; ++pause) {
+    for (int pause = 0; pause < PauseMeter::kMaxDoubts + 2; ++pause) {
       const absl::Duration began = Now();
       paused_ += absl::Seconds(6);
       EXPECT_OK(lease->Check());
-      const bool is_believed = pause < Lease::kMaxDoubts;
+      const bool is_believed = pause < PauseMeter::kMaxDoubts;
       EXPECT_EQ(Now() - began >= Lease::kSettle, is_believed) << pause;
       EXPECT_LT(Now() - began, Lease::kSettle + times_.renew / 2);
       EXPECT_OK(lease->Check());
     }
     EXPECT_EQ(lost_, 0);
+  });
+}
+
+// Of a hypervisor, or of a clock whose rate was taken for lower than it is.
+TEST_F(LeaseTest, PausesWithoutEndLeadToNoDoubtWithoutEnd) {
+  Run([&] {
+    const auto lease = Claim(1);
+    Sleep(absl::Seconds(5));
+    std::atomic<bool> ends = false;
+    const auto pausing = machine_.runtime().StartThread("pausing", [&] {
+      while (!ends) {
+        paused_ += absl::Seconds(6);
+        Sleep(absl::Milliseconds(300));
+      }
+    });
+    const absl::Duration began = Now();
+    Sleep(absl::Milliseconds(1));
+    EXPECT_OK(lease->Check());
+    EXPECT_GE(Now() - began, Lease::kSettle);
+    EXPECT_LT(Now() - began, PauseMeter::kMaxDoubts * (Lease::kSettle + times_.renew));
+    EXPECT_THAT(pauses_.Warning(), testing::HasSubstr("seemed to be paused 3 times"));
+    ends = true;
+  });
+}
+
+TEST_F(LeaseTest, APauseRightAfterTheClaimIsNoticed) {
+  Run([&] {
+    Sleep(PauseMeter::kMinSpan);
+    const auto lease = Claim(1);
+    paused_ += absl::Seconds(6);
+    const absl::Duration began = Now();
+    EXPECT_OK(lease->Check());
+    EXPECT_GE(Now() - began, Lease::kSettle);
+  });
+}
+
+TEST_F(LeaseTest, InADoubtItIsReleasedAtOnceIfNobodyHasClaimed) {
+  Run([&] {
+    auto lease = Claim(1);
+    Sleep(absl::Seconds(5));
+    paused_ += absl::Seconds(6);
+    const absl::Duration began = Now();
+    EXPECT_OK(lease->Release());
+    EXPECT_LT(Now() - began, absl::Milliseconds(100));
+    EXPECT_TRUE(Newest().released);
+
+    lease = Claim(2);
+    paused_ += absl::Seconds(6);
+    ASSERT_OK(CreateLease(machine_.storage(), RecordOf(3, "b")));
+    EXPECT_CODE(lease->Release(), kAborted);
   });
 }
 
