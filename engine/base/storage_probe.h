@@ -21,7 +21,8 @@ namespace baton {
 //   sync       how long a durable write takes
 //   space      how much is free
 // All is done in a directory of its own, kProbePrefix and random digits, which is removed in the
-// end. As slow as the storage is, and may hang with it. `directory`: the path of `storage`.
+// end. One that is an hour old is removed: its maker was killed. As slow as the storage is, and may
+// hang with it. `directory`: the path of `storage`.
 std::vector<Finding> ProbeStorage(Storage& storage, Runtime& runtime, const std::string& directory);
 
 // Removes what probes have left that were killed. REQUIRES: none runs.

@@ -1,7 +1,10 @@
 // What is found of storage that does as it should, and of one that does not.
 #include "engine/base/storage_probe.h"
 
+#include <absl/time/clock.h>
+
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <utility>
@@ -23,6 +26,7 @@ struct Faults {
   bool loses_data_beside_holes = false;  // as READ_PLUS of nfs-ganesha 4.3 with Linux 6.12
   bool links_replace = false;
   bool ignores_punch = false;
+  mutable int slow_syncs = 0;  // so many durable writes take a second
 };
 
 class FaultyFile final : public File {
@@ -37,6 +41,10 @@ class FaultyFile final : public File {
     return absl::OkStatus();
   }
   absl::Status Write(uint64_t offset, Bytes data, WriteMode mode) override {
+    if (mode == WriteMode::kDurable && faults_.slow_syncs > 0) {
+      --faults_.slow_syncs;
+      absl::SleepFor(absl::Seconds(1));
+    }
     return file_->Write(offset, data, mode);
   }
   absl::Status Sync() override { return file_->Sync(); }
@@ -152,6 +160,30 @@ TEST_F(StorageProbeTest, FindsHolesThatAreNone) {
 TEST_F(StorageProbeTest, FindsLinksThatTwoNodesCouldMake) {
   faulty_.faults.links_replace = true;
   ExpectFailure("links", "two nodes could own the pool");
+}
+
+TEST_F(StorageProbeTest, OneSlowSyncIsWarnedOf) {
+  constexpr int kOfReadBack = 2;
+  faulty_.faults.slow_syncs = kOfReadBack + 1 + 1;
+  const Finding sync = Run().at("sync");
+  EXPECT_EQ(sync.verdict, Verdict::kWarn) << sync.text;
+}
+
+TEST_F(StorageProbeTest, MostSyncsSlowIsAFailure) {
+  faulty_.faults.slow_syncs = 8;
+  ExpectFailure("sync", "the lease would run out");
+}
+
+TEST_F(StorageProbeTest, RemovesOneThatIsAnHourOld) {
+  for (const char* name : {"old", "new"}) {
+    EXPECT_OK(storage_->MakeDirectory(std::string(kProbePrefix) + name));
+  }
+  const std::string old = directory_.path() + "/" + kProbePrefix + "old";
+  EXPECT_OK(storage_->Open(std::string(kProbePrefix) + "old/data", {.create = true}).status());
+  const auto made = std::filesystem::last_write_time(old);
+  std::filesystem::last_write_time(old, made - std::chrono::minutes(61));
+  Run();
+  EXPECT_THAT(Must(storage_->List("")), testing::ElementsAre(std::string(kProbePrefix) + "new"));
 }
 
 TEST_F(StorageProbeTest, RemovesWhatOneThatWasKilledHasLeft) {
