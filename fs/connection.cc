@@ -7,12 +7,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "engine/base/errno_status.h"
 #include "engine/base/status.h"
 #include "engine/base/unique_fd.h"
-#include "fs/protocol.h"
 #include "fs/mount_settings.h"
+#include "fs/protocol.h"
 
 namespace baton::fs {
 namespace {
@@ -24,9 +25,8 @@ namespace {
 // (Session::DropPages does it), names with attributes in one answer (neither may be kept, so the
 // kernel would ask for each again). Nodes are the same for ever, so they may be found by number.
 // Locks are the owner's to grant, on whatever node.
-constexpr unsigned kFeatures = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO |
-                               FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_POSIX_LOCKS |
-                               FUSE_CAP_FLOCK_LOCKS;
+constexpr unsigned kFeatures = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_EXPORT_SUPPORT |
+                               FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS;
 
 void ChooseFeatures(void*, fuse_conn_info* connection) {
   connection->want = connection->capable & kFeatures;
@@ -68,7 +68,9 @@ ssize_t Receive(int fd, void* to, size_t room_bytes, void*) { return ::read(fd, 
 
 void NoteAnswer(Mounted& mounted) {
   if (mounted.answered.load(std::memory_order_relaxed) || mounted.answered.exchange(true)) return;
-  if (mounted.on_first_answer) mounted.on_first_answer();
+  if (!mounted.on_first_answer) return;
+  const absl::Duration came = absl::Nanoseconds(mounted.first_came_ns.load());
+  mounted.on_first_answer(mounted.request_waited ? std::nullopt : std::optional(came));
 }
 
 ssize_t Send(int fd, iovec* parts, int count, void* user_data) {

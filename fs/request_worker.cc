@@ -108,6 +108,7 @@ void RequestWorker::Handle(MutableBytes request) {
     return;
   }
   if (IsForget(request)) return;
+  NoteCame();
   const Backlog::Admitted admitted = mounted_.backlog.Admit(request);
   if (admitted == Backlog::Admitted::kKept) {
     EndLocksOf(request);
@@ -119,6 +120,13 @@ void RequestWorker::Handle(MutableBytes request) {
   while (const size_t length = mounted_.backlog.Next(request_room_, interrupted)) {
     Serve(request_room_.first(length), interrupted);
   }
+}
+
+void RequestWorker::NoteCame() {
+  std::atomic<int64_t>& first = mounted_.first_came_ns;
+  if (first.load(std::memory_order_relaxed) != 0) return;
+  int64_t none = 0;
+  first.compare_exchange_strong(none, absl::ToInt64Nanoseconds(mounted_.runtime.BootTime()));
 }
 
 // A file that is closed while nobody serves holds nothing any more, though its end is kept.

@@ -45,6 +45,7 @@ class RequestWorker {
 
   Received Receive(MutableBytes& request);
   void Handle(MutableBytes request);
+  void NoteCame();
   void EndLocksOf(Bytes request);
   void Serve(MutableBytes request, bool interrupted);
   void TakeInterrupt(Bytes request);

@@ -1,6 +1,7 @@
 #include "fs/session.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -122,6 +123,7 @@ absl::Status Session::Serve() {
   if (!options_.open_later) mounted_->volumes.OpenCounted();
   BATON_RETURN_IF_ERROR(AnswerInit(init_answer()));
   if (options_.adopt) BATON_RETURN_IF_ERROR(AskForResend());
+  mounted_->request_waited = RequestWaits();
   StartThreads();
   return absl::OkStatus();
 }
@@ -152,6 +154,12 @@ absl::Status Session::AskForResend() {
                  "or later is needed; unmount and start anew");
   }
   return Notify(fd_.get(), kNotifyResend, nullptr, 0);
+}
+
+// What the kernel delivers again waits there, too.
+bool Session::RequestWaits() const {
+  pollfd requests = {.fd = fd_.get(), .events = POLLIN, .revents = 0};
+  return ::poll(&requests, 1, 0) > 0;
 }
 
 absl::Status Session::InstallWakeHandler() {

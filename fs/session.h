@@ -3,11 +3,13 @@
 
 #include <absl/status/statusor.h>
 #include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
 #include <signal.h>
 
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,8 +55,10 @@ struct SessionOptions {
   // Called when locks that programs of this mount hold were given to another node; the text says
   // which. From a thread of the session; takes note and returns. May be empty.
   std::function<void(const std::string& text)> on_locks_lost = {};
-  // Called once, from a worker, right after the first answer to a request. It must be quick.
-  std::function<void()> on_first_answer;
+  // Called once, from a worker, right after the first answer to a request. `came`: the BootTime at
+  // which the first request came; nullopt: one waited already when this session began to serve. It
+  // must be quick.
+  std::function<void(std::optional<absl::Duration> came)> on_first_answer;
 };
 
 // The threads that serve one mount. `workers` of them serve, and each request is answered on the
@@ -114,6 +118,7 @@ class Session {
   absl::Status CheckInitAnswer() const;
   absl::Status AnswerInit(const std::string& answer);
   absl::Status AskForResend();
+  bool RequestWaits() const;
   absl::Status InstallWakeHandler();
   void StartThreads();
   void RunWorker(RequestWorker& worker);

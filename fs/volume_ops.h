@@ -2,26 +2,28 @@
 #pragma once
 
 #define FUSE_USE_VERSION 314
+#include <absl/time/time.h>
 #include <fuse_lowlevel.h>
 
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "engine/base/bytes.h"
 #include "engine/base/log_limiter.h"
 #include "engine/base/runtime.h"
+#include "engine/base/volume_directory.h"
 #include "fs/attributes.h"
 #include "fs/backlog.h"
 #include "fs/interrupts.h"
 #include "fs/lock_table.h"
 #include "fs/mount_locks.h"
+#include "fs/mount_settings.h"
 #include "fs/open_volumes.h"
 #include "fs/raw_answer.h"
-#include "fs/mount_settings.h"
-#include "engine/base/volume_directory.h"
 
 namespace baton::fs {
 
@@ -40,9 +42,10 @@ struct Mounted {
         failures(runtime, kLogLinesPerPeriod, kLogPeriod),
         backlog(runtime, workers),
         interrupts(runtime, directory, backlog, fd, workers + 1),
-        locks(directory, runtime, std::move(lock_table),
-              [fd](uint64_t unique, int error) { AnswerRaw(fd, unique, error); },
-              std::move(locks_lost)) {
+        locks(
+            directory, runtime, std::move(lock_table),
+            [fd](uint64_t unique, int error) { AnswerRaw(fd, unique, error); },
+            std::move(locks_lost)) {
     interrupts.on_parked = [this](uint64_t unique) { return locks.Interrupt(unique); };
   }
 
@@ -62,9 +65,12 @@ struct Mounted {
 
   // Requests that are left to the next session, see ReplyError.
   std::atomic<uint64_t> left = 0;
+  bool request_waited = false;             // before the first thread ran
+  std::atomic<int64_t> first_came_ns = 0;  // BootTime of the first request; 0: none has come
   std::atomic<bool> answered = false;
-  std::atomic<bool> ending = false;       // what takes long is left to the next session
-  std::function<void()> on_first_answer;  // may be empty
+  std::atomic<bool> ending = false;  // what takes long is left to the next session
+  // See SessionOptions; may be empty.
+  std::function<void(std::optional<absl::Duration> came)> on_first_answer;
 };
 
 // The user data of a libfuse session: one worker's view. A worker serves one request at a time, so

@@ -45,6 +45,7 @@ void AddCommands(CLI::App& app, Command& chosen) {
   AddNodeCommands(app, chosen);
   AddUpgradeCommand(app, chosen);
   AddKeygenCommand(app, chosen);
+  AddDoctorCommand(app, chosen);
 }
 
 absl::StatusOr<ExitCode> RunCommand(const GlobalOptions& options, const Command& command,

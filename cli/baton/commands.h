@@ -17,6 +17,7 @@ void AddCloneChanges(CLI::App& clone, Command& chosen);
 void AddCloneFollowers(CLI::App& clone, Command& chosen);
 void AddCloneVerify(CLI::App& clone, Command& chosen);
 void AddKeygenCommand(CLI::App& app, Command& chosen);
+void AddDoctorCommand(CLI::App& app, Command& chosen);
 void AddUpgradeCommand(CLI::App& app, Command& chosen);
 void AddFailoverCommand(CLI::App& app, Command& chosen);
 void AddNodeCommands(CLI::App& app, Command& chosen);

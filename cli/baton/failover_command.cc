@@ -25,6 +25,10 @@ std::string DescribeFailover(const FailoverDone& done) {
     return fmt::format("the pool has no new owner after {} ms (before: {}); see `baton status`",
                        done.waited_ms(), done.from().empty() ? "nobody" : done.from());
   }
+  if (done.unchanged()) {
+    return fmt::format("node {} owns the pool already (epoch {}): nothing to do", done.owner(),
+                       done.epoch());
+  }
   return fmt::format("node {} owns the pool (epoch {}) after {} ms; before: {}", done.owner(),
                      done.epoch(), done.waited_ms(), done.from().empty() ? "nobody" : done.from());
 }

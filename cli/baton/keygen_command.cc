@@ -31,12 +31,12 @@ std::string NodeOfThisMachine() {
 absl::StatusOr<control::KeysMade> MakeKeys(const KeygenArguments& arguments) {
   BATON_RETURN_IF_ERROR(CheckName(arguments.node));
   BATON_ASSIGN_OR_RETURN(const ha::KeyPair keys, ha::MakeKeyPair());
-  BATON_RETURN_IF_ERROR(ha::WriteKeyFiles(keys, arguments.path));
+  BATON_RETURN_IF_ERROR(ha::WriteKeyFiles(arguments.node, keys, arguments.path));
   control::KeysMade made;
   made.set_node(arguments.node);
   made.set_path(arguments.path);
   made.set_public_path(arguments.path + ".pub");
-  made.set_public_key(keys.public_key);
+  made.set_public_key(ha::KeyInHex(keys.public_key));
   made.set_allowed_line(ha::AllowedKeysLine(arguments.node, keys));
   return made;
 }
@@ -65,7 +65,7 @@ void AddKeygenCommand(CLI::App& app, Command& chosen) {
   arguments->node = NodeOfThisMachine();
   keygen
       ->add_option("--out", arguments->path,
-                   "where the secret key goes, mode 0600; the public key goes to FILE.pub; "
+                   "where the secret key goes, mode 0600; NAME and public key go to FILE.pub; "
                    "nothing is overwritten")
       ->type_name("FILE")
       ->capture_default_str();

@@ -2,16 +2,18 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
+#include "cli/baton/become_batond.h"
 #include "cli/baton/commands.h"
 #include "cli/control/names_of.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/model.pb.h"
 #include "engine/base/posix_storage.h"
 #include "engine/base/status.h"
+#include "engine/base/storage_probe.h"
 #include "engine/base/system_runtime.h"
 #include "engine/meta/pool_file.h"
 
@@ -28,47 +30,66 @@ struct PoolInitArguments {
 
 constexpr mode_t kPoolMode = 0700;
 
-absl::StatusOr<PoolRecord> MakePoolIn(const PoolInitArguments& arguments) {
-  BATON_ASSIGN_OR_RETURN(auto storage, PosixStorage::Open(arguments.directory));
-  SystemRuntime runtime;
-  BATON_RETURN_IF_ERROR(InitPool(*storage, kDurabilities.at(arguments.durability), runtime));
-  return ReadPool(*storage);
+absl::StatusOr<std::vector<Finding>> TryStorage(PosixStorage& storage, Runtime& runtime) {
+  BATON_RETURN_IF_ERROR(RemoveProbes(storage));
+  BATON_RETURN_IF_ERROR(CheckIsFree(storage));
+  std::vector<Finding> findings = ProbeStorage(storage, runtime, storage.directory());
+  for (const Finding& finding : findings) {
+    if (finding.verdict != Verdict::kFail) continue;
+    return Error(absl::StatusCode::kFailedPrecondition, "the storage is not fit for it: {}: {}",
+                 finding.check, finding.text);
+  }
+  return findings;
 }
 
-absl::StatusOr<PoolRecord> MakePool(const PoolInitArguments& arguments) {
+absl::StatusOr<control::PoolMade> MakePoolIn(const PoolInitArguments& arguments) {
+  BATON_ASSIGN_OR_RETURN(auto storage, PosixStorage::Open(arguments.directory));
+  SystemRuntime runtime;
+  BATON_ASSIGN_OR_RETURN(const std::vector<Finding> findings, TryStorage(*storage, runtime));
+  BATON_RETURN_IF_ERROR(InitPool(*storage, kDurabilities.at(arguments.durability), runtime));
+  BATON_ASSIGN_OR_RETURN(const PoolRecord pool, ReadPool(*storage));
+  control::PoolMade made;
+  made.set_path(arguments.directory);
+  made.set_pool_id(pool.pool_id());
+  made.set_durability(NameOf(pool.durability()));
+  for (const Finding& finding : findings) {
+    control::Finding& told = *made.add_storage();
+    told.set_check(finding.check);
+    told.set_verdict(Name(finding.verdict));
+    told.set_text(finding.text);
+  }
+  return made;
+}
+
+absl::StatusOr<control::PoolMade> MakePool(const PoolInitArguments& arguments) {
   const bool made = ::mkdir(arguments.directory.c_str(), kPoolMode) == 0;
   if (!made && errno != EEXIST) return ErrnoStatus(errno, "make", arguments.directory);
-  absl::StatusOr<PoolRecord> pool = MakePoolIn(arguments);
+  absl::StatusOr<control::PoolMade> pool = MakePoolIn(arguments);
   if (!pool.ok() && made) ::rmdir(arguments.directory.c_str());
   return pool;
 }
 
-// No controller is asked, so no status of this may be taken for one of the connection.
-absl::StatusOr<ExitCode> PoolInit(CommandContext& context, const PoolInitArguments& arguments) {
-  const absl::StatusOr<PoolRecord> pool = MakePool(arguments);
-  if (!pool.ok()) {
-    return Error(absl::StatusCode::kFailedPrecondition, "no pool is made in {}: {}",
-                 arguments.directory, Message(pool.status()));
+// What the storage did, a line a check.
+std::string DescribeStorage(const control::PoolMade& made) {
+  std::vector<std::vector<std::string>> rows;
+  for (const control::Finding& finding : made.storage()) {
+    rows.push_back({finding.verdict(), finding.check(), finding.text()});
   }
-  control::PoolMade made;
-  made.set_path(arguments.directory);
-  made.set_pool_id(pool->pool_id());
-  made.set_durability(NameOf(pool->durability()));
-  if (context.console.json()) context.console.AnswerJson(made);
-  context.console.Confirm(fmt::format("pool {} made in {}, durability {}", made.pool_id(),
-                                      made.path(), made.durability()));
-  return ExitCode::kDone;
+  return FormatTable(rows);
 }
 
-// `batond` beside this program, or else the one in PATH, which has the engine. Returns only if
-// there is none.
-absl::StatusOr<ExitCode> PoolDrain(const std::string& directory) {
-  std::error_code error;
-  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
-  const std::string beside = (self.parent_path() / "batond").string();
-  const std::string program = ::access(beside.c_str(), X_OK) == 0 ? beside : "batond";
-  ::execlp(program.c_str(), program.c_str(), "--drain", directory.c_str(), nullptr);
-  return ErrnoStatus(errno, "start", program);
+// No controller is asked, so no status of this may be taken for one of the connection.
+absl::StatusOr<ExitCode> PoolInit(CommandContext& context, const PoolInitArguments& arguments) {
+  const absl::StatusOr<control::PoolMade> made = MakePool(arguments);
+  if (!made.ok()) {
+    return Error(absl::StatusCode::kFailedPrecondition, "no pool is made in {}: {}",
+                 arguments.directory, Message(made.status()));
+  }
+  if (context.console.json()) context.console.AnswerJson(*made);
+  context.console.Confirm(DescribeStorage(*made));
+  context.console.Confirm(fmt::format("pool {} made in {}, durability {}", made->pool_id(),
+                                      made->path(), made->durability()));
+  return ExitCode::kDone;
 }
 
 void AddPoolDrain(CLI::App& pool, Command& chosen) {
@@ -77,7 +98,7 @@ void AddPoolDrain(CLI::App& pool, Command& chosen) {
   auto directory = std::make_shared<std::string>();
   drain->add_option("DIR", *directory, "a pool that no controller serves")->required();
   drain->callback([directory, &chosen] {
-    chosen = [directory](CommandContext&) { return PoolDrain(*directory); };
+    chosen = [directory](CommandContext&) { return BecomeBatond({"--drain", *directory}); };
   });
 }
 

@@ -8,6 +8,7 @@
 
 #include "cli/batond/ask_for_upgrade.h"
 #include "cli/batond/ha_setup.h"
+#include "cli/batond/machine_checks.h"
 #include "engine/base/status.h"
 #include "engine/meta/pool_file.h"
 #include "ha/io/eviction_status.h"
@@ -41,16 +42,21 @@ Controller::~Controller() {
 // own way to the storage is broken.
 absl::Status Controller::OpenPool() {
   if (!options_.pair.alone()) {
-    // Of an upgrade: before the one that serves gives way.
-    BATON_RETURN_IF_ERROR(CheckKeyFiles(options_.pair));
-    if (pool_.ParseFromString(keeper_.begin().facts().pool())) return absl::OkStatus();
-    return absl::InternalError("the keeper tells nothing of the pool");
+    if (!pool_.ParseFromString(keeper_.begin().facts().pool())) {
+      return absl::InternalError("the keeper tells nothing of the pool");
+    }
+    return CheckBeforeTurn(options_, pool_, keeper_.begin().keeper_pid());
   }
   BATON_ASSIGN_OR_RETURN(storage_, PosixStorage::Open(options_.pool));
   const absl::StatusOr<PoolRecord> pool = ReadPool(*storage_);
   if (!pool.ok()) return Annotate(pool.status(), "pool " + options_.pool);
   pool_ = *pool;
-  return absl::OkStatus();
+  PoolRecord served;
+  const bool known = served.ParseFromString(keeper_.begin().facts().pool());
+  if (!known || served.pool_id() == pool_.pool_id()) return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition,
+               "{} is another pool than the one that this mount shows: stop and start for that",
+               options_.pool);
 }
 
 // All memory for requests, and the agreement with the kernel: nothing of it touches the mount.
@@ -70,8 +76,9 @@ absl::Status Controller::PrepareSession() {
   session.on_locks_lost = [&end = end_](const std::string& text) {
     end.NoteFault(ha::MountEnds(Error(absl::StatusCode::kFailedPrecondition, "{}", text)));
   };
-  session.on_first_answer = [&end = end_, &runtime = runtime_, &succession = succession_] {
-    succession.NoteFirstAnswer(runtime.BootTime());
+  session.on_first_answer = [&end = end_, &runtime = runtime_,
+                             &succession = succession_](std::optional<absl::Duration> came) {
+    succession.NoteFirstAnswer(came, runtime.BootTime());
     end.Note(ProcessEvent::kFirstAnswer);
   };
   BATON_ASSIGN_OR_RETURN(auto made, fs::Session::Make(router_, runtime_, std::move(session)));
@@ -83,8 +90,11 @@ absl::Status Controller::PrepareSession() {
 void Controller::MakeServices() {
   reporter_ = std::make_unique<StatusReporter>(
       runtime_,
-      StatusReporter::Facts{
-          .node = options_.node, .pool = options_.pool, .mount = mount_->path(), .record = pool_},
+      StatusReporter::Facts{.node = options_.node,
+                            .pool = options_.pool,
+                            .mount = mount_->path(),
+                            .record = pool_,
+                            .pause_warning = WarnOfPauses(options_.pair).value_or("")},
       StatusReporter::Sources{
           .role = role_slot_,
           .succession = succession_,
@@ -93,6 +103,7 @@ void Controller::MakeServices() {
           .keeper_client = keeper_,
           .session = session_,
           .garbled_messages = garbled_messages_,
+          .pauses = pauses_,
           .write_log = [this]() -> std::optional<WriteLogStatus> {
             const ha::Drainable<ha::OwnedPool>::Use owned(services_->pool());
             if (!owned) return std::nullopt;
@@ -165,6 +176,7 @@ absl::Status Controller::ClaimEpoch() {
            .runtime = runtime_,
            .identity = identity_,
            .lease_times = options_.lease,
+           .pauses = &pauses_,
            .durability = pool_.durability(),
            .on_fault = [&end = end_](const absl::Status& fault) { end.NoteFault(fault); },
            .on_lock_freed = [&session =
@@ -194,6 +206,7 @@ absl::Status Controller::MakeHaNode() {
                        .mount = session_,
                        .pool = pool_,
                        .identity = identity_,
+                       .pauses = pauses_,
                        .certificate_counts = keeper_.begin().facts().writes_end_with_process()}));
   options.on_space = [&watch = space_](const SpaceReading& space) { watch.Note(space); };
   options.on_fault = [&end = end_](const absl::Status& fault) { end.NoteFault(fault); };

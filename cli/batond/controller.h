@@ -23,6 +23,8 @@
 #include "engine/base/posix_storage.h"
 #include "engine/base/system_runtime.h"
 #include "engine/lease/node_lock.h"
+#include "engine/lease/pause_clock.h"
+#include "engine/lease/pause_meter.h"
 #include "engine/meta/node_identity.h"
 #include "fs/mount.h"
 #include "ha/io/request_server.h"
@@ -92,6 +94,7 @@ class Controller {
   keeper::KeeperClient& keeper_;
   ShutdownMonitor& end_;
   SystemRuntime runtime_;
+  PauseMeter pauses_{runtime_, MakePauseClock()};
   std::atomic<uint64_t> garbled_messages_{0};
   RoleSlot role_slot_;
   Succession succession_;

@@ -16,6 +16,7 @@
 #include <variant>
 
 #include "cli/batond/controller_process.h"
+#include "cli/batond/doctor.h"
 #include "cli/batond/drain_pool.h"
 #include "cli/batond/keeper_process.h"
 #include "cli/batond/process_limits.h"
@@ -66,13 +67,13 @@ void PrepareProcess() {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
 }
 
-// Whoever asked for an upgrade is told why there is none.
+// Whoever asked for an upgrade hears why there is none.
 void TellKeeper(const DaemonUsage& usage) {
   const auto keeper_client = keeper::KeeperClient::Connect();
   if (!keeper_client.ok()) return;
   keeper::Goodbye goodbye;
   goodbye.set_exit_code(usage.exit_code);
-  goodbye.set_reason(usage.reason);
+  goodbye.set_reason(usage.problem);
   (*keeper_client)->SayGoodbye(std::move(goodbye));
 }
 
@@ -91,6 +92,7 @@ int RunDaemon(int argc, char** argv) {
   PrepareProcess();
   RaiseDescriptorLimit();
   if (!options.drain.empty()) return DrainPool(options.drain);
+  if (!options.doctor.empty()) return ExamineMachine(options);
   if (is_controller) return RunController(options);
   return RunKeeper(options, {argv, argv + argc});
 }

@@ -19,12 +19,12 @@
 #include "engine/lease/node_lock.h"
 #include "engine/meta/node_identity.h"
 #include "engine/meta/pool_file.h"
+#include "ha/core/options.h"
 #include "ha/node/owned_epoch.h"
 
 namespace baton {
 namespace {
 
-constexpr char kNode[] = "pool-drain";  // as which it owns the pool
 constexpr absl::Duration kLook = absl::Milliseconds(50);
 // Who upgrades or hands over leaves the pool to nobody for a moment.
 constexpr absl::Duration kHandoverTime = absl::Seconds(3);
@@ -38,7 +38,7 @@ absl::StatusOr<OwnerGone> AwaitNobody(const StartOptions& options) {
 
 absl::StatusOr<std::unique_ptr<ha::OwnedEpoch>> Own(PosixStorage& storage, Runtime& runtime,
                                                     Durability durability, Fault& fault) {
-  BATON_ASSIGN_OR_RETURN(const NodeIdentity identity, MakeNodeIdentity(kNode));
+  BATON_ASSIGN_OR_RETURN(const NodeIdentity identity, MakeNodeIdentity(ha::kDrainName));
   const LeaseTimes times;
   BATON_ASSIGN_OR_RETURN(const OwnerGone gone, AwaitNobody({.storage = storage,
                                                             .runtime = runtime,
@@ -94,7 +94,7 @@ absl::Status Drain(const std::string& directory) {
   SystemRuntime runtime;
   BATON_ASSIGN_OR_RETURN(const auto storage, PosixStorage::Open(directory));
   BATON_ASSIGN_OR_RETURN(const PoolRecord pool, ReadPool(*storage));
-  BATON_ASSIGN_OR_RETURN(const NodeLock lock, NodeLock::Take(storage->directory(), kNode));
+  BATON_ASSIGN_OR_RETURN(const NodeLock lock, NodeLock::Take(storage->directory(), ha::kDrainName));
   Fault fault(nullptr);
   BATON_ASSIGN_OR_RETURN(const auto epoch, Own(*storage, runtime, pool.durability(), fault));
   BATON_RETURN_IF_ERROR(AwaitDrained(runtime, epoch->engine(), fault));

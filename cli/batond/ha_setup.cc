@@ -1,8 +1,12 @@
 #include "cli/batond/ha_setup.h"
 
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "engine/base/status.h"
+#include "ha/io/port_holder.h"
+#include "ha/io/tcp_socket.h"
 #include "ha/node/owner_times.h"
 
 namespace baton {
@@ -32,7 +36,48 @@ ha::CoordinatorOptions CoordinatorOptionsOf(const PairOptions& pair, bool certif
   return coordinator;
 }
 
+absl::Status CheckPoolAndWatchdog(const DaemonOptions& options, const PoolRecord& pool) {
+  if (pool.durability() == DURABILITY_NONE) {
+    return absl::FailedPreconditionError(
+        "the pool has durability none: its writes stay in this node's memory, so that no other "
+        "controller can take over; use it without peers, or make one with durability node");
+  }
+  const ha::Watchdog::Options& watchdog = options.pair.watchdog;
+  return watchdog.device.empty() ? absl::OkStatus() : ha::Watchdog::CheckDevice(watchdog.device);
+}
+
+// The controller that serves is a child of this keeper, or of an earlier one that is gone.
+bool IsServing(const ha::PortHolder& holder, uint32_t keeper_pid) {
+  return holder.parent == static_cast<pid_t>(keeper_pid) ||
+         (holder.parent == 1 && holder.name == "batond");
+}
+
+// Nothing is known of a name without asking a name server.
+absl::Status CheckListening(const ha::PeerAddress& address, uint32_t keeper_pid) {
+  if (address.port == 0 || !address.IsNumber()) return absl::OkStatus();
+  BATON_RETURN_IF_ERROR(ha::ListenTcp(address.WithPort(0)).status());
+  if (ha::ListenTcp(address).ok()) return absl::OkStatus();
+  const std::optional<ha::PortHolder> holder = ha::FindPortHolder(address.port);
+  if (holder && IsServing(*holder, keeper_pid)) return absl::OkStatus();
+  const std::string who = holder ? fmt::format(" (process {}, {})", holder->pid, holder->name) : "";
+  return Error(absl::StatusCode::kFailedPrecondition,
+               "cannot listen at {}: another process does{}; stop it, or choose another port",
+               address.Endpoint(), who);
+}
+
 }  // namespace
+
+absl::Status CheckBeforeTurn(const DaemonOptions& options, const PoolRecord& pool,
+                             uint32_t keeper_pid) {
+  const PairOptions& pair = options.pair;
+  BATON_RETURN_IF_ERROR(CheckKeyFiles(pair));
+  BATON_RETURN_IF_ERROR(CheckPoolAndWatchdog(options, pool));
+  BATON_ASSIGN_OR_RETURN(const ha::PeerAddress listen, ha::PeerAddress::Parse(pair.network.listen));
+  for (const uint16_t port : {listen.port, pair.network.heartbeat_port, pair.network.data_port}) {
+    BATON_RETURN_IF_ERROR(CheckListening(listen.WithPort(port), keeper_pid));
+  }
+  return absl::OkStatus();
+}
 
 absl::Status CheckKeyFiles(const PairOptions& pair) {
   if (pair.insecure) return absl::OkStatus();
@@ -53,13 +98,7 @@ absl::Duration DoubtOf(const DaemonOptions& options) {
 }
 
 absl::StatusOr<ha::HaNode::Options> HaNodeOptionsOf(const DaemonOptions& options, HaParts parts) {
-  if (parts.pool.durability() == DURABILITY_NONE) {
-    return absl::FailedPreconditionError(
-        "the pool has durability none: its writes stay in this node's memory, so that no other "
-        "controller can take over; use it without peers, or make one with durability node");
-  }
-  const ha::Watchdog::Options& watchdog = options.pair.watchdog;
-  if (!watchdog.device.empty()) BATON_RETURN_IF_ERROR(ha::Watchdog::CheckDevice(watchdog.device));
+  BATON_RETURN_IF_ERROR(CheckPoolAndWatchdog(options, parts.pool));
   BATON_ASSIGN_OR_RETURN(ha::PeerNetwork::Options network, NetworkOptionsOf(options, parts));
   return ha::HaNode::Options{
       .runtime = parts.runtime,
@@ -73,10 +112,11 @@ absl::StatusOr<ha::HaNode::Options> HaNodeOptionsOf(const DaemonOptions& options
       .durability = parts.pool.durability(),
       .identity = parts.identity,
       .lease_times = options.lease,
+      .pauses = &parts.pauses,
       .coordinator = CoordinatorOptionsOf(options.pair, parts.certificate_counts),
       .network = std::move(network),
       .heartbeat = options.pair.heartbeat,
-      .watchdog = watchdog,
+      .watchdog = options.pair.watchdog,
       .fence = [command = options.pair.fence](
                    const std::string& node) { return ha::RunFenceCommand(command, node).status(); },
       .monitor_fence =

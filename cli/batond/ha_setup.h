@@ -3,6 +3,8 @@
 
 #include <absl/status/statusor.h>
 
+#include <cstdint>
+
 #include "cli/config/daemon_options.h"
 #include "engine/base/model.pb.h"
 #include "ha/node/ha_node.h"
@@ -18,11 +20,18 @@ struct HaParts {
   ha::MountEvents& mount;
   const PoolRecord& pool;
   const NodeIdentity& identity;
+  PauseMeter& pauses;
   bool certificate_counts = false;
 };
 
 // Whether the key files can be used as they are now, and have a key of each peer.
 absl::Status CheckKeyFiles(const PairOptions& pair);
+
+// Whether a controller with these settings could take its turn: the key files, the watchdog, the
+// pool, and the addresses to listen at, which are free or held by the controller of `keeper_pid`.
+// For one that waits while another one serves: what is wrong is said before that one gives way.
+absl::Status CheckBeforeTurn(const DaemonOptions& options, const PoolRecord& pool,
+                             uint32_t keeper_pid);
 
 // For how long a host's change that was sent to an owner, and had no answer, may still take effect.
 absl::Duration DoubtOf(const DaemonOptions& options);

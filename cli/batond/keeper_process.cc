@@ -1,14 +1,17 @@
 #include "cli/batond/keeper_process.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include "cli/batond/loop_answer.h"
+#include "cli/batond/machine_checks.h"
 #include "cli/batond/process_limits.h"
 #include "cli/keeper/fd_store.h"
 #include "cli/keeper/keeper.h"
@@ -132,6 +135,9 @@ int RunKeeper(const DaemonOptions& options, std::vector<std::string> arguments) 
   if (!keeper.ok()) {
     SayError("batond: " + Message(keeper.status()));
     return kRefused;
+  }
+  if (const std::optional<std::string> warning = WarnOfPauses(options.pair)) {
+    spdlog::warn("{}", *warning);
   }
   LockMemory(Lock::kAll);
   return (*keeper)->Run();

@@ -23,6 +23,9 @@ control::ControllerStatus StatusReporter::Describe() const {
   if (const PoolRole* const role = sources_.role.get()) role->Describe(status);
   DescribeSpace(status);
   DescribeWriteLog(status);
+  if (!facts_.pause_warning.empty()) status.add_warnings(facts_.pause_warning);
+  const std::string pauses = sources_.pauses.Warning();
+  if (!pauses.empty()) status.add_warnings(pauses);
   status.set_version(BATON_VERSION);
   status.set_pid(static_cast<uint32_t>(::getpid()));
   status.set_pool(std::filesystem::absolute(facts_.pool).lexically_normal());

@@ -18,6 +18,7 @@
 #include "cli/service/space_watch.h"
 #include "engine/base/model.pb.h"
 #include "engine/base/runtime.h"
+#include "engine/lease/pause_meter.h"
 
 namespace baton {
 
@@ -29,6 +30,7 @@ class StatusReporter {
     std::string pool;   // the directory
     std::string mount;  // likewise
     PoolRecord record;
+    std::string pause_warning;  // WarnOfPauses; empty: there is none
   };
   // All of them outlive this.
   struct Sources {
@@ -39,6 +41,7 @@ class StatusReporter {
     const keeper::KeeperClient& keeper_client;
     const MountSession& session;
     const std::atomic<uint64_t>& garbled_messages;
+    PauseMeter& pauses;
     // Of the epoch that this controller owns; nullopt: it owns none.
     std::function<std::optional<WriteLogStatus>()> write_log;
   };

@@ -18,6 +18,10 @@ std::string NameOf(const keeper::Predecessor& before) {
   return before.pid() == 0 ? "the controller before" : fmt::format("process {}", before.pid());
 }
 
+uint64_t MsBetween(int64_t from_ns, int64_t to_ns) {
+  return static_cast<uint64_t>(std::max<int64_t>(to_ns - from_ns, 0)) / 1'000'000;
+}
+
 std::string DescribeTakeover(const keeper::Predecessor& before, uint64_t waited_ms,
                              uint64_t restarts) {
   if (before.cause() == keeper::CAUSE_UPGRADED) {
@@ -33,8 +37,13 @@ std::string DescribeTakeover(const keeper::Predecessor& before, uint64_t waited_
 
 // Zero where it has not come yet.
 uint64_t Succession::WaitedMs(int64_t until_boot_ns) const {
-  const int64_t waited = until_boot_ns - before_.waiting_since_boot_ns();
-  return static_cast<uint64_t>(std::max<int64_t>(waited, 0)) / 1'000'000;
+  return MsBetween(before_.waiting_since_boot_ns(), until_boot_ns);
+}
+
+// What nobody waited for is no stall.
+uint64_t Succession::FirstAnswerAfterMs() const {
+  const int64_t came = first_came_boot_ns_;
+  return came == 0 ? WaitedMs(first_answer_boot_ns_) : MsBetween(came, first_answer_boot_ns_);
 }
 
 void Succession::Record(const RoleSlot& role) const {
@@ -53,9 +62,12 @@ void Succession::Record(const RoleSlot& role) const {
 
 void Succession::RecordFirstAnswer(const RoleSlot& role) const {
   if (before_.cause() == keeper::CAUSE_NONE) return;
+  const std::string since = first_came_boot_ns_ == 0
+                                ? "after the end of " + NameOf(before_)
+                                : "after it came; none waited while nobody served";
   const absl::Status recorded = role.RecordEvent(
-      "io-resumed", fmt::format("the first request was answered {} ms after the end of {}",
-                                WaitedMs(first_answer_boot_ns_), NameOf(before_)));
+      "io-resumed",
+      fmt::format("the first request was answered {} ms {}", FirstAnswerAfterMs(), since));
   if (!recorded.ok()) spdlog::warn("an event is missing: {}", Message(recorded));
 }
 
@@ -63,7 +75,7 @@ void Succession::Describe(control::ControllerStatus& status) const {
   status.set_restarts(restarts_);
   if (before_.cause() == keeper::CAUSE_NONE) return;
   status.set_serving_after_ms(WaitedMs(serving_boot_ns_));
-  status.set_first_answer_after_ms(WaitedMs(first_answer_boot_ns_));
+  status.set_first_answer_after_ms(FirstAnswerAfterMs());
 }
 
 }  // namespace baton

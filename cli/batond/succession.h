@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
+#include <utility>
 
 #include "cli/batond/pool_role.h"
 #include "cli/control/control.pb.h"
@@ -21,7 +23,9 @@ class Succession {
   }
   // The mount is served from now on.
   void NoteServing(absl::Duration now) { serving_boot_ns_ = absl::ToInt64Nanoseconds(now); }
-  void NoteFirstAnswer(absl::Duration now) {
+  // `came`: when the first request did; nullopt: it waited for this controller.
+  void NoteFirstAnswer(std::optional<absl::Duration> came, absl::Duration now) {
+    if (came) first_came_boot_ns_ = absl::ToInt64Nanoseconds(*came);
     first_answer_boot_ns_ = absl::ToInt64Nanoseconds(now);
   }
 
@@ -33,10 +37,12 @@ class Succession {
 
  private:
   uint64_t WaitedMs(int64_t until_boot_ns) const;
+  uint64_t FirstAnswerAfterMs() const;
 
   keeper::Predecessor before_;
   uint64_t restarts_ = 0;
   std::atomic<int64_t> serving_boot_ns_ = 0;
+  std::atomic<int64_t> first_came_boot_ns_ = 0;    // 0: while nobody served
   std::atomic<int64_t> first_answer_boot_ns_ = 0;  // 0: none yet
 };
 

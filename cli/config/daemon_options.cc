@@ -27,6 +27,8 @@ class CommandLine {
  public:
   explicit CommandLine(Config& config) : config_(config) {
     app_.add_option("--config", file_, "a file with settings, in TOML");
+    app_.add_option("--doctor", doctor_, "do what `baton doctor` does, and end; text or json")
+        ->check(CLI::IsMember({"text", "json"}));
     app_.add_option("--drain", drain_, "do what `baton pool drain` does to this POOL, and end");
     app_.add_flag("--print-control", print_control_,
                   "print the path of the control socket, and end");
@@ -46,6 +48,8 @@ class CommandLine {
     if (print_control_) return options.control + '\n';
     return print_unit_dropin_ ? UnitDropin(options) : "";
   }
+  const std::string& doctor() const { return doctor_; }
+  const std::string& file() const { return file_; }
 
   // The file's settings first, then what is typed. Throws CLI::ParseError.
   void Parse(int argc, char** argv) {
@@ -119,6 +123,7 @@ class CommandLine {
   std::string drain_;
   bool print_control_ = false;
   bool print_unit_dropin_ = false;
+  std::string doctor_;
   std::map<std::string, CLI::Option*> options_, old_options_;  // by the path of the setting
 };
 
@@ -131,14 +136,23 @@ std::variant<DaemonOptions, DaemonUsage> ParseDaemonOptions(int argc, char** arg
   try {
     line.Parse(argc, argv);
     options.drain = line.drain();
-    if (options.drain.empty()) CommandLine::Require(Interpret(config, options));
+    const bool has_settings = line.doctor().empty() || !line.file().empty();
+    if (options.drain.empty() && has_settings) CommandLine::Require(Interpret(config, options));
   } catch (const CLI::ParseError& error) {
-    return DaemonUsage{ExplainUsage(line.app(), error), error.what()};
+    const bool is_of_settings = dynamic_cast<const CLI::ValidationError*>(&error) != nullptr;
+    if (line.doctor().empty() || !is_of_settings) {
+      return DaemonUsage{.exit_code = ExplainUsage(line.app(), error),
+                         .problem = error.get_exit_code() == 0 ? "" : error.what()};
+    }
+    options.config_problem = error.what();
   }
+  options.doctor = line.doctor();
+  options.config_file = line.file();
   const std::string text = line.Print(options);
   if (text.empty()) return options;
   std::cout << text;
-  return DaemonUsage{static_cast<int>(std::cout.flush() ? ExitCode::kDone : ExitCode::kRefused)};
+  const ExitCode code = std::cout.flush() ? ExitCode::kDone : ExitCode::kRefused;
+  return DaemonUsage{.exit_code = static_cast<int>(code), .problem = ""};
 }
 
 }  // namespace baton

@@ -42,6 +42,11 @@ struct PairOptions {
 struct DaemonOptions {
   // A pool that is only drained (`baton pool drain`); nothing else counts then.
   std::string drain;
+  // "text" or "json": this machine is only looked at (`baton doctor`). Then nothing need be given,
+  // and what is wrong with the settings is here. Empty: no.
+  std::string doctor;
+  std::string config_file;
+  std::string config_problem;
   std::string pool;
   std::string node;
   std::string mount;
@@ -60,7 +65,7 @@ struct DaemonOptions {
 // Why there are no options: the process ends with `exit_code`, and everything has been said.
 struct DaemonUsage {
   int exit_code = 0;
-  std::string reason = {};  // what is wrong with it, in one line
+  std::string problem;  // that was said; empty: none, but the help was asked for
 };
 
 // Says what is wrong with the command line, or prints the help that it asks for.

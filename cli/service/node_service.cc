@@ -75,6 +75,12 @@ FailoverDone TimedOut(const ha::HaStatus& status, absl::Duration waited) {
   return done;
 }
 
+FailoverDone Unchanged(const ha::HaStatus& status) {
+  FailoverDone done = DoneOf(status.owner, status, absl::ZeroDuration());
+  done.set_unchanged(true);
+  return done;
+}
+
 absl::Status OtherWasFaster(const ha::HaStatus& status, const std::string& node) {
   return Error(
       absl::StatusCode::kFailedPrecondition,
@@ -219,6 +225,7 @@ absl::StatusOr<FailoverDone> NodeService::Failover(const Request& request, bool 
     BATON_RETURN_IF_ERROR(after.status());
     return DoneOf(before.owner, *after, absl::Now() - began);
   };
+  if (before.is_owner && failover.to() == options_.node) return Unchanged(before);
   if (before.is_owner) return done(pair->HandOver(failover.to(), timeout));
   if (!is_ours) return absl::AbortedError("this controller does not own the pool");
   if (failover.owner_is_dead() || !before.serves) {
@@ -227,7 +234,8 @@ absl::StatusOr<FailoverDone> NodeService::Failover(const Request& request, bool 
                    "nobody serves the pool, so nobody can hand it over: ask node {} itself",
                    failover.to());
     }
-    const absl::StatusOr<ha::HaStatus> after = pair->TakeOver(failover.owner_is_dead(), timeout);
+    const absl::StatusOr<ha::HaStatus> after =
+        pair->TakeOver(before.epoch, failover.owner_is_dead(), timeout);
     if (!after.ok() || after->is_owner) return done(after);
     if (failover.to().empty()) return OtherWasFaster(*after, options_.node);
   }

@@ -5,7 +5,8 @@
 
 namespace baton {
 
-// Asked before a write is issued and again before it is acknowledged. Thread-safe, some 30 ns.
+// Asked before a write is issued and again before it is acknowledged. Thread-safe, some 30 ns;
+// waits where it has to look first, which is rare.
 class Fence {
  public:
   virtual ~Fence() = default;

@@ -122,6 +122,7 @@ absl::StatusOr<ClaimedEpoch> ClaimNextEpoch(ClaimOptions options, const OwnerGon
                     .runtime = options.runtime,
                     .kill_timer = std::move(options.kill_timer),
                     .times = options.times,
+                    .pauses = options.pauses,
                     .on_lost = std::move(options.on_lost),
                     .on_renewed = std::move(options.on_renewed)},
                    FirstRecord(options, gone));

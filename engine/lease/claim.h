@@ -60,6 +60,7 @@ struct ClaimOptions {
   LeaseTimes times;                                // these two are recorded: see OwnerTimes
   absl::Duration watchdog = absl::ZeroDuration();  // there is none
   std::unique_ptr<KillTimer> kill_timer;
+  PauseMeter* pauses = nullptr;                      // see Lease
   std::function<void(const absl::Status&)> on_lost;  // see Lease
   std::function<void()> on_renewed = {};
 };

@@ -19,6 +19,7 @@
 #include "engine/lease/lease_file.h"
 #include "engine/lease/lease_record.h"
 #include "engine/lease/lease_times.h"
+#include "engine/lease/pause_meter.h"
 
 namespace baton {
 
@@ -28,6 +29,11 @@ namespace baton {
 // that fails is tried again at the next turn; one that comes too late revives nothing. Each
 // renewal looks for later epochs: where one was claimed this owner was taken for dead (its machine
 // was suspended, say), and the lease is lost at once, whatever this node's clock says.
+//
+// A virtual machine may have been paused, and its clock with it. Where another clock says that
+// times.stop have passed since the last good renewal, though BootTime does not, nothing is admitted
+// or acknowledged until it is certain that nobody has claimed meanwhile: kSettle later, after
+// another renewal. By then whoever had seen this lease run out has claimed, or has seen it renewed.
 // Thread-safe.
 class Lease final : public Fence {
  public:
@@ -36,6 +42,7 @@ class Lease final : public Fence {
     Runtime& runtime;
     std::unique_ptr<KillTimer> kill_timer;
     LeaseTimes times;
+    PauseMeter* pauses = nullptr;  // outlives the lease; null: pauses are not noticed
     // Called at most once, from the renewing thread, when the lease is lost, with the reason. May
     // be empty.
     std::function<void(const absl::Status&)> on_lost;
@@ -52,24 +59,39 @@ class Lease final : public Fence {
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
 
-  // Some 30 ns, no lock.
+  // A standby does nothing by a look at the lease that is older than 1 s; a claim takes a moment.
+  static constexpr absl::Duration kSettle = absl::Milliseconds(1500);
+
+  // Some 30 ns, no lock. Waits while it is not certain that the machine was not paused for long, at
+  // most until the lease is over. To callers that is storage which is slow: they may hold what they
+  // hold over I/O (RocksDB its mutex), but no lock that a beat for the keeper takes.
   absl::Status Check() const override;
 
   // Every metadata write up to `sequence` is durable: goes into the next renewal, so that a
   // successor whose log was cut short notices.
   void NoteSynced(uint64_t sequence);
 
-  // The orderly end: Check refuses from now on, and a successor need not wait. REQUIRES: whatever
-  // writes under this lease has ended. Aborted: the lease was lost before. Idempotent.
+  // The orderly end: Check refuses from now on, and a successor need not wait. No doubt delays it.
+  // REQUIRES: whatever writes under this lease has ended. Aborted: the lease was lost before.
+  // Idempotent.
   absl::Status Release();
 
   uint64_t epoch() const { return epoch_; }
 
  private:
-  Lease(Options options, LeaseRecord record, LeaseFile file, absl::Duration issued);
+  Lease(Options options, LeaseRecord record, LeaseFile file, const PauseMeter::Reading& issued);
+
+  absl::Status CheckTime() const;
+  bool SeemsPaused() const;
+  void BeginDoubt() const;
+  absl::Status AwaitCertainty() const;
+  void NoteRenewed(const PauseMeter::Reading& issued);
+  bool IsCertain(absl::Duration issued) const;
+  void EndDoubt();
 
   void RenewUntilStopped();
   bool WaitForTurn(absl::Duration turn);
+  absl::Duration OrAtCertainty(absl::Duration turn) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::Status Renew();
   absl::Status LookForSuccessor();
   absl::Status WriteRecord(bool released);
@@ -86,13 +108,21 @@ class Lease final : public Fence {
   LeaseFile file_;      // of the renewing thread; once that has ended, of Release
   LeaseRecord record_;  // likewise
 
+  PauseMeter* const pauses_;
+
   std::atomic<int64_t> stop_ns_;  // BootTime at which no more I/O is admitted
+  std::atomic<uint64_t> stop_ticks_ = PauseMeter::kNever;  // likewise by the other clock
   mutable std::atomic<bool> lost_ = false;
   std::atomic<uint64_t> synced_sequence_;
 
-  absl::Mutex mutex_;
-  absl::CondVar stopped_;
+  mutable absl::Mutex mutex_;
+  mutable absl::CondVar turn_changed_;  // or there are no more
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  mutable bool renew_now_ ABSL_GUARDED_BY(mutex_) = false;
+  mutable std::atomic<bool> doubtful_ = false;                  // changes under the lock
+  mutable absl::Duration certain_at_ ABSL_GUARDED_BY(mutex_);   // by a renewal issued after that
+  mutable uint64_t doubted_ticks_ ABSL_GUARDED_BY(mutex_) = 0;  // the stop_ticks_ it is about
+  mutable absl::CondVar doubt_ended_;
   std::unique_ptr<Thread> thread_;  // of whoever destroys or releases
 };
 

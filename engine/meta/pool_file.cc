@@ -51,20 +51,6 @@ bool IsLeftOver(Storage& storage, const std::string& name) {
   return IsZeros(*content) || (name == kTemporaryPath && ParsePool(*content).ok());
 }
 
-absl::Status CheckIsFree(Storage& storage) {
-  BATON_ASSIGN_OR_RETURN(const bool has_record, storage.Exists(kPoolPath));
-  if (has_record && !IsLeftOver(storage, kPoolPath)) {
-    return absl::AlreadyExistsError("the directory is a pool already");
-  }
-  BATON_ASSIGN_OR_RETURN(const std::vector<std::string> names, storage.List(""));
-  for (const std::string& name : names) {
-    if (IsIgnored(name) || IsLeftOver(storage, name)) continue;
-    return Error(absl::StatusCode::kFailedPrecondition,
-                 "the directory is not empty, it has '{}': a pool needs one of its own", name);
-  }
-  return absl::OkStatus();
-}
-
 absl::Status MakeDirectories(Storage& storage) {
   for (const char* path : kDirectories) {
     const absl::Status status = storage.MakeDirectory(path);
@@ -113,6 +99,20 @@ std::string RandomPoolId() {
   std::string id = RandomUuid();
   std::erase(id, '-');
   return id;
+}
+
+absl::Status CheckIsFree(Storage& storage) {
+  BATON_ASSIGN_OR_RETURN(const bool has_record, storage.Exists(kPoolPath));
+  if (has_record && !IsLeftOver(storage, kPoolPath)) {
+    return absl::AlreadyExistsError("the directory is a pool already");
+  }
+  BATON_ASSIGN_OR_RETURN(const std::vector<std::string> names, storage.List(""));
+  for (const std::string& name : names) {
+    if (IsIgnored(name) || IsLeftOver(storage, name)) continue;
+    return Error(absl::StatusCode::kFailedPrecondition,
+                 "the directory is not empty, it has '{}': a pool needs one of its own", name);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status InitPool(Storage& storage, Durability durability, Runtime& runtime,

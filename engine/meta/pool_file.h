@@ -23,14 +23,18 @@ inline constexpr uint32_t kPoolFormatVersion = 3;
 // 32 hex digits from the kernel's random numbers.
 std::string RandomPoolId();
 
+// Whether a pool may be made in `storage`: it is empty but for lost+found, or holds what a crash in
+// the middle of InitPool has left. AlreadyExists: it is a pool. FailedPrecondition: it is not
+// empty.
+absl::Status CheckIsFree(Storage& storage);
+
 // Makes an empty pool in `storage`, durable when it returns OK; after an error the directory is as
-// empty as before. It must be empty but for lost+found, or hold what a crash in the middle of this
-// has left. AlreadyExists: it is a pool. FailedPrecondition: it is not empty.
+// empty as before. Errors: also those of CheckIsFree.
 absl::Status InitPool(Storage& storage, Durability durability, Runtime& runtime,
                       const std::string& pool_id = RandomPoolId());
 
-// Makes a pool of format 1 one of ours, whose intent log is empty: nothing may be needed any more of
-// what the old slots say. After a crash in the middle of it the old slots, or the new log, are
+// Makes a pool of format 1 one of ours, whose intent log is empty: nothing may be needed any more
+// of what the old slots say. After a crash in the middle of it the old slots, or the new log, are
 // there as a whole, and it may be repeated. A program that knows format 1 only refuses the pool.
 absl::Status RenewIntents(Storage& storage);
 

@@ -157,9 +157,11 @@ struct HandoverOffered {
   uint64_t epoch = 0;
 };
 
-// An operator wants this node to take over. owner_is_dead: and vouches that the owner's node is
-// off; that is worth as much as the person's word.
+// An operator wants this node to take over from the owner of `epoch`; 0: no epoch was ever seen.
+// owner_is_dead: and vouches that the owner's node is off; that is worth as much as the person's
+// word. Ignored when a later epoch has been seen: that one has an owner whom nobody complains of.
 struct OperatorTakeover {
+  uint64_t epoch = 0;
   bool owner_is_dead = false;
 };
 

@@ -62,12 +62,12 @@ void Facts::Take(const event::StorageHealth& health) {
   if (!health.ok) looked_ = -absl::InfiniteDuration();
 }
 
+bool Facts::IsPeer(const std::string& node) const {
+  return std::find(options_.peers.begin(), options_.peers.end(), node) != options_.peers.end();
+}
+
 void Facts::Take(const event::Heartbeat& heartbeat) {
-  if (heartbeat.node == options_.node || heartbeat.epoch < epoch()) return;
-  if (std::find(options_.peers.begin(), options_.peers.end(), heartbeat.node) ==
-      options_.peers.end()) {
-    return;
-  }
+  if (!IsPeer(heartbeat.node) || heartbeat.epoch < epoch()) return;
   peers_[heartbeat.node] = {.last = heartbeat, .heard = now_};
 }
 
@@ -87,6 +87,7 @@ void Facts::Take(const event::HandoverOffered& offer) {
 }
 
 void Facts::Take(const event::OperatorTakeover& order) {
+  if (order.epoch < epoch()) return;
   order_ = Order{.dead = order.owner_is_dead, .given = now_};
 }
 

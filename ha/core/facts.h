@@ -65,6 +65,8 @@ class Facts {
   bool Released() const { return lease_ && lease_->record.released; }
   // The owner is, or was, this node; perhaps this very process.
   bool OwnerIsThisNode() const { return lease_ && lease_->record.node == options_.node; }
+  // `baton pool drain`, which no machine has the name of.
+  bool OwnerIsDrain() const { return lease_ && lease_->record.node == kDrainName; }
   bool OwnerIs(Holder holder) const { return lease_ && lease_->record.holder == holder; }
 
   // What others say of the owner of the newest record; all of it is forgotten with the epoch.
@@ -116,6 +118,7 @@ class Facts {
     absl::Duration ended;
   };
 
+  bool IsPeer(const std::string& node) const;
   void ForgetEpoch();
   const Peer* OwnerHeard() const;
   static void Remember(Messages& messages, uint64_t epoch, const std::string& owner);

@@ -10,6 +10,10 @@ namespace {
 absl::Status CheckNames(const CoordinatorOptions& options) {
   std::vector<std::string> names = options.peers;
   names.push_back(options.node);
+  if (std::ranges::find(names, kDrainName) != names.end()) {
+    return Error(absl::StatusCode::kInvalidArgument,
+                 "no node may have the name {}: `baton pool drain` has it", kDrainName);
+  }
   std::sort(names.begin(), names.end());
   const auto twice = std::adjacent_find(names.begin(), names.end());
   if (twice == names.end()) return absl::OkStatus();

@@ -11,6 +11,9 @@
 
 namespace baton::ha {
 
+// As which `baton pool drain` owns a pool: no node has this name.
+inline constexpr char kDrainName[] = "pool-drain";
+
 struct CoordinatorOptions {
   std::string node;
   std::vector<std::string> peers;  // the other nodes, in any order

@@ -65,7 +65,9 @@ bool MayPursue(const Facts& facts, const CoordinatorOptions& options) {
 }
 
 bool WantsFence(const Facts& facts, const CoordinatorOptions& options) {
+  // A stranger may be a node whose name was changed, and which the agent knows.
   if (!options.has_fence || facts.OwnerIsThisNode() || facts.Released()) return false;
+  if (facts.OwnerIsDrain()) return false;
   // Where the process is known to be dead, auto does not turn a node off for what may be left in
   // its kernel: programs run there.
   return options.takeover == Takeover::kFencedOnly || !facts.Certified();

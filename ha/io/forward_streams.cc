@@ -281,7 +281,10 @@ absl::StatusOr<ForwardStreams::Slot*> ForwardStreams::Take() {
     BATON_ASSIGN_OR_RETURN(Slot* const slot, AwaitFree());
     if (slot->stream != nullptr) return slot;
     const absl::Status connected = Connect(*slot);
-    if (connected.ok()) return slot;
+    if (connected.ok()) {
+      NoteExtraMade();
+      return slot;
+    }
     GiveBackUnmade(*slot, Message(connected));
   }
 }
@@ -291,6 +294,9 @@ absl::StatusOr<ForwardStreams::Slot*> ForwardStreams::AwaitFree() {
   while (state_ == State::kOpen) {
     Slot* const free = FindFree();
     if (free != nullptr && (free->stream != nullptr || runtime_.BootTime() >= extra_at_)) {
+      // After a failure one of those who wait tries, and the others follow if it succeeds.
+      const bool is_probe = free->stream == nullptr && extra_at_ > absl::ZeroDuration();
+      if (is_probe) extra_at_ = runtime_.BootTime() + kExtraStreamRetry;
       free->taken = true;
       ++taken_;
       return free;
@@ -319,6 +325,13 @@ void ForwardStreams::GiveBack(Slot& slot) {
   // Before the caller hears that there is no answer: what is queued must not be sent later.
   if (state_ == State::kNone || slot.hung_up) Drop(slot, "it was lost");
   Release(slot);
+}
+
+void ForwardStreams::NoteExtraMade() {
+  absl::MutexLock lock(&mutex_);
+  if (extra_at_ == absl::ZeroDuration()) return;
+  extra_at_ = absl::ZeroDuration();
+  slot_freed_.SignalAll();
 }
 
 void ForwardStreams::GiveBackUnmade(Slot& slot, const std::string& why) {

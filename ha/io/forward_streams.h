@@ -97,6 +97,7 @@ class ForwardStreams final : public ForwardClient {
   absl::StatusOr<Slot*> AwaitFree() ABSL_LOCKS_EXCLUDED(mutex_);
   Slot* FindFree() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GiveBack(Slot& slot) ABSL_LOCKS_EXCLUDED(mutex_);
+  void NoteExtraMade() ABSL_LOCKS_EXCLUDED(mutex_);
   void GiveBackUnmade(Slot& slot, const std::string& why) ABSL_LOCKS_EXCLUDED(mutex_);
   void Release(Slot& slot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Connect(Slot& slot) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -130,7 +131,7 @@ class ForwardStreams final : public ForwardClient {
   // A new session is begun when the last slot of the earlier one was given back.
   std::array<Slot, kStreamsPerPeer> slots_;  // `taken` and `stream` change under the lock
   size_t taken_ ABSL_GUARDED_BY(mutex_) = 0;
-  // A further connection is not tried before.
+  // A further connection is not tried before; zero: the last one that was tried was made.
   absl::Duration extra_at_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   absl::Duration retry_at_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   absl::Duration retry_delay_ ABSL_GUARDED_BY(mutex_) = kReconnectMin;

@@ -1,13 +1,17 @@
 #include "ha/io/keys.h"
 
 #include <absl/strings/ascii.h>
+#include <absl/strings/escaping.h>
 #include <absl/strings/str_split.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/base/errno_status.h"
@@ -21,6 +25,7 @@ namespace baton::ha {
 namespace {
 
 constexpr size_t kMaxKeysFileBytes = 64 * limits::kKiB;
+constexpr size_t kHexDigits = 64;  // of a key
 
 absl::Status NewFile(const std::string& path, const std::string& text, mode_t mode) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
@@ -93,9 +98,17 @@ absl::Status CheckNotForeign(int fd, const std::string& path) {
                path);
 }
 
-absl::Status CheckPublicKey(const std::string& key) {
-  // Every 40 characters of Z85 are a key; the check is the same for both kinds.
-  return ZmqPublicKey(key).status();
+// In Z85, of either spelling; the check is the same for both kinds. InvalidArgument.
+absl::StatusOr<std::string> ParseKey(const std::string& text) {
+  const bool is_hex = text.size() == kHexDigits &&
+                      std::ranges::all_of(text, [](char c) { return absl::ascii_isxdigit(c); });
+  std::string key = text;
+  if (is_hex) {
+    const std::string bytes = absl::HexStringToBytes(text);
+    key = ZmqKeyText(std::as_bytes(std::span(bytes)));
+  }
+  BATON_RETURN_IF_ERROR(ZmqKeyBytes(key).status());
+  return key;
 }
 
 }  // namespace
@@ -105,10 +118,14 @@ absl::StatusOr<KeyPair> MakeKeyPair() {
   return KeyPair{std::move(keys.public_key), std::move(keys.secret_key)};
 }
 
-absl::Status WriteKeyFiles(const KeyPair& keys, const std::string& path) {
+std::string KeyInHex(const std::string& key) {
+  return absl::BytesToHexString(ZmqKeyBytes(key).value_or(""));
+}
+
+absl::Status WriteKeyFiles(const std::string& name, const KeyPair& keys, const std::string& path) {
   const std::string public_path = path + ".pub";
-  BATON_RETURN_IF_ERROR(NewFile(path, keys.secret_key + "\n", 0600));
-  absl::Status status = NewFile(public_path, keys.public_key + "\n", 0644);
+  BATON_RETURN_IF_ERROR(NewFile(path, KeyInHex(keys.secret_key) + "\n", 0600));
+  absl::Status status = NewFile(public_path, AllowedKeysLine(name, keys) + "\n", 0644);
   if (status.ok()) {
     status = SyncFolderOf(path);
     if (!status.ok()) ::unlink(public_path.c_str());
@@ -123,12 +140,10 @@ absl::StatusOr<KeyPair> ReadKeyFile(const std::string& path) {
   BATON_RETURN_IF_ERROR(CheckPrivate(fd.get(), path));
   BATON_RETURN_IF_ERROR(CheckNotForeign(fd.get(), path));
   BATON_ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(fd.get(), path));
-  KeyPair keys;
-  keys.secret_key = std::string(absl::StripAsciiWhitespace(text));
-  absl::StatusOr<std::string> public_key = ZmqPublicKey(keys.secret_key);
-  if (!public_key.ok()) return Annotate(public_key.status(), path);
-  keys.public_key = *std::move(public_key);
-  return keys;
+  absl::StatusOr<std::string> secret_key = ParseKey(std::string(absl::StripAsciiWhitespace(text)));
+  if (!secret_key.ok()) return Annotate(secret_key.status(), path);
+  BATON_ASSIGN_OR_RETURN(std::string public_key, ZmqPublicKey(*secret_key));
+  return KeyPair{std::move(public_key), *std::move(secret_key)};
 }
 
 absl::StatusOr<AllowedKeys> AllowedKeys::Read(const std::string& path) {
@@ -160,11 +175,11 @@ absl::StatusOr<AllowedKeys> AllowedKeys::Parse(const std::string& text) {
 
 absl::Status AllowedKeys::Add(const std::string& name, const std::string& public_key) {
   BATON_RETURN_IF_ERROR(CheckName(name));
-  BATON_RETURN_IF_ERROR(CheckPublicKey(public_key));
-  if (!name_by_key_.try_emplace(public_key, name).second) {
+  BATON_ASSIGN_OR_RETURN(const std::string key, ParseKey(public_key));
+  if (!name_by_key_.try_emplace(key, name).second) {
     return Error(absl::StatusCode::kAlreadyExists, "{}: its key is there already", name);
   }
-  keys_by_name_[name].push_back(public_key);
+  keys_by_name_[name].push_back(key);
   return absl::OkStatus();
 }
 
@@ -192,7 +207,7 @@ AllowedKeys AllowedKeys::Only(const std::set<std::string>& names) const {
 }
 
 std::string AllowedKeysLine(const std::string& name, const KeyPair& keys) {
-  return name + " " + keys.public_key;
+  return name + " " + KeyInHex(keys.public_key);
 }
 
 }  // namespace baton::ha

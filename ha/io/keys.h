@@ -12,21 +12,23 @@
 
 namespace baton::ha {
 
-// A key as people write it: 40 characters of Z85.
-constexpr size_t kKeyCharacters = 40;
-
+// In Z85, as ZeroMQ takes them. Files and people have them in hexadecimal digits, which no shell
+// and no configuration language takes for anything else; files of earlier versions have Z85.
 struct KeyPair {
   std::string public_key;
   std::string secret_key;
 };
 
+// 64 hexadecimal digits. REQUIRES: `key` is one in Z85.
+std::string KeyInHex(const std::string& key);
+
 // A new key pair (Curve25519).
 absl::StatusOr<KeyPair> MakeKeyPair();
 
-// Writes the secret key to `path` (mode 0600) and the public key to `path`.pub (mode 0644), a line
-// each, both durable. AlreadyExists when one of the two is there: nothing is ever overwritten.
-// After another failure neither is left behind.
-absl::Status WriteKeyFiles(const KeyPair& keys, const std::string& path);
+// Writes the secret key to `path` (mode 0600) and AllowedKeysLine(name, keys) to `path`.pub (mode
+// 0644), a line each, both durable. AlreadyExists when one of the two is there: nothing is ever
+// overwritten. After another failure neither is left behind.
+absl::Status WriteKeyFiles(const std::string& name, const KeyPair& keys, const std::string& path);
 
 // The pair of a secret key file; the public key is computed. PermissionDenied: the file may be
 // read or written by others than its owner, or is not safe as AllowedKeys::Read says.
@@ -44,7 +46,7 @@ class AllowedKeys {
   // put another one in its place, and so let in whom they like.
   static absl::StatusOr<AllowedKeys> Read(const std::string& path);
   static absl::StatusOr<AllowedKeys> Parse(const std::string& text);
-  // AlreadyExists: the key is there. InvalidArgument: it is no name, or no key.
+  // Of either spelling. AlreadyExists: the key is there. InvalidArgument: it is no name, or no key.
   absl::Status Add(const std::string& name, const std::string& public_key);
 
   // nullopt: not allowed.
@@ -59,7 +61,8 @@ class AllowedKeys {
   absl::flat_hash_map<std::string, std::vector<std::string>> keys_by_name_;
 };
 
-// "NAME PUBLICKEY": the line of `keys` for the files of allowed keys of the other controllers.
+// "NAME PUBLICKEY", the key in hexadecimal digits: the line of `keys` for the files of allowed keys
+// of the other controllers.
 std::string AllowedKeysLine(const std::string& name, const KeyPair& keys);
 
 }  // namespace baton::ha

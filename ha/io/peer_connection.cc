@@ -247,6 +247,7 @@ std::optional<std::string> PeerConnection::SendRequests() {
 
 void PeerConnection::Drop(const std::string& why) {
   requests_.Close(fmt::format("no connection to {}: {}", options_.peer, why));
+  if (refusal() != why) NoteRefusal("");  // it is not that any more
   const bool was_connected = connected_.exchange(false);
   const bool was_begun = socket_ != nullptr;
   socket_ = nullptr;

@@ -342,8 +342,10 @@ bool Network::connected(const std::string& peer) const {
 std::string Network::Trouble(const std::string& peer) const {
   const auto found = peers_.find(peer);
   if (found == peers_.end()) return "";
-  const std::string refused = found->second.calls->refusal();
-  return refused.empty() && found->second.lacks_data_port ? kLacksDataPort : refused;
+  const Peer& known = found->second;
+  const std::string refused = known.calls->refusal();
+  const bool lacks_data_port = known.calls->connected() && known.lacks_data_port;
+  return refused.empty() && lacks_data_port ? kLacksDataPort : refused;
 }
 
 std::vector<std::string> Network::peers() const {

@@ -112,7 +112,8 @@ class PeerNetwork {
   // Calls to it are possible.
   virtual bool connected(const std::string& peer) const = 0;
   // What keeps it from being connected or from taking forwarded I/O, and does not pass by itself,
-  // for an operator: another version, another pool. Empty: nothing that is known.
+  // for an operator: another version, another pool. Empty: nothing that is known. Of a peer that is
+  // down nothing is.
   virtual std::string Trouble(const std::string& peer) const = 0;
   virtual std::vector<std::string> peers() const = 0;
   virtual PeerCounters counters() const = 0;

@@ -356,14 +356,21 @@ absl::StatusOr<ZmqKeys> ZmqMakeKeys() {
 }
 
 absl::StatusOr<std::string> ZmqPublicKey(const std::string& secret_key) {
+  BATON_RETURN_IF_ERROR(ZmqKeyBytes(secret_key).status());
   std::array<char, kKeyBuffer> public_key{};
-  std::array<uint8_t, kKeyBytes> decoded{};
-  if (secret_key.size() != kKeyBuffer - 1 ||
-      zmq_z85_decode(decoded.data(), secret_key.c_str()) == nullptr ||
-      zmq_curve_public(public_key.data(), secret_key.c_str()) != 0) {
-    return Error(absl::StatusCode::kInvalidArgument, "this is no key of 40 characters in Z85");
+  if (zmq_curve_public(public_key.data(), secret_key.c_str()) != 0) {
+    return ZmqError("compute a public key");
   }
   return std::string(public_key.data());
+}
+
+absl::StatusOr<std::string> ZmqKeyBytes(const std::string& key) {
+  std::array<uint8_t, kKeyBytes> bytes{};
+  if (key.size() == kKeyBuffer - 1 && zmq_z85_decode(bytes.data(), key.c_str()) != nullptr) {
+    return std::string(bytes.begin(), bytes.end());
+  }
+  return Error(absl::StatusCode::kInvalidArgument,
+               "this is no key: it has neither 64 hexadecimal digits nor 40 characters of Z85");
 }
 
 std::string ZmqKeyText(Bytes key) {

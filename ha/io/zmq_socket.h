@@ -95,6 +95,8 @@ struct ZmqKeys {
 absl::StatusOr<ZmqKeys> ZmqMakeKeys();
 // The public key of a secret key; InvalidArgument: it is no key.
 absl::StatusOr<std::string> ZmqPublicKey(const std::string& secret_key);
+// The 32 bytes of a key in Z85. InvalidArgument: it is none.
+absl::StatusOr<std::string> ZmqKeyBytes(const std::string& key);
 // Z85 of 32 bytes, as the authenticator is told a key; empty when these are not 32 bytes.
 std::string ZmqKeyText(Bytes key);
 

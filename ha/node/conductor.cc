@@ -32,10 +32,12 @@ void Conductor::Tick() {
   hands_.names.Tick(routing_.IsServed());
   Publish();
   hands_.fence_monitor.Tick();
-  heartbeats_.Beat(coordinator_, routing_.here(), *told_storage_);
+  heartbeats_.Beat(coordinator_, routing_.here(), told_storage_.value_or(hands_.watch.Health()));
 }
 
+// Before the first look has ended there is nothing to tell, and no alarm to raise.
 void Conductor::CheckStorage() {
+  if (!hands_.watch.IsKnown()) return;
   const absl::Status health = hands_.watch.Health();
   if (told_storage_ && health.ok() == told_storage_->ok()) return;
   told_storage_ = health;

@@ -52,6 +52,7 @@ absl::StatusOr<std::unique_ptr<OwnedEpoch>> EpochWork::ClaimAfter(const OwnerGon
                             .runtime = options_.runtime,
                             .identity = options_.identity,
                             .lease_times = options_.lease_times,
+                            .pauses = options_.pauses,
                             .durability = options_.durability,
                             .watchdog = options_.watchdog,
                             .on_fault = options_.on_fault,

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/base/runtime.h"
+#include "engine/lease/pause_meter.h"
 #include "engine/meta/node_identity.h"
 #include "ha/core/events.h"
 #include "ha/node/epoch_services.h"
@@ -78,6 +79,7 @@ class EpochWork {
     NodeIdentity identity;
     std::vector<std::string> peers;  // the other nodes of the pool
     LeaseTimes lease_times;
+    PauseMeter* pauses = nullptr;  // Lease::Options
     Durability durability = DURABILITY_NODE;
     Watchdog::Options watchdog = {};
     // The epoch is lost, the engine cannot go on, or the mount has to end. Takes note and returns.

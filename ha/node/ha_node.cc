@@ -52,6 +52,7 @@ EpochWork::Options EpochOptionsOf(const HaNode::Options& options, const PoolNode
           .identity = options.identity,
           .peers = nodes.peers,
           .lease_times = options.lease_times,
+          .pauses = options.pauses,
           .durability = options.durability,
           .watchdog = options.watchdog,
           .on_fault = options.on_fault,
@@ -364,8 +365,9 @@ absl::StatusOr<HaStatus> HaNode::HandOver(const std::string& to, absl::Duration 
   return StatusOf(std::move(after));
 }
 
-absl::StatusOr<HaStatus> HaNode::TakeOver(bool owner_is_dead, absl::Duration timeout) {
-  BATON_ASSIGN_OR_RETURN(Ownership after, parts_->orders.TakeOver(owner_is_dead, timeout));
+absl::StatusOr<HaStatus> HaNode::TakeOver(uint64_t epoch, bool owner_is_dead,
+                                          absl::Duration timeout) {
+  BATON_ASSIGN_OR_RETURN(Ownership after, parts_->orders.TakeOver(epoch, owner_is_dead, timeout));
   return StatusOf(std::move(after));
 }
 

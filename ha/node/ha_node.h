@@ -13,6 +13,7 @@
 #include "engine/base/model.pb.h"
 #include "engine/base/runtime.h"
 #include "engine/lease/lease_times.h"
+#include "engine/lease/pause_meter.h"
 #include "engine/lease/reserve.h"
 #include "engine/meta/node_identity.h"
 #include "engine/standby_view.h"
@@ -60,6 +61,7 @@ class HaNode {
     Durability durability = DURABILITY_NODE;
     NodeIdentity identity;
     LeaseTimes lease_times;
+    PauseMeter* pauses = nullptr;  // Lease::Options
     CoordinatorOptions coordinator;
     PeerNetwork::Options network;
     absl::Duration heartbeat;  // the period
@@ -101,7 +103,7 @@ class HaNode {
   std::shared_ptr<StandbyView> view() const;                     // ViewFollower
   absl::StatusOr<HaStatus> HandOver(const std::string& to,
                                     absl::Duration timeout);  // OperatorOrders
-  absl::StatusOr<HaStatus> TakeOver(bool owner_is_dead,
+  absl::StatusOr<HaStatus> TakeOver(uint64_t epoch, bool owner_is_dead,
                                     absl::Duration timeout);  // OperatorOrders
   bool StorageFailed(const absl::Status& status);             // StorageFailures
 

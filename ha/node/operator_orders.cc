@@ -36,15 +36,16 @@ absl::StatusOr<Ownership> OperatorOrders::HandOver(const std::string& to, absl::
       "no other controller claimed the pool, so this one owns it again; see `baton status`");
 }
 
-absl::StatusOr<Ownership> OperatorOrders::TakeOver(bool owner_is_dead, absl::Duration timeout) {
+absl::StatusOr<Ownership> OperatorOrders::TakeOver(uint64_t epoch, bool owner_is_dead,
+                                                   absl::Duration timeout) {
   const absl::Duration now = runtime_.BootTime();
   const absl::Duration deadline = now + timeout;
   // A record that nobody here has seen before is of a new epoch, which ends an order.
   const OwnershipBoard::Content seen = board_.Await(
       now + std::min(timeout, kLookPatience),
       [](const OwnershipBoard::Content& content) { return content.ownership.epoch > 0; });
-  const uint64_t before = seen.ownership.epoch;
-  events_.Post(event::OperatorTakeover{owner_is_dead});
+  const uint64_t before = epoch > 0 ? epoch : seen.ownership.epoch;
+  events_.Post(event::OperatorTakeover{.epoch = before, .owner_is_dead = owner_is_dead});
   // A claim by any node ends the order.
   const auto is_done = [before](const OwnershipBoard::Content& content) {
     return content.ownership.is_owner ||

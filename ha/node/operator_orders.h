@@ -30,9 +30,10 @@ class OperatorOrders {
   // the pool. A node that is not heard gets a few seconds. Refusals are FailedPrecondition;
   // DeadlineExceeded: not in time.
   absl::StatusOr<Ownership> HandOver(const std::string& to, absl::Duration timeout);
-  // Asked of a standby in an emergency: this node is to take over by an operator's word. Another
-  // node may be faster: then the answer names that one.
-  absl::StatusOr<Ownership> TakeOver(bool owner_is_dead, absl::Duration timeout);
+  // Asked of a standby in an emergency: this node is to take over by an operator's word from the
+  // owner of `epoch`; 0: of whichever epoch is seen first. Another node may be faster: then the
+  // answer names that one.
+  absl::StatusOr<Ownership> TakeOver(uint64_t epoch, bool owner_is_dead, absl::Duration timeout);
 
  private:
   Runtime& runtime_;

@@ -31,6 +31,7 @@ absl::StatusOr<std::unique_ptr<OwnedEpoch>> OwnedEpoch::Claim(Options options,
                                                          .times = given.lease_times,
                                                          .watchdog = given.watchdog.EffectiveTime(),
                                                          .kill_timer = std::move(kill_timer),
+                                                         .pauses = given.pauses,
                                                          .on_lost = given.on_fault,
                                                          .on_renewed =
                                                              [watchdog = owned->watchdog_.get()] {
@@ -110,6 +111,8 @@ absl::StatusOr<std::vector<Residual>> OwnedEpoch::Seal() {
 absl::Status OwnedEpoch::Release() {
   engine_.reset();
   const std::unique_ptr<Lease> lease = std::move(claimed_.lease);
+  // Where that fails the watchdog runs on: a peer may count on the reset (Proof::kWatchdog), and
+  // takes what this node has open for closed.
   BATON_RETURN_IF_ERROR(lease->Release());
   spdlog::info("released epoch {}", epoch());
   return StopWatchdog();

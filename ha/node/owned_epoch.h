@@ -26,6 +26,7 @@ class OwnedEpoch {
     Runtime& runtime;
     NodeIdentity identity;
     LeaseTimes lease_times;
+    PauseMeter* pauses = nullptr;  // Lease::Options
     Durability durability = DURABILITY_NODE;
     // Runs as long as this controller may write, and resets the node if it does not go on in time.
     Watchdog::Options watchdog = {};

@@ -37,12 +37,18 @@ void StorageWatch::Stop() {
 
 absl::Status StorageWatch::Health() const {
   absl::MutexLock lock(&mutex_);
-  if (!last_.ok()) return last_;
-  const absl::Duration silent = options_.runtime.BootTime() - last_look_;
-  if (silent <= options_.patience) return absl::OkStatus();
+  if (looked_ && !last_.ok()) return last_;
+  if (Silence() <= options_.patience) return last_;
   return Error(absl::StatusCode::kUnavailable, "the pool's storage has not answered for {} ms",
-               absl::ToInt64Milliseconds(silent));
+               absl::ToInt64Milliseconds(Silence()));
 }
+
+bool StorageWatch::IsKnown() const {
+  absl::MutexLock lock(&mutex_);
+  return looked_ || Silence() > options_.patience;
+}
+
+absl::Duration StorageWatch::Silence() const { return options_.runtime.BootTime() - last_look_; }
 
 absl::Status StorageWatch::Shortage() const {
   absl::MutexLock lock(&mutex_);
@@ -60,11 +66,13 @@ void StorageWatch::NoteLook(const absl::Status& status) {
     return;
   }
   if (status.ok()) {
+    looked_ = true;
     failed_looks_ = 0;
     last_look_ = options_.runtime.BootTime();
     last_ = status;
     return;
   }
+  looked_ = true;
   ++failed_looks_;
   if (last_.ok() && failed_looks_ < kFailedLooks) {
     spdlog::warn("storage: {}: looking again", Message(status));

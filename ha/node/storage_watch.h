@@ -59,6 +59,8 @@ class StorageWatch {
   PosixStorage* storage() const { return ready_.load(std::memory_order_acquire); }
   // OK when the last look that counts was good and not too long ago.
   absl::Status Health() const;
+  // False: the first look is under way, and may take longer.
+  bool IsKnown() const;
   // Not OK while this process has no descriptor left to look with: nothing of the storage is known
   // then, and Health() stays as it was.
   absl::Status Shortage() const;
@@ -68,6 +70,7 @@ class StorageWatch {
   absl::Status Probe() const { return node_lock_->Probe(); }
 
  private:
+  absl::Duration Silence() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteLook(const absl::Status& status);
   absl::Status Look();
   absl::Status OpenStorage();
@@ -83,6 +86,7 @@ class StorageWatch {
   StopSignal stop_;
 
   mutable absl::Mutex mutex_;
+  bool looked_ ABSL_GUARDED_BY(mutex_) = false;  // last_ is the end of a look
   absl::Status last_ ABSL_GUARDED_BY(mutex_) = absl::UnavailableError("not looked at yet");
   absl::Status shortage_ ABSL_GUARDED_BY(mutex_);
   absl::Duration last_look_ ABSL_GUARDED_BY(mutex_);

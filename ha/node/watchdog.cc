@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
 #include <utility>
 
@@ -49,6 +50,16 @@ std::string SysfsOf(dev_t number) {
   return fmt::format("/sys/dev/char/{}:{}", major(number), minor(number));
 }
 
+// False only where sysfs is there and tells so.
+bool MayBeWatchdog(dev_t number) {
+  if (major(number) == kOldMajor && minor(number) == kOldMinor) return true;
+  std::error_code error;
+  const std::filesystem::path subsystem =
+      std::filesystem::read_symlink(SysfsOf(number) + "/subsystem", error);
+  if (error) return !std::filesystem::exists("/sys/dev/char", error);
+  return subsystem.filename() == "watchdog";
+}
+
 // Whether its driver never stops it, which cannot be asked of the device.
 bool NeverStops(dev_t number) {
   int answer = 0;
@@ -59,6 +70,7 @@ bool NeverStops(dev_t number) {
 
 absl::Status Watchdog::CheckDevice(const std::string& device) {
   BATON_ASSIGN_OR_RETURN(const dev_t number, NumberOf(device));
+  if (!MayBeWatchdog(number)) return Refuse(device, "is none");
   if (!NeverStops(number)) return absl::OkStatus();
   return Refuse(device,
                 "cannot be stopped, so that a handover would end in a reset: load its "

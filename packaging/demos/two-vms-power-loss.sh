@@ -21,7 +21,7 @@ say "two guests share $VM_DIR/shared over NFS"
 for node in a b; do
   "$top/build/baton" --quiet keygen --out "$work/key-$node" --node "$node" >/dev/null
   cp "$work/key-$node" "$VM_DIR/work/"
-  echo "$node $(cat "$work/key-$node.pub")" >>"$VM_DIR/work/allowed"
+  cat "$work/key-$node.pub" >>"$VM_DIR/work/allowed"
 done
 declare -A guest=([a]=1 [b]=2)
 on() { "$vms" exec "${guest[$1]}" "cd /baton; ${*:2}" 120; } # NODE COMMAND

@@ -22,7 +22,7 @@ TEST_F(KeygenTest, MakesAPairAndPrintsTheLineThatAllowsIt) {
   const Finished made = RunProgram("baton", {"keygen", "--out", Path("key"), "--node", "alpha"});
   ASSERT_EQ(made.exit_code, 0) << made.err;
   const ha::KeyPair keys = Must(ha::ReadKeyFile(Path("key")));
-  EXPECT_EQ(made.out, "alpha " + keys.public_key + "\n");
+  EXPECT_EQ(made.out, "alpha " + ha::KeyInHex(keys.public_key) + "\n");
   EXPECT_EQ(Must(ha::AllowedKeys::Parse(made.out)).NameOf(keys.public_key), "alpha");
   EXPECT_TRUE(std::filesystem::exists(Path("key.pub")));
 }
@@ -34,7 +34,7 @@ TEST_F(KeygenTest, SaysTheSameInJson) {
   const auto json = nlohmann::json::parse(made.out);
   EXPECT_EQ(json["path"], Path("key"));
   EXPECT_EQ(json["public_path"], Path("key.pub"));
-  EXPECT_EQ(json["public_key"], Must(ha::ReadKeyFile(Path("key"))).public_key);
+  EXPECT_EQ(json["public_key"], ha::KeyInHex(Must(ha::ReadKeyFile(Path("key"))).public_key));
   EXPECT_EQ(json["allowed_line"], "alpha " + json["public_key"].get<std::string>());
 }
 

@@ -89,7 +89,10 @@ TEST_F(ProgramsTest, UsageErrorsAreOneLineWithAHint) {
 TEST_F(ProgramsTest, ACommandThatThereIsNotIsNamed) {
   ExpectRefused({"frobnicate"}, "there is no command frobnicate", kUsage);
   ExpectRefused({"volume", "frobnicate", "--size", "1M"}, "there is no command frobnicate", kUsage);
-  ExpectRefused({}, "subcommand is required", kUsage);
+  ExpectRefused({"statsu"}, "there is no command statsu; did you mean status?", kUsage);
+  ExpectRefused({"volume", "creat", "x"}, "no command creat; did you mean create?", kUsage);
+  ExpectRefused({"failover", "left"}, "left is one word too many", kUsage);
+  ExpectRefused({}, "a command is missing: pool, status,", kUsage);
 }
 
 TEST_F(ProgramsTest, ATimeThatMakesNoSenseIsRefusedWithTheRange) {
@@ -110,7 +113,7 @@ TEST_F(ProgramsTest, ANodeIsEvictedByItsName) {
   ExpectRefused({"node", "evict", "nobody"}, "no node nobody");
   ExpectRefused({"node", "evict", "../x"}, "name");
   ExpectRefused({"node", "evict"}, "--help", kUsage);
-  ExpectRefused({"node"}, "subcommand is required", kUsage);
+  ExpectRefused({"node"}, "a command is missing: evict", kUsage);
 }
 
 TEST_F(ProgramsTest, AnAnswerThatCannotBeWrittenIsAFailure) {

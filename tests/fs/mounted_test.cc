@@ -89,7 +89,10 @@ SessionOptions MountedTest::Options(bool adopt) {
   options.adopt = adopt;
   options.open_table = open_table_.get();
   options.on_disconnect = [this] { ++disconnects_; };
-  options.on_first_answer = [this] { ++first_answers_; };
+  options.on_first_answer = [this](std::optional<absl::Duration> came) {
+    first_came_ = came;
+    ++first_answers_;
+  };
   return options;
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/base/system_runtime.h"
@@ -60,6 +61,7 @@ class MountedTest : public testing::Test {
   std::unique_ptr<Session> session_;
   std::atomic<int> disconnects_ = 0;
   std::atomic<int> first_answers_ = 0;
+  std::optional<absl::Duration> first_came_;  // of the last session that has answered
 };
 
 // The errno of a call that returned -1, else 0.

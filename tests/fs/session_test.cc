@@ -95,6 +95,26 @@ TEST_F(SessionTest, TellsOfItsFirstAnswerOnce) {
   EXPECT_EQ(first_answers_, 1);
 }
 
+TEST_F(SessionTest, TellsWhetherItsFirstRequestHadWaited) {
+  const UniqueFd file = Open(O_RDWR);
+  session_->Stop();
+  const absl::Duration began = runtime_.BootTime();
+  Serve(/*adopt=*/true);
+  ::usleep(50'000);  // idle
+  WriteAt(file.get(), 0, "later");
+  ASSERT_TRUE(Eventually([&] { return first_answers_ == 2; }));
+  ASSERT_TRUE(first_came_.has_value());
+  EXPECT_GE(*first_came_ - began, absl::Milliseconds(50));
+
+  session_->Stop();
+  std::thread application([&] { WriteAt(file.get(), 0, "at once"); });
+  ::usleep(50'000);
+  Serve(/*adopt=*/true);
+  application.join();
+  ASSERT_TRUE(Eventually([&] { return first_answers_ == 3; }));
+  EXPECT_FALSE(first_came_.has_value());
+}
+
 TEST_F(SessionTest, PreparesItselfWhileAnotherOneServes) {
   const UniqueFd file = Open(O_RDWR);
   SessionOptions options = Options(/*adopt=*/true);

@@ -482,7 +482,9 @@ void PairWorld::HurtSomething() {
       if (!node.process) return;
       const bool dead =
           !records_.empty() && !nodes_[static_cast<size_t>(records_.rbegin()->second.node)].powered;
-      return Give(index, *node.process, event::OperatorTakeover{.owner_is_dead = dead});
+      return Give(index, *node.process,
+                  event::OperatorTakeover{.epoch = records_.empty() ? 0 : records_.rbegin()->first,
+                                          .owner_is_dead = dead});
   }
 }
 

@@ -134,7 +134,7 @@ const std::map<std::string, Maker>& Makers() {
        }},
       {"operator",
        [](const Words& w, absl::Duration) {
-         return event::OperatorTakeover{.owner_is_dead = Word(w, 1) == "dead"};
+         return event::OperatorTakeover{.epoch = Number(w, 1), .owner_is_dead = Has(w, "dead")};
        }},
       {"shutdown", [](const Words&, absl::Duration) { return event::Shutdown{}; }},
   };

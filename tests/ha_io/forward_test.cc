@@ -230,6 +230,8 @@ TEST(ForwardTroubleTest, APeerWithoutADataPortIsNamed) {
     return pair.b.network->Trouble("a").starts_with("it has another version of Baton");
   })) << "a has no target";
   EXPECT_EQ(pair.a.network->Trouble("nobody"), "");
+  pair.a.network = nullptr;
+  EXPECT_TRUE(Eventually([&] { return pair.b.network->Trouble("a").empty(); }));
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::MatchesRegex;
 
 mode_t ModeOf(const std::string& path) {
   struct stat file = {};
@@ -36,7 +37,7 @@ class KeysTest : public testing::Test {
 
 TEST_F(KeysTest, AreReadBackFromTheirFile) {
   const KeyPair keys = Must(MakeKeyPair());
-  ASSERT_OK(WriteKeyFiles(keys, Path("node.key")));
+  ASSERT_OK(WriteKeyFiles("a", keys, Path("node.key")));
   const KeyPair read = Must(ReadKeyFile(Path("node.key")));
   EXPECT_EQ(read.secret_key, keys.secret_key);
   EXPECT_EQ(read.public_key, keys.public_key);
@@ -44,22 +45,44 @@ TEST_F(KeysTest, AreReadBackFromTheirFile) {
   EXPECT_EQ(ModeOf(Path("node.key.pub")), 0644u);
   std::string line;
   std::getline(std::ifstream(Path("node.key.pub")), line);
-  EXPECT_EQ(line, keys.public_key);
+  EXPECT_EQ(line, AllowedKeysLine("a", keys));
+}
+
+TEST_F(KeysTest, AreWrittenInWhatNoShellTakesForAnythingElse) {
+  ASSERT_OK(WriteKeyFiles("a", Must(MakeKeyPair()), Path("node.key")));
+  std::string secret;
+  std::getline(std::ifstream(Path("node.key")), secret);
+  EXPECT_THAT(secret, MatchesRegex("[0-9a-f]{64}"));
+  std::string allowed;
+  std::getline(std::ifstream(Path("node.key.pub")), allowed);
+  EXPECT_THAT(allowed, MatchesRegex("a [0-9a-f]{64}"));
+}
+
+TEST_F(KeysTest, OfEarlierVersionsAreReadToo) {
+  const KeyPair keys = Must(MakeKeyPair());
+  WriteText("node.key", keys.secret_key + "\n");  // Z85
+  ASSERT_EQ(::chmod(Path("node.key").c_str(), 0600), 0);
+  EXPECT_EQ(Must(ReadKeyFile(Path("node.key"))).public_key, keys.public_key);
+  const AllowedKeys allowed = Must(AllowedKeys::Parse("a " + keys.public_key));
+  EXPECT_EQ(allowed.NameOf(keys.public_key), "a");
+  EXPECT_CODE(AllowedKeys::Parse("a " + keys.public_key + "\n" + AllowedKeysLine("b", keys)),
+              kAlreadyExists)
+      << "one key in two spellings";
 }
 
 TEST_F(KeysTest, AreNeverOverwritten) {
   const KeyPair keys = Must(MakeKeyPair());
-  ASSERT_OK(WriteKeyFiles(keys, Path("node.key")));
-  EXPECT_CODE(WriteKeyFiles(Must(MakeKeyPair()), Path("node.key")), kAlreadyExists);
+  ASSERT_OK(WriteKeyFiles("a", keys, Path("node.key")));
+  EXPECT_CODE(WriteKeyFiles("a", Must(MakeKeyPair()), Path("node.key")), kAlreadyExists);
   EXPECT_EQ(Must(ReadKeyFile(Path("node.key"))).secret_key, keys.secret_key);
 
   WriteText("other.key.pub", "here first\n");
-  EXPECT_CODE(WriteKeyFiles(keys, Path("other.key")), kAlreadyExists);
+  EXPECT_CODE(WriteKeyFiles("a", keys, Path("other.key")), kAlreadyExists);
   EXPECT_FALSE(std::filesystem::exists(Path("other.key"))) << "half a pair is left";
 }
 
 TEST_F(KeysTest, ThatOthersCanReadAreRefused) {
-  ASSERT_OK(WriteKeyFiles(Must(MakeKeyPair()), Path("node.key")));
+  ASSERT_OK(WriteKeyFiles("a", Must(MakeKeyPair()), Path("node.key")));
   ASSERT_EQ(::chmod(Path("node.key").c_str(), 0640), 0);
   EXPECT_CODE(ReadKeyFile(Path("node.key")), kPermissionDenied);
 }
@@ -103,7 +126,7 @@ TEST_F(KeysTest, AFileThatOthersCouldChangeIsNotBelieved) {
     EXPECT_CODE(AllowedKeys::Read(Path("allowed")), kPermissionDenied) << mode;
   }
   ASSERT_EQ(::chmod(Path("allowed").c_str(), 0644), 0);
-  ASSERT_OK(WriteKeyFiles(Must(MakeKeyPair()), Path("node.key")));
+  ASSERT_OK(WriteKeyFiles("a", Must(MakeKeyPair()), Path("node.key")));
   for (const char* name : {"allowed", "node.key"}) {
     ASSERT_EQ(::chown(Path(name).c_str(), 12345, 0), 0);
   }
@@ -113,7 +136,7 @@ TEST_F(KeysTest, AFileThatOthersCouldChangeIsNotBelieved) {
 
 TEST_F(KeysTest, AFileThatOthersCouldReplaceIsNotBelieved) {
   WriteText("allowed", AllowedKeysLine("a", Must(MakeKeyPair())) + "\n");
-  ASSERT_OK(WriteKeyFiles(Must(MakeKeyPair()), Path("node.key")));
+  ASSERT_OK(WriteKeyFiles("a", Must(MakeKeyPair()), Path("node.key")));
   ASSERT_EQ(::chmod(Path("").c_str(), 0777), 0);
   EXPECT_CODE(AllowedKeys::Read(Path("allowed")), kPermissionDenied);
   EXPECT_CODE(ReadKeyFile(Path("node.key")), kPermissionDenied);

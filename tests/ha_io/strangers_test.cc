@@ -227,6 +227,8 @@ TEST(PeerTroubleTest, AnOlderOneWhoRefusesOurVersionSaysSo) {
   EXPECT_TRUE(Eventually(
       [&] { return pair.b.network->Trouble("a") == "a speaks protocol 2, b only up to 1"; }));
   pair.StopB();
+  EXPECT_TRUE(Eventually([&] { return pair.a.network->Trouble("b").empty(); }))
+      << "one that is down refuses nothing";
   pair.b_options.protocol = kProtocol + 1;
   pair.StartB();
   EXPECT_TRUE(Eventually([&] { return !pair.a.network->Trouble("b").starts_with("it says"); }));

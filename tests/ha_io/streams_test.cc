@@ -508,6 +508,26 @@ TEST_F(BrokenServerTest, OneThatCannotBeMadeLeavesTheOthersAlone) {
   EXPECT_TRUE(NobodyConnects()) << "it is not tried with each request";
 }
 
+TEST_F(BrokenServerTest, OfThoseWhoWaitForAnotherOneOneTriesAgainAndTheOthersFollow) {
+  constexpr size_t kWriters = 4;
+  std::vector<std::thread> writers;
+  const auto write = [&] { writers.emplace_back([&] { EXPECT_OK(WriteOne()); }); };
+  write();
+  write();
+  Accept(/*welcome=*/false) = nullptr;
+  ASSERT_TRUE(NobodyConnects()) << "that is known by now";
+  while (writers.size() < kWriters) write();
+  absl::SleepFor(kExtraStreamRetry - absl::Seconds(2));
+  std::vector<std::unique_ptr<Stream>> others;
+  others.push_back(Accept(/*welcome=*/false));
+  EXPECT_TRUE(NobodyConnects()) << "the one that tries has no answer yet";
+  ASSERT_TRUE(others[0]->Send({.kind = FrameKind::kWelcome}, {}));
+  while (others.size() < kWriters - 1) others.push_back(Accept());
+  Answer(*stream, Receive(*stream));
+  for (const auto& other : others) Answer(*other, Receive(*other));
+  for (std::thread& writer : writers) writer.join();
+}
+
 TEST_F(BrokenServerTest, ASessionThatEndsIsNoticedWithoutARequest) {
   stream = nullptr;
   BeginSession();

@@ -107,12 +107,13 @@ TEST_F(OperatorOrdersTest, NobodyWaitsForANodeThatThereIsNot) {
 TEST_F(OperatorOrdersTest, ATakeoverIsDoneWhenThisNodeServes) {
   board_.Publish(OwnedBy("b", 7));
   const auto claimed = Later(absl::Seconds(1), [this] { board_.Publish(OwnedBy("a", 8)); });
-  EXPECT_EQ(Must(orders_.TakeOver(true, absl::Seconds(30))).epoch, 8u);
+  EXPECT_EQ(Must(orders_.TakeOver(7, true, absl::Seconds(30))).epoch, 8u);
   const std::vector<Event> events = events_.Take(runtime_.BootTime());
   ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(std::get<event::OperatorTakeover>(events[0]).epoch, 7u);
   EXPECT_TRUE(std::get<event::OperatorTakeover>(events[0]).owner_is_dead);
   board_.Publish(OwnedBy("b", 9));
-  EXPECT_TRUE(absl::IsDeadlineExceeded(orders_.TakeOver(false, absl::Seconds(1)).status()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(orders_.TakeOver(9, false, absl::Seconds(1)).status()));
 }
 
 // Otherwise the first look would be taken for a new epoch, and the order would be forgotten.
@@ -123,16 +124,17 @@ TEST_F(OperatorOrdersTest, ATakeoverBeginsAfterTheFirstLookAtTheLease) {
     board_.Publish(OwnedBy("", 7));
   });
   const auto claimed = Later(absl::Seconds(2), [this] { board_.Publish(OwnedBy("a", 8)); });
-  EXPECT_EQ(Must(orders_.TakeOver(true, absl::Seconds(30))).epoch, 8u);
+  EXPECT_EQ(Must(orders_.TakeOver(0, true, absl::Seconds(30))).epoch, 8u);
   const std::vector<Event> events = events_.Take(runtime_.BootTime());
   ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(std::get<event::OperatorTakeover>(events[0]).epoch, 7u);
   EXPECT_TRUE(std::get<event::OperatorTakeover>(events[0]).owner_is_dead);
 }
 
 TEST_F(OperatorOrdersTest, ATakeoverOfAPoolThatNobodyHasOwnedBeginsAllTheSame) {
   board_.Publish(OwnedBy("", 0));
   const auto claimed = Later(absl::Seconds(4), [this] { board_.Publish(OwnedBy("a", 1)); });
-  EXPECT_EQ(Must(orders_.TakeOver(false, absl::Seconds(30))).epoch, 1u);
+  EXPECT_EQ(Must(orders_.TakeOver(0, false, absl::Seconds(30))).epoch, 1u);
   EXPECT_EQ(events_.Take(runtime_.BootTime()).size(), 1u);
 }
 
@@ -141,10 +143,19 @@ TEST_F(OperatorOrdersTest, ATakeoverEndsWhenAnotherNodeWasFaster) {
   const auto claimed = Later(absl::Seconds(1), [this] { board_.Publish(OwnedBy("", 8)); });
   const auto served = Later(absl::Seconds(2), [this] { board_.Publish(OwnedBy("b", 8)); });
   const absl::Duration began = runtime_.BootTime();
-  const Ownership after = Must(orders_.TakeOver(false, absl::Seconds(30)));
+  const Ownership after = Must(orders_.TakeOver(7, false, absl::Seconds(30)));
   EXPECT_FALSE(after.is_owner);
   EXPECT_EQ(after.owner, "b");
   EXPECT_LT(runtime_.BootTime() - began, absl::Seconds(3));
+}
+
+// The operator saw epoch 7 without an owner that serves; b has claimed the next one meanwhile.
+TEST_F(OperatorOrdersTest, ATakeoverIsOfTheEpochThatWasSeen) {
+  board_.Publish(OwnedBy("b", 8));
+  EXPECT_EQ(Must(orders_.TakeOver(7, false, absl::Seconds(30))).owner, "b");
+  const std::vector<Event> events = events_.Take(runtime_.BootTime());
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(std::get<event::OperatorTakeover>(events[0]).epoch, 7u);
 }
 
 // Of node a.

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 
+#include "engine/base/status.h"
 #include "engine/base/system_runtime.h"
 #include "engine/base/unique_fd.h"
 #include "engine/meta/pool_file.h"
@@ -67,6 +68,25 @@ class StorageWatchTest : public testing::Test {
   std::atomic<int> looks_ = 0;
   std::unique_ptr<StorageWatch> watch_;
 };
+
+TEST_F(StorageWatchTest, NothingIsKnownBeforeTheFirstLookHasEndedOrIsLate) {
+  constexpr absl::Duration kPatience = absl::Milliseconds(200);
+  const StorageWatch watch({.runtime = runtime_,
+                            .pool = directory_.path(),
+                            .pool_id = "pool",
+                            .node = "b",
+                            .every = kEvery,
+                            .patience = kPatience},
+                           {});
+  const absl::Time made = absl::Now();
+  if (const bool known = watch.IsKnown(); absl::Now() < made + kPatience) {
+    EXPECT_FALSE(known);
+  }
+  EXPECT_FALSE(watch.Health().ok());
+  absl::SleepFor(kPatience + absl::Milliseconds(1));
+  EXPECT_TRUE(watch.IsKnown());
+  EXPECT_THAT(Message(watch.Health()), testing::HasSubstr("has not answered for"));
+}
 
 TEST_F(StorageWatchTest, OneLookThatFailsIsNoFailureOfTheStorage) {
   AwaitLook();

@@ -23,7 +23,7 @@ TEST(WatchdogTest, WhatIsNoneIsRefused) {
 }
 
 TEST(WatchdogTest, ADeviceIsLookedAtWithoutStartingIt) {
-  EXPECT_OK(Watchdog::CheckDevice("/dev/null"));
+  EXPECT_EQ(Message(Watchdog::CheckDevice("/dev/null")), "the watchdog /dev/null is none");
   EXPECT_CODE(Watchdog::CheckDevice("/nowhere/watchdog"), kNotFound);
   EXPECT_CODE(Watchdog::CheckDevice("/etc/passwd"), kInvalidArgument);
 }

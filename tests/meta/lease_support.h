@@ -29,6 +29,20 @@ class RecordingKillTimer final : public KillTimer {
   const KillTime time_;
 };
 
+// Goes on while the machine is paused, at three ticks a nanosecond.
+class FakePauseClock final : public PauseClock {
+ public:
+  FakePauseClock(Runtime& runtime, const absl::Duration& paused)
+      : runtime_(runtime), paused_(paused) {}
+  uint64_t Ticks() const override {
+    return static_cast<uint64_t>(3 * absl::ToInt64Nanoseconds(runtime_.BootTime() + paused_));
+  }
+
+ private:
+  Runtime& runtime_;
+  const absl::Duration& paused_;
+};
+
 inline KillTime MakeKillTime() { return std::make_shared<std::optional<absl::Duration>>(); }
 
 inline LeaseRecord RecordOf(uint64_t epoch, const std::string& node) {

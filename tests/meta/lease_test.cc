@@ -1,5 +1,7 @@
 #include "engine/lease/lease.h"
 
+#include <atomic>
+
 #include "engine/lease/lease_watch.h"
 #include "engine/meta/file_copy.h"
 #include "tests/meta/lease_support.h"
@@ -20,6 +22,7 @@ class LeaseTest : public testing::Test {
                          .runtime = machine_.runtime(),
                          .kill_timer = std::make_unique<RecordingKillTimer>(kill_time_),
                          .times = times_,
+                         .pauses = &pauses_,
                          .on_lost =
                              [this](const absl::Status& why) {
                                ++lost_;
@@ -37,6 +40,9 @@ class LeaseTest : public testing::Test {
   mutable sim::SimMachine machine_{1};
   const KillTime kill_time_ = MakeKillTime();
   LeaseTimes times_;
+  absl::Duration paused_;  // of the whole machine, so far; its clock stands still meanwhile
+  PauseMeter pauses_{machine_.runtime(),
+                     std::make_unique<FakePauseClock>(machine_.runtime(), paused_)};
   int lost_ = 0;
   absl::Status why_lost_;
   int renewed_ = 0;
@@ -100,6 +106,109 @@ TEST_F(LeaseTest, IsLostThreeSecondsAfterTheLastRenewalAndTheProcessDiesAfterFou
     Sleep(absl::Seconds(10));
     EXPECT_EQ(**kill_time_, last_issued + times_.valid);
     EXPECT_EQ(lost_, 1);
+  });
+}
+
+TEST_F(LeaseTest, APauseInWhichAnotherNodeClaimedEndsItBeforeAnythingIsAcknowledged) {
+  Run([&] {
+    const auto lease = Claim(1);
+    Sleep(absl::Seconds(5) + times_.renew / 2);
+    paused_ += absl::Seconds(6);
+    ASSERT_OK(CreateLease(machine_.storage(), RecordOf(2, "b")));
+    EXPECT_CODE(lease->Check(), kAborted);
+    EXPECT_CODE(lease->Check(), kAborted);
+  });
+}
+
+// The standby had seen the lease run out before the pause was over.
+TEST_F(LeaseTest, AClaimThatIsUnderWayWhenAPauseEndsIsSeen) {
+  Run([&] {
+    const auto lease = Claim(1);
+    Sleep(absl::Seconds(5));
+    paused_ += absl::Seconds(6);
+    const auto claims = machine_.runtime().StartThread("b", [&] {
+      Sleep(absl::Seconds(1));
+      ASSERT_OK(CreateLease(machine_.storage(), RecordOf(2, "b")));
+    });
+    EXPECT_CODE(lease->Check(), kAborted);
+  });
+}
+
+TEST_F(LeaseTest, APauseInWhichNobodyClaimedIsOverAfterAMoment) {
+  Run([&] {
+    const auto lease = Claim(1);
+    Sleep(absl::Seconds(5));
+    for (int pause = 0; pause < PauseMeter::kMaxDoubts + 2; ++pause) {
+      const absl::Duration began = Now();
+      paused_ += absl::Seconds(6);
+      EXPECT_OK(lease->Check());
+      const bool is_believed = pause < PauseMeter::kMaxDoubts;
+      EXPECT_EQ(Now() - began >= Lease::kSettle, is_believed) << pause;
+      EXPECT_LT(Now() - began, Lease::kSettle + times_.renew / 2);
+      EXPECT_OK(lease->Check());
+    }
+    EXPECT_EQ(lost_, 0);
+  });
+}
+
+// Of a hypervisor, or of a clock whose rate was taken for lower than it is.
+TEST_F(LeaseTest, PausesWithoutEndLeadToNoDoubtWithoutEnd) {
+  Run([&] {
+    const auto lease = Claim(1);
+    Sleep(absl::Seconds(5));
+    std::atomic<bool> ends = false;
+    const auto pausing = machine_.runtime().StartThread("pausing", [&] {
+      while (!ends) {
+        paused_ += absl::Seconds(6);
+        Sleep(absl::Milliseconds(300));
+      }
+    });
+    const absl::Duration began = Now();
+    Sleep(absl::Milliseconds(1));
+    EXPECT_OK(lease->Check());
+    EXPECT_GE(Now() - began, Lease::kSettle);
+    EXPECT_LT(Now() - began, PauseMeter::kMaxDoubts * (Lease::kSettle + times_.renew));
+    EXPECT_THAT(pauses_.Warning(), testing::HasSubstr("seemed to be paused 3 times"));
+    ends = true;
+  });
+}
+
+TEST_F(LeaseTest, APauseRightAfterTheClaimIsNoticed) {
+  Run([&] {
+    Sleep(PauseMeter::kMinSpan);
+    const auto lease = Claim(1);
+    paused_ += absl::Seconds(6);
+    const absl::Duration began = Now();
+    EXPECT_OK(lease->Check());
+    EXPECT_GE(Now() - began, Lease::kSettle);
+  });
+}
+
+TEST_F(LeaseTest, InADoubtItIsReleasedAtOnceIfNobodyHasClaimed) {
+  Run([&] {
+    auto lease = Claim(1);
+    Sleep(absl::Seconds(5));
+    paused_ += absl::Seconds(6);
+    const absl::Duration began = Now();
+    EXPECT_OK(lease->Release());
+    EXPECT_LT(Now() - began, absl::Milliseconds(100));
+    EXPECT_TRUE(Newest().released);
+
+    lease = Claim(2);
+    paused_ += absl::Seconds(6);
+    ASSERT_OK(CreateLease(machine_.storage(), RecordOf(3, "b")));
+    EXPECT_CODE(lease->Release(), kAborted);
+  });
+}
+
+TEST_F(LeaseTest, AShortPauseIsNone) {
+  Run([&] {
+    const auto lease = Claim(1);
+    Sleep(absl::Seconds(5));
+    const absl::Duration began = Now();
+    paused_ += times_.stop - times_.renew - absl::Milliseconds(100);
+    EXPECT_OK(lease->Check());
+    EXPECT_LT(Now() - began, absl::Milliseconds(10));
   });
 }
 

@@ -159,6 +159,14 @@ class Killed(KeeperTest):
         self.assertIn(f"process {pid} was killed by signal 9", text)
         self.assertRegex(self.event("io-resumed"), r"answered \d+ ms after the end of process")
 
+    def test_idle_time_is_no_stall(self):
+        self.controller.wait_restarted(self.controller.kill_controller())
+        time.sleep(2)
+        with open(self.volume, "rb", buffering=0) as file:
+            file.read(1)
+        self.assertRegex(self.event("io-resumed"), r"answered \d+ ms after it came; none waited")
+        self.assertLess(self.controller.json("status")["first_answer_after_ms"], 1000)
+
     def test_command_in_between_waits(self):
         for _ in range(5):
             pid = self.controller.kill_controller()

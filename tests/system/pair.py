@@ -31,7 +31,7 @@ class Keys:
         lines = []
         for name in names:
             lab.run(lab.BUILD / "baton", "keygen", "--out", self.secret(name), "--node", name)
-            lines.append(f"{name} {self.secret(name).with_suffix('.pub').read_text().strip()}\n")
+            lines.append(self.secret(name).with_suffix(".pub").read_text())
         self.allowed = self.directory / "allowed"
         self.allowed.write_text("".join(lines))
 

@@ -10,6 +10,7 @@ import json
 import mmap
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ import faults
 import history
 import lab
 from lab import DEGRADED, EXTENTS_IN_FLIGHT, MIB, SystemTest
-from pair import LocalPair, NodePair
+from pair import LocalPair, NodePair, free_port
 
 options = argparse.Namespace(rounds=30, seed=1)
 
@@ -54,6 +55,23 @@ class Prepared(SystemTest):
             self.assertEqual(left[field], right[field])
         self.assertEqual(sorted(node["name"] for node in left["nodes"]), ["a", "b"])
         self.assertTrue(left["healthy"] and right["healthy"], (left, right))
+
+    def test_a_start_raises_no_alarm(self):
+        for controller in (self.owner, self.standby):
+            said = [line for line in controller.log_text().splitlines()
+                    if "alarm" in line or "[error]" in line]
+            self.assertEqual(said, [])
+
+    def test_a_guest_without_a_fence_is_warned_of_pauses(self):
+        expected = 1 if lab.is_guest() else 0
+        for controller in (self.owner, self.standby):
+            status = controller.json("status")
+            warnings = [text for text in status["warnings"] if "a virtual machine" in text]
+            self.assertEqual(len(warnings), expected, status["warnings"])
+            self.assertTrue(status["healthy"])
+            said = [line for line in controller.log_text().splitlines()
+                    if "[warning] this is a virtual machine" in line]
+            self.assertEqual(len(said), expected)
 
     def test_volume_made_on_either_is_a_file_of_both_mounts(self):
         self.owner.create_volume("first", MIB)
@@ -182,12 +200,54 @@ class Prepared(SystemTest):
         self.assertGreater(done["epoch"], epoch)
         self.assertLess(done["waited_ms"], 15000)
 
+    def test_failover_to_the_owner_has_nothing_to_do(self):
+        before = self.owner.json("status")
+        for asked in (self.owner, self.standby):
+            said = asked.run("failover", "--to", self.owner.node).stdout
+            self.assertIn(f"node {self.owner.node} owns the pool already", said)
+            self.assertTrue(asked.json("failover", "--to", self.owner.node)["unchanged"])
+        after = self.owner.json("status")
+        self.assertEqual((after["epoch"], after["pid"]), (before["epoch"], before["pid"]))
+
     def test_failover_to_nobody_is_refused(self):
         said = self.owner.refused("failover", "--to", "nobody")
         self.assertIn("there is no node nobody", said)
         self.standby.stop()
         self.owner.refused("failover")
         self.assertEqual(self.owner.try_status()["role"], "owner")
+
+
+class Upgrades(SystemTest):
+    """With settings that a new process could not serve with: the old one goes on."""
+
+    def setUp(self):
+        super().setUp()
+        self.settings = self.lab.directory / "settings.toml"
+        self.settings.write_text("")
+        self.pair = LocalPair(self.lab, options=["--config", str(self.settings)])
+        self.pair.start()
+        self.owner = self.pair.owner()
+
+    def expect_refused(self, setting, why):
+        pid = self.owner.json("status")["pid"]
+        self.settings.write_text(setting)
+        self.assertIn(why, self.owner.refused("upgrade"))
+        self.assertEqual(self.owner.json("status")["pid"], pid)
+        self.settings.write_text("")
+
+    def test_are_refused(self):
+        with socket.create_server(("127.0.0.1", free_port())) as server:
+            port = server.getsockname()[1]
+            self.expect_refused(f"[pair]\ndata_port = {port}\n", f"process {os.getpid()}, ")
+        self.expect_refused("[pair]\nwatchdog_device = '/dev/none'\n", "there is no watchdog")
+        self.expect_refused("[pair]\nheartbeat_seconds = -1.0\n", "must be positive")
+        self.owner.upgrade()
+        self.assertTrue(self.pair.wait_agreed()["healthy"])
+
+    def test_of_an_orphan_is_none_of_these(self):
+        self.owner.kill_keeper()
+        self.owner.start()
+        self.owner.upgrade()
 
 
 class Fio:

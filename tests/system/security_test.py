@@ -249,6 +249,16 @@ class SecurityTest(SystemTest):
         self.assertEqual(self.pair.owner().json("status")["pid"], before)
         self.check_nothing_has_changed()
 
+    def test_upgrade_with_a_key_that_others_may_read_is_refused(self):
+        owner = self.pair.owner()
+        before = owner.json("status")["pid"]
+        secret = self.pair.keys.secret(owner.node)
+        secret.chmod(0o640)
+        self.assertIn(f"{secret} may be used by others", owner.refused("upgrade"))
+        secret.chmod(0o600)
+        self.assertEqual(owner.json("status")["pid"], before)
+        self.check_nothing_has_changed()
+
     def test_log_is_not_flooded(self):
         position = self.pair["a"].log.stat().st_size
         for _ in range(300):

@@ -68,7 +68,7 @@ class Guests:
         lines = []
         for name in self.numbers:
             lab.run(lab.BUILD / "baton", "keygen", "--out", self.work / f"key-{name}", "--node", name)
-            lines.append(f"{name} {(self.work / f'key-{name}.pub').read_text().strip()}\n")
+            lines.append((self.work / f"key-{name}.pub").read_text())
         (self.work / "allowed").write_text("".join(lines))
 
     def start_controllers(self, *names, settings=""):
