@@ -56,6 +56,7 @@ const CLI::Option* FindOption(const CLI::App* app, const std::string& word) {
 
 void Step(const std::string& word, Place& place) {
   if (place.option != nullptr) {
+    if (word == "=") return;  // bash takes it for a word
     if (place.option->check_lname("control")) place.control = word;
     place.option = nullptr;
   } else if (word == "--") {
@@ -222,11 +223,20 @@ void PrintCompletions(const CLI::App& app, std::string control_path,
   place.command = &app;
   place.control = std::move(control_path);
   for (size_t i = 0; i + 1 < words.size(); ++i) Step(words[i], place);
-  const std::string last = words.empty() ? "" : words.back();
+  std::string last = words.empty() ? "" : words.back();
+  if (place.option != nullptr && last == "=") last.clear();
   Candidates candidates;
   const CLI::Option* const argument = ArgumentAt(*place.command, place.arguments);
+  const size_t equals = last.find('=');
+  const CLI::Option* const named =
+      equals == std::string::npos ? nullptr : FindOption(place.command, last.substr(0, equals));
   if (place.option != nullptr) {
     AddValues(app, *place.option, place.control, words, candidates);
+  } else if (named != nullptr) {
+    AddValues(app, *named, place.control, words, candidates);
+    for (Candidate& candidate : candidates) {
+      if (!candidate.word.starts_with(':')) candidate.word.insert(0, last, 0, equals + 1);
+    }
   } else if (last.starts_with('-') && !place.only_arguments) {
     AddOptionNames(place.command, candidates);
   } else if (!place.command->get_subcommands(nullptr).empty()) {

@@ -89,6 +89,9 @@ class Program(Prepared):
                 self.assertEqual(sorted(self.words(*line.split(" "))), expected)
         self.assertEqual(self.words("volume", "import", "new", ""), [":files"])
         self.assertEqual(self.words("pool", "drain", ""), [":directories"])
+        self.assertEqual(self.words("clone", "create", "disk", "copy", "--on-error=fail-w"), ["--on-error=fail-write"])
+        self.assertEqual(self.words("failover", "--to", "=", "b"), ["b"])
+        self.assertEqual(self.words("failover", "--to", "="), ["a", "b"])
         self.assertIn("exit-codes", self.words("help", ""))
         self.assertEqual(self.words("help", "clone", "cr"), ["create"])
         self.assertEqual(self.words("--control", self.controller.control, "volume", "show", "da", control="/none"),
