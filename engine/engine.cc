@@ -9,6 +9,7 @@
 #include "engine/base/buffer_pool.h"
 #include "engine/base/fault.h"
 #include "engine/base/forwarding_io.h"
+#include "engine/base/mutant.h"
 #include "engine/base/names.h"
 #include "engine/base/sleep_lock.h"
 #include "engine/base/status.h"
@@ -52,6 +53,11 @@ class OpenHandle final : public ForwardingIo {
   const std::shared_ptr<Volume> volume_;
 };
 
+absl::Status IsOpen(const Volume& volume) {
+  return Error(StatusCode::kFailedPrecondition, "volume {} is open ({} handles): close it first",
+               volume.name, volume.openings.count());
+}
+
 class EngineImpl final : public Engine {
  public:
   explicit EngineImpl(Options options)
@@ -87,6 +93,8 @@ class EngineImpl final : public Engine {
   absl::StatusOr<VolumeInfo> CreateVolume(const VolumeOptions& options) override;
   absl::StatusOr<VolumeInfo> AdoptVolume(const std::string& name) override;
   absl::Status FinishImport(const std::string& name) override;
+  absl::Status ResizeVolume(const std::string& name, uint64_t size_bytes) override;
+  absl::Status RenameVolume(const std::string& name, const std::string& to) override;
   absl::Status DeleteVolume(const std::string& name) override;
   std::vector<VolumeInfo> ListVolumesAfter(uint64_t id, size_t limit) const override;
   size_t CountVolumes() const override { return volumes_.size(); }
@@ -188,6 +196,11 @@ class EngineImpl final : public Engine {
   absl::Status RemoveDeletedFile(const std::string& name);
   absl::Status RemoveDeletedFiles();
   absl::Status CheckRoom(const VolumeOptions& options) const;
+  absl::Status CheckUnused(const Volume& volume) const;
+  absl::Status CheckMayGrow(const Volume& volume, uint64_t size_bytes);
+  absl::Status ChangeVolume(const Volume& volume, const VolumeRecord& next, const char* kind,
+                            const std::string& text);
+  absl::Status UndoChanges();
   absl::StatusOr<VolumeInfo> AddVolume(const VolumeOptions& options, const char* kind,
                                        const std::string& text);
   absl::Status CommitVolume(MetaBatch batch, const VolumeRecord& record, const char* kind,
@@ -225,6 +238,7 @@ class EngineImpl final : public Engine {
 
 PoolView::KnownVolume EngineImpl::KnownOf(const Volume& volume) {
   KnownVolume known = KnownOf(volume.record, volume.changed.unix_us());
+  known.info.size_bytes = volume.file->size_bytes();
   known.importing = volume.importing;
   return known;
 }
@@ -238,6 +252,7 @@ absl::Status EngineImpl::Recover() {
   BATON_RETURN_IF_ERROR(catalog_.Load());
   BATON_RETURN_IF_ERROR(evictions_.Load());
   BATON_RETURN_IF_ERROR(LoadTimesRule());
+  BATON_RETURN_IF_ERROR(UndoChanges());
   BATON_RETURN_IF_ERROR(LoadVolumes());
   BATON_RETURN_IF_ERROR(locks_.Load());
   BATON_ASSIGN_OR_RETURN(
@@ -331,11 +346,8 @@ absl::Status EngineImpl::RecordTimes() {
   if (times_recorded_) return absl::OkStatus();
   MetaBatch batch;
   for (const std::shared_ptr<Volume>& volume : volumes_.All()) {
-    VolumeRecord record = volume->record;
-    if (record.changed_unix_us() == volume->changed.unix_us()) continue;
-    record.set_importing(volume->importing);
-    record.set_changed_unix_us(volume->changed.unix_us());
-    catalog_.PutVolume(batch, std::move(record));
+    if (volume->record.changed_unix_us() == volume->changed.unix_us()) continue;
+    catalog_.PutVolume(batch, volume->RecordNow());
   }
   catalog_.SetTimesKnown(batch);
   const absl::Status status = catalog_.Commit(std::move(batch), Durable::kYes);
@@ -453,7 +465,7 @@ absl::Status EngineImpl::FinishImport(const std::string& name) {
     return Error(StatusCode::kFailedPrecondition, "volume {} is not being imported", name);
   }
   BATON_RETURN_IF_ERROR(volume->file->Flush());
-  VolumeRecord record = volume->record;
+  VolumeRecord record = volume->RecordNow();
   record.set_importing(false);
   MetaBatch batch;
   catalog_.PutVolume(batch, record);
@@ -462,20 +474,108 @@ absl::Status EngineImpl::FinishImport(const std::string& name) {
   return absl::OkStatus();
 }
 
+absl::Status EngineImpl::CheckMayGrow(const Volume& volume, uint64_t size_bytes) {
+  if (volume.importing) {
+    return Error(StatusCode::kFailedPrecondition, "volume {} is being imported", volume.name);
+  }
+  if (size_bytes <= volume.file->size_bytes()) {
+    return Error(StatusCode::kInvalidArgument,
+                 "volume {} has {} bytes and can only grow: {} bytes are not more", volume.name,
+                 volume.file->size_bytes(), size_bytes);
+  }
+  BATON_RETURN_IF_ERROR(CheckRoom({.name = volume.name, .size_bytes = size_bytes}));
+  return clones_->CheckMayGrow(volume.name);
+}
+
+absl::Status EngineImpl::ResizeVolume(const std::string& name, uint64_t size_bytes) {
+  SleepLock::Guard guard(commands_);
+  BATON_RETURN_IF_ERROR(CheckServing());
+  BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, Find(name));
+  BATON_RETURN_IF_ERROR(CheckMayGrow(*volume, size_bytes));
+  VolumeRecord next = volume->RecordNow();
+  next.set_size_bytes(size_bytes);
+  const uint64_t before = volume->file->size_bytes();
+  BATON_RETURN_IF_ERROR(ChangeVolume(
+      *volume, next, "volume-resized",
+      fmt::format("was resized from {} to {}", FormatSize(before), FormatSize(size_bytes))));
+  volume->file->GrowTo(size_bytes);
+  volume->changed.Note(runtime_.WallTime());
+  return absl::OkStatus();
+}
+
+absl::Status EngineImpl::RenameVolume(const std::string& name, const std::string& to) {
+  SleepLock::Guard guard(commands_);
+  BATON_RETURN_IF_ERROR(CheckServing());
+  BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, Find(name));
+  BATON_RETURN_IF_ERROR(CheckNewVolume(to));
+  BATON_RETURN_IF_ERROR(CheckUnused(*volume));
+  const Openings::Reservation reservation(volume->openings);
+  if (!reservation.holds()) return IsOpen(*volume);
+  BATON_RETURN_IF_ERROR(RemoveDeletedFiles());
+  BATON_RETURN_IF_ERROR(clones_->ReleaseFromLog(*volume));
+  VolumeRecord next = volume->RecordNow();
+  next.set_name(to);
+  BATON_RETURN_IF_ERROR(
+      ChangeVolume(*volume, next, "volume-renamed", fmt::format("was renamed to {}", to)));
+  absl::StatusOr<std::shared_ptr<Volume>> renamed = OpenFile(next);
+  if (!renamed.ok()) return fault_.Report(renamed.status());
+  volumes_.Replace(*volume, *std::move(renamed));
+  volume->path.Shutdown(Error(StatusCode::kAborted, "volume {} was renamed", name));
+  return absl::OkStatus();
+}
+
+// Nobody sees a step of it: what was recorded first tells a recovery, or the end of this call, what
+// to take back.
+absl::Status EngineImpl::ChangeVolume(const Volume& volume, const VolumeRecord& next,
+                                      const char* kind, const std::string& text) {
+  const VolumeRecord now = volume.RecordNow();
+  MetaBatch begin;
+  if (!BATON_MUTANT(kChangeNotRecorded)) catalog_.PutChange(begin, next);
+  const absl::Status begun = catalog_.Commit(std::move(begin), Durable::kYes);
+  if (!begun.ok()) return fault_.Report(begun);
+  BATON_RETURN_IF_ERROR(fence_.Check());
+  const absl::Status changed = ChangeFile(storage_, now, next);
+  MetaBatch end;
+  catalog_.DropChange(end, next.id());
+  if (changed.ok()) {
+    catalog_.PutVolume(end, next);
+    return CommitVolume(std::move(end), now, kind, text);
+  }
+  BATON_RETURN_IF_ERROR(fence_.Check());
+  absl::Status undone = UndoFileChange(storage_, now, next);
+  if (undone.ok()) undone = catalog_.Commit(std::move(end), Durable::kYes);
+  return undone.ok() ? changed : fault_.Report(undone);
+}
+
+// What a crash has left of changes: nobody has seen them.
+absl::Status EngineImpl::UndoChanges() {
+  BATON_ASSIGN_OR_RETURN(const std::vector<VolumeRecord> changes, catalog_.LoadChanges());
+  if (changes.empty()) return absl::OkStatus();
+  BATON_ASSIGN_OR_RETURN(const std::vector<VolumeRecord> volumes, catalog_.LoadVolumes());
+  MetaBatch batch;
+  for (const VolumeRecord& next : changes) {
+    catalog_.DropChange(batch, next.id());
+    for (const VolumeRecord& now : volumes) {
+      if (now.id() == next.id()) BATON_RETURN_IF_ERROR(UndoFileChange(storage_, now, next));
+    }
+  }
+  return catalog_.Commit(std::move(batch), Durable::kYes);
+}
+
+absl::Status EngineImpl::CheckUnused(const Volume& volume) const {
+  const std::vector<uint64_t> users = ClonesUsing(volume.name);
+  if (users.empty()) return absl::OkStatus();
+  return Error(StatusCode::kFailedPrecondition, "clone {} uses volume {}: delete the clone first",
+               users.front(), volume.name);
+}
+
 absl::Status EngineImpl::DeleteVolume(const std::string& name) {
   SleepLock::Guard guard(commands_);
   BATON_RETURN_IF_ERROR(CheckServing());
   BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, Find(name));
-  const std::vector<uint64_t> users = ClonesUsing(name);
-  if (!users.empty()) {
-    return Error(StatusCode::kFailedPrecondition, "clone {} uses volume {}: delete the clone first",
-                 users.front(), name);
-  }
+  BATON_RETURN_IF_ERROR(CheckUnused(*volume));
   const Openings::Reservation reservation(volume->openings);
-  if (!reservation.holds()) {
-    return Error(StatusCode::kFailedPrecondition, "volume {} is open ({} handles): close it first",
-                 name, volume->openings.count());
-  }
+  if (!reservation.holds()) return IsOpen(*volume);
   MetaBatch batch;
   catalog_.DeleteVolume(batch, volume->id);
   locks_.Forget(batch, volume->id);

@@ -106,6 +106,11 @@ class Engine : public PoolView {
   // Makes a volume of the file POOL/volumes/NAME as it is.
   virtual absl::StatusOr<VolumeInfo> AdoptVolume(const std::string& name) = 0;
   virtual absl::Status FinishImport(const std::string& name) = 0;
+  // Grows it, while it is open, too; what is new reads as zeros. FailedPrecondition also while a
+  // clone uses it that is neither just created nor completed. Open handles see the new size.
+  virtual absl::Status ResizeVolume(const std::string& name, uint64_t size_bytes) = 0;
+  // Of a volume that no clone names and nobody has open. It keeps its id.
+  virtual absl::Status RenameVolume(const std::string& name, const std::string& to) = 0;
   virtual absl::Status DeleteVolume(const std::string& name) = 0;
 
   // The I/O path of a volume. The handle counts as open until it is destroyed. I/O of the handle

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 
+#include "engine/base/mutant.h"
 #include "engine/base/names.h"
 #include "engine/base/status.h"
 #include "engine/meta/pool_file.h"
@@ -25,7 +26,6 @@ absl::Status CheckHoldsNoData(Storage& storage, const std::string& volume) {
 
 // No space is needed for it: what is refused is the size.
 absl::Status SetSize(File& file, uint64_t size_bytes) {
-  BATON_RETURN_IF_ERROR(file.Truncate(0));
   const absl::Status status = file.Truncate(size_bytes);
   if (!absl::IsResourceExhausted(status)) return status;
   return Error(status.code(),
@@ -37,10 +37,36 @@ absl::Status SetSize(File& file, uint64_t size_bytes) {
 absl::Status FillFile(Storage& storage, const std::string& path, uint64_t size_bytes, bool thick) {
   BATON_ASSIGN_OR_RETURN(const std::unique_ptr<File> file,
                          storage.Open(path, {.create = true, .leave_reserve = true}));
+  BATON_RETURN_IF_ERROR(file->Truncate(0));
   BATON_RETURN_IF_ERROR(SetSize(*file, size_bytes));
   if (thick) BATON_RETURN_IF_ERROR(file->Allocate(0, size_bytes));
   BATON_RETURN_IF_ERROR(file->Sync());
   return storage.SyncDirectory(kVolumesPath);
+}
+
+absl::Status GrowFile(Storage& storage, const VolumeRecord& from, const VolumeRecord& to) {
+  BATON_ASSIGN_OR_RETURN(const std::unique_ptr<File> file,
+                         storage.Open(VolumeFilePath(from.name()), {.leave_reserve = true}));
+  BATON_RETURN_IF_ERROR(SetSize(*file, to.size_bytes()));
+  if (to.thick()) {
+    BATON_RETURN_IF_ERROR(file->Allocate(from.size_bytes(), to.size_bytes() - from.size_bytes()));
+  }
+  return BATON_MUTANT(kChangedFileNotSynced) ? absl::OkStatus() : file->Sync();
+}
+
+absl::Status MoveFile(Storage& storage, const std::string& from, const std::string& to) {
+  BATON_RETURN_IF_ERROR(storage.Rename(VolumeFilePath(from), VolumeFilePath(to)));
+  return storage.SyncDirectory(kVolumesPath);
+}
+
+// Of a size that is no step of the change somebody else made the file: left for who opens it.
+absl::Status CutFile(Storage& storage, const VolumeRecord& from, const VolumeRecord& to) {
+  BATON_ASSIGN_OR_RETURN(const std::unique_ptr<File> file,
+                         storage.Open(VolumeFilePath(from.name()), {}));
+  BATON_ASSIGN_OR_RETURN(const uint64_t size_bytes, file->SizeBytes());
+  if (size_bytes <= from.size_bytes() || size_bytes > to.size_bytes()) return absl::OkStatus();
+  BATON_RETURN_IF_ERROR(file->Truncate(from.size_bytes()));
+  return file->Sync();
 }
 
 }  // namespace
@@ -56,6 +82,22 @@ absl::Status MakeVolumeFile(Storage& storage, const std::string& volume, uint64_
   absl::Status status = FillFile(storage, path, size_bytes, thick);
   if (!status.ok()) (void)storage.Remove(path);
   return status;
+}
+
+absl::Status ChangeFile(Storage& storage, const VolumeRecord& from, const VolumeRecord& to) {
+  if (to.size_bytes() != from.size_bytes()) return GrowFile(storage, from, to);
+  BATON_RETURN_IF_ERROR(CheckHoldsNoData(storage, to.name()));
+  return MoveFile(storage, from.name(), to.name());
+}
+
+absl::Status UndoFileChange(Storage& storage, const VolumeRecord& from, const VolumeRecord& to) {
+  BATON_ASSIGN_OR_RETURN(const bool is_there, storage.Exists(VolumeFilePath(from.name())));
+  if (is_there) {
+    return to.size_bytes() == from.size_bytes() ? storage.SyncDirectory(kVolumesPath)
+                                                : CutFile(storage, from, to);
+  }
+  BATON_ASSIGN_OR_RETURN(const bool has_moved, storage.Exists(VolumeFilePath(to.name())));
+  return has_moved ? MoveFile(storage, to.name(), from.name()) : absl::OkStatus();
 }
 
 absl::StatusOr<uint64_t> MeasureAdoptedFile(Storage& storage, const std::string& volume) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "engine/base/model.pb.h"
 #include "engine/base/storage.h"
 
 namespace baton {
@@ -19,6 +20,16 @@ std::string VolumeFilePath(const std::string& volume);
 // not recorded may be named.
 absl::Status MakeVolumeFile(Storage& storage, const std::string& volume, uint64_t size_bytes,
                             bool thick);
+
+// Makes the file of a volume, which has the size and the name of `from`, one that has those of
+// `to`: longer, or under another name. Durable when it returns OK. After an error it is one of the
+// two, or in between; UndoFileChange makes it what it was. AlreadyExists: a file of the new name
+// holds data, which is somebody's.
+absl::Status ChangeFile(Storage& storage, const VolumeRecord& from, const VolumeRecord& to);
+
+// Whatever ChangeFile has done of it, also before a crash: the file is that of `from` again,
+// durable when it returns OK. REQUIRES: what `from` has not was never shown to anybody.
+absl::Status UndoFileChange(Storage& storage, const VolumeRecord& from, const VolumeRecord& to);
 
 // The size of a file that is to become a volume as it is; its content is durable. NotFound: there
 // is none. InvalidArgument: no volume can have its size.

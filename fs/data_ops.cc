@@ -23,10 +23,13 @@ std::shared_ptr<VolumeIo> VolumeFor(fuse_req_t request, fuse_ino_t node, const c
   return nullptr;
 }
 
-// How much of a range lies in the volume.
-uint64_t LengthInside(const VolumeIo& volume, uint64_t offset, uint64_t length_bytes) {
-  if (offset >= volume.size_bytes()) return 0;
-  return std::min(length_bytes, volume.size_bytes() - offset);
+// How much of a range lies in the volume. It is asked for its size where the range ends beyond the
+// one that is known, which is rare.
+uint64_t LengthInside(VolumeIo& volume, uint64_t offset, uint64_t length_bytes) {
+  uint64_t size = volume.size_bytes();
+  if (offset <= size && length_bytes <= size - offset) return length_bytes;
+  size = volume.SizeNow();
+  return offset >= size ? 0 : std::min(length_bytes, size - offset);
 }
 
 // Not through the page cache: nobody would tell it what other controllers write. Writes to
@@ -105,9 +108,9 @@ void Sync(fuse_req_t request, fuse_ino_t node, int, fuse_file_info*) {
   fuse_reply_err(request, 0);
 }
 
-bool WouldGrow(const VolumeIo& volume, int mode, off_t offset, off_t length) {
+bool WouldGrow(VolumeIo& volume, int mode, off_t offset, off_t length) {
   return !(mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE) &&
-         static_cast<uint64_t>(offset) + static_cast<uint64_t>(length) > volume.size_bytes();
+         static_cast<uint64_t>(offset) + static_cast<uint64_t>(length) > volume.SizeNow();
 }
 
 // In pieces that end at multiples of their size; whoever is being killed waits for one at most.
@@ -142,7 +145,7 @@ void Allocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t
   if (volume == nullptr) return;
   Mounted& mounted = MountedOf(request);
   if (WouldGrow(*volume, mode, offset, length)) {
-    mounted.refusals.Warn("refused to make {} larger through the mount: volumes have a fixed size",
+    mounted.refusals.Warn("refused to make {} larger through the mount: use baton volume resize",
                           mounted.Describe(node));
     fuse_reply_err(request, ENOSPC);
     return;
@@ -183,7 +186,7 @@ void Seek(fuse_req_t request, fuse_ino_t node, off_t offset, int whence, fuse_fi
   }
   const std::shared_ptr<VolumeIo> volume = VolumeFor(request, node, "finding data in");
   if (volume == nullptr) return;
-  const uint64_t size = volume->size_bytes();
+  const uint64_t size = volume->SizeNow();
   if (offset < 0 || static_cast<uint64_t>(offset) >= size) {
     fuse_reply_err(request, ENXIO);
     return;

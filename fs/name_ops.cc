@@ -82,13 +82,13 @@ struct Refusal {
 // handle), and cutting off what is a hole.
 absl::StatusOr<Refusal> RefusalOfSize(const Mounted& mounted, fuse_ino_t node, uint64_t size_bytes,
                                       uint64_t wanted_bytes, bool has_handle) {
-  if (wanted_bytes > size_bytes) return Refusal{ENOSPC, "volumes have a fixed size"};
+  if (wanted_bytes > size_bytes) return Refusal{ENOSPC, "only baton volume resize makes it larger"};
   if (wanted_bytes == size_bytes || (wanted_bytes == 0 && !has_handle)) return Refusal();
   BATON_ASSIGN_OR_RETURN(const std::optional<DataRange> data,
                          mounted.directory.NextData(VolumeOf(node), wanted_bytes));
   if (!data) return Refusal();
   return Refusal{EPERM,
-                 "volumes have a fixed size, and data would be cut off (write without "
+                 "volumes never become smaller, and data would be cut off (write without "
                  "truncating: dd conv=notrunc, qemu-img convert -n)"};
 }
 

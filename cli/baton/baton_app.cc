@@ -1,11 +1,17 @@
 #include "cli/baton/baton_app.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "cli/baton/commands.h"
+#include "cli/baton/completion.h"
 #include "cli/control/control.h"
+#include "cli/control/manual.h"
 #include "cli/control/usage.h"
 #include "engine/base/standard_streams.h"
 #include "engine/base/status.h"
@@ -17,7 +23,7 @@ constexpr char kFooter[] =
     "IDs of clones are the numbers that create prints, or the names of targets. Sizes take K, M, "
     "G,\n"
     "T (powers of 1024). Exit codes: 0 done, 1 refused or failed, 2 usage, 3 degraded, 4 no\n"
-    "controller reachable, 5 timed out.";
+    "controller reachable, 5 timed out. More: baton help exit-codes, failover, names, states.";
 
 struct GlobalOptions {
   std::string control_path = control::kDefaultControlPath;
@@ -27,6 +33,7 @@ struct GlobalOptions {
 void AddGlobalOptions(CLI::App& app, GlobalOptions& options) {
   app.add_option("--control", options.control_path, "the control socket of the controller")
       ->envname("BATON_CONTROL")
+      ->type_name(kFileType)
       ->capture_default_str();
   app.add_flag("--json", options.console.json, "answers as JSON");
   app.add_flag("--quiet,-q", options.console.quiet, "no progress, no confirmations");
@@ -46,6 +53,7 @@ void AddCommands(CLI::App& app, Command& chosen) {
   AddUpgradeCommand(app, chosen);
   AddKeygenCommand(app, chosen);
   AddDoctorCommand(app, chosen);
+  AddHelpCommand(app, chosen);
 }
 
 absl::StatusOr<ExitCode> RunCommand(const GlobalOptions& options, const Command& command,
@@ -53,6 +61,21 @@ absl::StatusOr<ExitCode> RunCommand(const GlobalOptions& options, const Command&
   BATON_ASSIGN_OR_RETURN(auto client, control::ControlClient::Make(options.control_path));
   CommandContext context{console, std::move(client)};
   return command(context);
+}
+
+// What packages and shells ask of the program: not in the help. True: it was asked, and answered.
+bool AnswerTools(const CLI::App& app, int argc, char** argv) {
+  const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  if (words.empty()) return false;
+  if (words.front() == kCompleteCommand) {
+    const char* const control = std::getenv("BATON_CONTROL");
+    PrintCompletions(app, control == nullptr ? control::kDefaultControlPath : control,
+                     {words.begin() + 1, words.end()});
+    return true;
+  }
+  if (words.front() != kManualOption || words.size() > 1) return false;
+  std::fputs(ManualOf(app).c_str(), stdout);
+  return true;
 }
 
 }  // namespace
@@ -65,6 +88,7 @@ int RunBaton(int argc, char** argv) {
   Command command;
   AddGlobalOptions(app, options);
   AddCommands(app, command);
+  if (AnswerTools(app, argc, argv)) return static_cast<int>(ExitCode::kDone);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

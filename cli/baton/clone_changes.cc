@@ -78,7 +78,9 @@ CLI::App* AddGroupChange(CLI::App& clone, const std::string& verb, const std::st
                          const GroupCall& call, Command& chosen) {
   CLI::App* app = clone.add_subcommand(verb, description);
   auto ids = std::make_shared<std::vector<std::string>>();
-  app->add_option("ID", *ids, "the clones' numbers, or their targets")->required();
+  app->add_option("ID", *ids, "the clones' numbers, or their targets")
+      ->required()
+      ->type_name(kCloneType);
   app->callback([ids, call, &chosen] {
     chosen = [ids, call](CommandContext& context) { return ChangeAll(context, call, *ids); };
   });

@@ -132,12 +132,16 @@ void AddResidual(CLI::App& clone, Command& chosen) {
 }  // namespace
 
 CLI::Option* AddCloneId(CLI::App& app, std::string& id) {
-  return app.add_option("ID", id, "the clone's number, or its target")->required();
+  return app.add_option("ID", id, "the clone's number, or its target")
+      ->required()
+      ->type_name(kCloneType);
 }
 
 void AddCreateOptions(CLI::App& app, CreateCloneArguments& arguments) {
-  app.add_option("SRC", arguments.source, "the volume to copy")->required();
-  app.add_option("DST", arguments.target, "the volume to copy to; its content is lost")->required();
+  app.add_option("SRC", arguments.source, "the volume to copy")->required()->type_name(kVolumeType);
+  app.add_option("DST", arguments.target, "the volume to copy to; its content is lost")
+      ->required()
+      ->type_name(kVolumeType);
   app.add_option("--extent", arguments.extent, "the unit of copying, a power of two, 4K to 4M")
       ->capture_default_str();
   app.add_option("--rate", arguments.rate, "limit of the background copy, such as 100M/s")

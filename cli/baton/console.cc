@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <system_error>
 
 #include "cli/baton/json.h"
@@ -14,10 +16,22 @@
 #include "engine/base/status.h"
 
 namespace baton {
+namespace {
+
+// https://no-color.org: set, and not empty.
+bool TerminalHasColours() {
+  const char* const no_colour = std::getenv("NO_COLOR");
+  const char* const terminal = std::getenv("TERM");
+  return ::isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0') &&
+         terminal != nullptr && std::strcmp(terminal, "dumb") != 0;
+}
+
+}  // namespace
 
 Console::Console(Options options)
     : options_(options),
-      shows_progress_(!options.json && !options.quiet && ::isatty(STDERR_FILENO) == 1) {}
+      shows_progress_(!options.json && !options.quiet && ::isatty(STDERR_FILENO) == 1),
+      has_colours_(TerminalHasColours()) {}
 
 void Console::Answer(const std::string& line) {
   const bool done = std::fputs((line + '\n').c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
@@ -62,6 +76,11 @@ size_t Console::width() const {
   winsize size{};
   if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 2) return kUsual;
   return size.ws_col;
+}
+
+size_t Console::height() const {
+  winsize size{};
+  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
 }
 
 std::string FormatTable(const std::vector<std::vector<std::string>>& rows) {

@@ -25,6 +25,11 @@ class Console {
   // A person watches: progress makes sense.
   bool shows_progress() const { return shows_progress_; }
 
+  // Answers go to a terminal, and nobody asked for text without colours (NO_COLOR).
+  bool has_colours() const { return has_colours_; }
+  // Lines of the terminal that answers go to; 0: they go to none.
+  size_t height() const;
+
   // What the command was asked for.
   void Answer(const std::string& line);
   void AnswerJson(const google::protobuf::Message& message);
@@ -46,6 +51,7 @@ class Console {
  private:
   const Options options_;
   const bool shows_progress_;
+  const bool has_colours_;
   bool in_progress_ = false;
   absl::Status written_;
 };

@@ -2,6 +2,8 @@
 
 #include <absl/time/time.h>
 
+#include <utility>
+
 #include "cli/control/control.h"
 #include "cli/control/control_timeouts.h"
 #include "engine/base/status.h"
@@ -23,8 +25,12 @@ absl::StatusOr<std::unique_ptr<ControlClient>> ControlClient::Make(std::string p
 }
 
 absl::StatusOr<Response> ControlClient::Call(Request request) {
-  request.set_version(kControlVersion);
   const absl::Duration timeout = TimeoutOf(request.command_case());
+  return Call(std::move(request), timeout);
+}
+
+absl::StatusOr<Response> ControlClient::Call(Request request, absl::Duration timeout) {
+  request.set_version(kControlVersion);
   absl::StatusOr<std::string> answer = client_->Call(Encode(request), timeout);
   if (absl::IsUnavailable(answer.status())) return NoController(answer.status());
   if (!answer.ok()) return answer.status();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <absl/status/statusor.h>
+#include <absl/time/time.h>
 
 #include <memory>
 #include <string>
@@ -21,6 +22,8 @@ class ControlClient {
   //   DeadlineExceeded  it did not answer in time: 10 s for a question, 10 min for a change, which
   //                     may have taken effect
   absl::StatusOr<Response> Call(Request request);
+  // Likewise; waits no longer than `timeout`.
+  absl::StatusOr<Response> Call(Request request, absl::Duration timeout);
 
  private:
   ControlClient(std::string path, std::unique_ptr<ha::RequestClient> client)

@@ -61,7 +61,8 @@ void AddFailoverCommand(CLI::App& app, Command& chosen) {
   auto arguments = std::make_shared<FailoverArguments>();
   CLI::App* command =
       app.add_subcommand("failover", "hand the pool over to another controller; I/O goes on");
-  command->add_option("--to", arguments->to, "the NODE that is to own the pool");
+  command->add_option("--to", arguments->to, "the node that is to own the pool")
+      ->type_name(kNodeType);
   command
       ->add_option("--timeout", arguments->timeout_seconds,
                    "SECONDS to wait for it (exit code 5 after that)")

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "cli/baton/child_program.h"
+#include "cli/baton/qemu_convert.h"
 #include "engine/base/bytes.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/limits.h"
@@ -91,7 +92,7 @@ absl::Status InterruptedImport() { return Error(absl::StatusCode::kCancelled, "i
 class Copy {
  public:
   Copy(const ImportSource& source, int volume, const std::string& volume_path,
-       const std::function<bool(uint64_t)>& progress)
+       const CopyProgress& progress)
       : source_(source), volume_(volume), volume_path_(volume_path), progress_(progress) {}
 
   absl::Status Run() {
@@ -112,7 +113,7 @@ class Copy {
   const ImportSource& source_;
   const int volume_;
   const std::string& volume_path_;
-  const std::function<bool(uint64_t)>& progress_;
+  const CopyProgress& progress_;
 
   absl::Mutex mutex_;
   DataRange data_ ABSL_GUARDED_BY(mutex_);  // what is left of the range that is being copied
@@ -191,15 +192,6 @@ absl::StatusOr<UniqueFd> OpenVolumeFile(const std::string& path) {
   return fd;
 }
 
-absl::Status CheckUnchanged(const ImportSource& source) {
-  struct stat status;
-  if (::fstat(source.fd.get(), &status) != 0) return ErrnoStatus(errno, "examine", source.path);
-  if (ModifiedNs(status) == source.modified_ns) return absl::OkStatus();
-  return Error(absl::StatusCode::kFailedPrecondition,
-               "{} was changed while it was read; stop what writes to it and try again",
-               source.path);
-}
-
 absl::StatusOr<std::string> ReadPart(const ImportSource& source, uint64_t offset) {
   std::string part(kSignatureBytes, '\0');
   const ssize_t count =
@@ -264,7 +256,7 @@ absl::StatusOr<uint64_t> MeasurePacked(const ImportSource& source) {
 }
 
 absl::Status CopyPacked(const ImportSource& source, int volume, const std::string& volume_path,
-                        const std::function<bool(uint64_t)>& progress) {
+                        const CopyProgress& progress) {
   const ChunkBuffer buffer = MakeChunkBuffer();
   BATON_ASSIGN_OR_RETURN(const auto program, Unpack(source));
   uint64_t done = 0;
@@ -280,25 +272,10 @@ absl::Status CopyPacked(const ImportSource& source, int volume, const std::strin
 
 // The disk is read by qemu-img, which leaves out what is zeros.
 absl::Status CopyDisk(const ImportSource& source, const std::string& volume_path,
-                      const std::function<bool(uint64_t)>& progress) {
-  BATON_ASSIGN_OR_RETURN(const auto program,
-                         ChildProgram::Start({"qemu-img", "convert", "-p", "-n", "--target-is-zero",
-                                              "-f", source.format.reader, "-O", "raw",
-                                              ChildProgram::kInputPath, volume_path},
-                                             source.fd.get()));
-  std::string line;  // "    (12.34/100%)\r"
-  char text[256];
-  while (true) {
-    BATON_ASSIGN_OR_RETURN(const size_t count, program->Read(text, sizeof text));
-    double percent = 0;
-    line = std::string(text, count);
-    const size_t at = line.rfind('(');
-    if (at != std::string::npos) percent = std::strtod(line.c_str() + at + 1, nullptr);
-    const double share = std::clamp(percent / 100, 0.0, 1.0);
-    const double done = static_cast<double>(source.size_bytes) * share;
-    if (!progress(static_cast<uint64_t>(done))) return InterruptedImport();
-    if (count == 0) return Annotate(program->Finish(), source.path);
-  }
+                      const CopyProgress& progress) {
+  return QemuConvert({"-n", "--target-is-zero", "-f", source.format.reader, "-O", "raw",
+                      ChildProgram::kInputPath, volume_path},
+                     source.fd.get(), source.path, source.size_bytes, progress);
 }
 
 absl::StatusOr<uint64_t> MeasureSource(const ImportSource& source, uint64_t file_bytes) {
@@ -325,7 +302,7 @@ absl::Status SyncSource(const ImportSource& source) {
 }
 
 absl::Status CopyDataInto(const ImportSource& source, int volume, const std::string& volume_path,
-                          const std::function<bool(uint64_t)>& progress) {
+                          const CopyProgress& progress) {
   switch (source.format.kind) {
     case ImageFormat::Kind::kDisk:
       return CopyDisk(source, volume_path, progress);
@@ -366,8 +343,18 @@ absl::StatusOr<ImportSource> OpenImportSource(const std::string& path, ImportAs 
   return source;
 }
 
+absl::Status CheckUnchanged(const ImportSource& source) {
+  if (source.may_change) return absl::OkStatus();
+  struct stat status;
+  if (::fstat(source.fd.get(), &status) != 0) return ErrnoStatus(errno, "examine", source.path);
+  if (ModifiedNs(status) == source.modified_ns) return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition,
+               "{} was changed while it was read; stop what writes to it and try again",
+               source.path);
+}
+
 absl::Status CopyIntoVolume(const ImportSource& source, const std::string& volume_path,
-                            const std::function<bool(uint64_t)>& progress) {
+                            const CopyProgress& progress) {
   BATON_ASSIGN_OR_RETURN(const UniqueFd volume, OpenVolumeFile(volume_path));
   BATON_RETURN_IF_ERROR(CopyDataInto(source, volume.get(), volume_path, progress));
   if (::fsync(volume.get()) != 0) return ErrnoStatus(errno, "sync", volume_path);

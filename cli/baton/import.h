@@ -1,14 +1,15 @@
-// The copy behind `volume import`: what a file holds into a volume, holes left out.
+// The copy behind `volume import` and `volume export`: what one file holds into another one, holes
+// left out.
 #pragma once
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
 #include <cstdint>
-#include <functional>
 #include <string>
 
 #include "cli/baton/image_format.h"
+#include "cli/baton/shown_copy.h"
 #include "engine/base/unique_fd.h"
 
 namespace baton {
@@ -21,6 +22,7 @@ struct ImportSource {
   uint64_t size_bytes = 0;    // of the disk in it
   uint64_t volume_bytes = 0;  // of the volume: that, padded with zeros to whole blocks
   int64_t modified_ns = 0;
+  bool may_change = false;  // while it is read: what is read may mix several moments
 };
 
 enum class ImportAs {
@@ -34,11 +36,13 @@ enum class ImportAs {
 absl::StatusOr<ImportSource> OpenImportSource(const std::string& path,
                                               ImportAs as = ImportAs::kRecognised);
 
+// FailedPrecondition: it was changed since it was opened, and may not be.
+absl::Status CheckUnchanged(const ImportSource& source);
+
 // Copies the disk in `source` into the file `volume_path`, whose content is zeros and whose size is
-// volume_bytes. Durable when it returns OK. `progress` is told how far it is, of size_bytes,
-// perhaps from several threads, one at a time; false gives up (Cancelled). FailedPrecondition: the
-// source was changed meanwhile, or the program that reads its format fails.
+// volume_bytes. Durable when it returns OK. `progress` gives up with Cancelled. FailedPrecondition:
+// the source was changed meanwhile, or the program that reads its format fails.
 absl::Status CopyIntoVolume(const ImportSource& source, const std::string& volume_path,
-                            const std::function<bool(uint64_t done_bytes)>& progress);
+                            const CopyProgress& progress);
 
 }  // namespace baton

@@ -30,7 +30,7 @@ void AddNodeCommands(CLI::App& app, Command& chosen) {
   CLI::App* evict = node->add_subcommand(
       "evict", "end a node's mount and what waits in it, for good; also of a node that is down");
   auto name = std::make_shared<std::string>();
-  evict->add_option("NODE", *name, "the node")->required();
+  evict->add_option("NODE", *name, "the node")->required()->type_name(kNodeType);
   evict->callback([name, &chosen] {
     chosen = [name](CommandContext& context) { return EvictNode(context, *name); };
   });

@@ -96,7 +96,9 @@ void AddPoolDrain(CLI::App& pool, Command& chosen) {
   CLI::App* drain = pool.add_subcommand(
       "drain", "bring all that was acknowledged to the files in DIR/volumes; needs no controller");
   auto directory = std::make_shared<std::string>();
-  drain->add_option("DIR", *directory, "a pool that no controller serves")->required();
+  drain->add_option("DIR", *directory, "a pool that no controller serves")
+      ->required()
+      ->type_name(kDirectoryType);
   drain->callback([directory, &chosen] {
     chosen = [directory](CommandContext&) { return BecomeBatond({"--drain", *directory}); };
   });
@@ -110,7 +112,8 @@ void AddPoolCommands(CLI::App& app, Command& chosen) {
   CLI::App* init = pool->add_subcommand("init", "make an empty pool; needs no controller");
   auto arguments = std::make_shared<PoolInitArguments>();
   init->add_option("DIR", arguments->directory, "an empty directory; made if it is not there")
-      ->required();
+      ->required()
+      ->type_name(kDirectoryType);
   init->add_option("--durability", arguments->durability,
                    "node: an acknowledged write is on the storage; sync: every write is durable; "
                    "none: page cache, for tests")

@@ -1,9 +1,15 @@
+#include <absl/strings/str_join.h>
+#include <absl/strings/str_split.h>
+
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "cli/baton/arguments.h"
 #include "cli/baton/commands.h"
+#include "cli/baton/interrupt.h"
 #include "cli/baton/progress_meter.h"
 #include "cli/control/names_of.h"
 #include "engine/base/names.h"
@@ -14,6 +20,8 @@ namespace {
 
 using control::ControllerStatus;
 using control::Request;
+
+constexpr double kDefaultWatchSeconds = 2;
 
 // "2 copying, 1 completed"
 std::string CountClones(const ControllerStatus& status) {
@@ -80,7 +88,14 @@ std::string DescribeSpace(const ControllerStatus& status) {
                      FormatSize(status.pool_total_bytes()));
 }
 
-std::string DescribeController(const ControllerStatus& status) {
+// Of a terminal.
+constexpr int kRed = 31, kGreen = 32, kYellow = 33;
+
+std::string Coloured(const Console& console, int colour, const std::string& text) {
+  return console.has_colours() ? fmt::format("\x1b[{}m{}\x1b[0m", colour, text) : text;
+}
+
+Fields FieldsOf(const ControllerStatus& status) {
   const std::string role =
       status.role() == NameOf(control::Role::kOwner)
           ? fmt::format("owner of epoch {} (proof: {})", status.epoch(), status.proof())
@@ -103,30 +118,90 @@ std::string DescribeController(const ControllerStatus& status) {
     fields.push_back({"write log", DescribeWriteLog(status.write_log())});
   }
   AddPeers(status, fields);
-  std::string text = FormatFields(fields);
-  for (const std::string& warning : status.warnings()) text += "\nwarning: " + warning;
-  for (const std::string& problem : status.problems()) text += "\nproblem: " + problem;
-  return text;
+  return fields;
+}
+
+// What there is to do stands first.
+std::string DescribeController(const Console& console, const ControllerStatus& status) {
+  std::string text;
+  for (const std::string& problem : status.problems()) {
+    text += Coloured(console, kRed, "problem: " + problem) + "\n";
+  }
+  for (const std::string& warning : status.warnings()) {
+    text += Coloured(console, kYellow, "warning: " + warning) + "\n";
+  }
+  std::vector<std::string> lines = absl::StrSplit(FormatFields(FieldsOf(status)), '\n');
+  std::string& health = lines[1];
+  health = Coloured(console, status.healthy() ? kGreen : kRed, health);
+  return text + absl::StrJoin(lines, "\n");
+}
+
+absl::StatusOr<ControllerStatus> FetchStatus(CommandContext& context) {
+  Request request;
+  request.mutable_status();
+  BATON_ASSIGN_OR_RETURN(control::Response response, context.client->Call(request));
+  return std::move(*response.mutable_status());
 }
 
 absl::StatusOr<ExitCode> ShowStatus(CommandContext& context) {
-  Request request;
-  request.mutable_status();
-  BATON_ASSIGN_OR_RETURN(const control::Response response, context.client->Call(request));
-  const ControllerStatus& status = response.status();
+  BATON_ASSIGN_OR_RETURN(const ControllerStatus status, FetchStatus(context));
   if (context.console.json()) {
     context.console.AnswerJson(status);
   } else {
-    context.console.Answer(DescribeController(status));
+    context.console.Answer(DescribeController(context.console, status));
   }
   return status.healthy() ? ExitCode::kDone : ExitCode::kDegraded;
+}
+
+// On a terminal each look takes the place of the one before, and no more than there is of it.
+void ShowLook(Console& console, const std::string& text) {
+  const size_t height = console.height();
+  if (height == 0) return console.Answer(text + "\n");
+  std::vector<std::string> lines = absl::StrSplit(text, '\n');
+  if (lines.size() >= height) lines.resize(height - 1);
+  console.Answer("\x1b[H\x1b[J" + absl::StrJoin(lines, "\n"));
+}
+
+// A controller that is away is looked for again: that it is away is what somebody may be waiting to
+// see the end of.
+absl::StatusOr<ExitCode> WatchStatus(CommandContext& context, double seconds) {
+  Console& console = context.console;
+  CatchInterrupts();
+  while (!Interrupted() && console.written().ok()) {
+    const absl::StatusOr<ControllerStatus> status = FetchStatus(context);
+    if (!status.ok() && ExitCodeOf(status.status()) == ExitCode::kRefused) return status.status();
+    if (console.json()) {
+      if (status.ok()) console.AnswerJsonLine(*status);
+    } else {
+      ShowLook(console, status.ok()
+                            ? DescribeController(console, *status)
+                            : Coloured(console, kRed, "problem: " + Message(status.status())));
+    }
+    SleepUnlessInterrupted(absl::Seconds(seconds));
+  }
+  return ExitCode::kDone;
 }
 
 }  // namespace
 
 void AddStatusCommand(CLI::App& app, Command& chosen) {
-  app.add_subcommand("status", "this controller: role, epoch, clones, health (3: degraded)")
-      ->callback([&chosen] { chosen = ShowStatus; });
+  CLI::App* command =
+      app.add_subcommand("status", "this controller: role, epoch, clones, health (3: degraded)");
+  auto seconds = std::make_shared<double>(kDefaultWatchSeconds);
+  CLI::Option* watch =
+      command
+          ->add_option("--watch", *seconds,
+                       "look again and again, every 2 SECONDS by default, until Ctrl-C")
+          ->expected(0, 1)
+          ->type_name("SECONDS")
+          ->check(SecondsFrom(0.1, 86400));
+  command->callback([seconds, watch, &chosen] {
+    if (watch->count() == 0) {
+      chosen = ShowStatus;
+    } else {
+      chosen = [seconds](CommandContext& context) { return WatchStatus(context, *seconds); };
+    }
+  });
 }
 
 }  // namespace baton

@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <string>
 #include <vector>
 
@@ -120,6 +122,69 @@ absl::StatusOr<ExitCode> DeleteVolume(CommandContext& context, const std::string
   return ExitCode::kDone;
 }
 
+absl::StatusOr<ExitCode> ResizeVolume(CommandContext& context, const std::string& name,
+                                      const std::string& size) {
+  Request request;
+  BATON_RETURN_IF_ERROR(CheckName(name));
+  BATON_ASSIGN_OR_RETURN(const uint64_t size_bytes, ParseSize(size));
+  request.mutable_volume_resize()->set_name(name);
+  request.mutable_volume_resize()->set_size_bytes(size_bytes);
+  BATON_ASSIGN_OR_RETURN(const Response response, context.client->Call(request));
+  const VolumeStatus& volume = response.volume();
+  // The kernel of this node learns the new size by looking; loop devices go by what it knows.
+  struct stat seen;
+  (void)::stat(volume.path().c_str(), &seen);
+  if (context.console.json()) context.console.AnswerJson(volume);
+  context.console.Confirm(fmt::format("volume {} resized: {} at {}", volume.name(),
+                                      FormatSize(volume.size_bytes()), volume.path()));
+  return ExitCode::kDone;
+}
+
+struct RenameVolumeArguments {
+  std::string name;
+  std::string to;
+  bool degraded = false;
+};
+
+absl::StatusOr<ExitCode> RenameVolume(CommandContext& context,
+                                      const RenameVolumeArguments& arguments) {
+  Request request;
+  BATON_RETURN_IF_ERROR(CheckName(arguments.name));
+  BATON_RETURN_IF_ERROR(CheckNewVolumeName(arguments.to));
+  auto& rename = *request.mutable_volume_rename();
+  rename.set_name(arguments.name);
+  rename.set_to(arguments.to);
+  rename.set_degraded(arguments.degraded);
+  BATON_ASSIGN_OR_RETURN(const Response response, context.client->Call(request));
+  const VolumeStatus& volume = response.volume();
+  if (context.console.json()) context.console.AnswerJson(volume);
+  context.console.Confirm(
+      fmt::format("volume {} renamed: {} at {}", arguments.name, volume.name(), volume.path()));
+  return ExitCode::kDone;
+}
+
+void AddVolumeResize(CLI::App& volume, Command& chosen) {
+  CLI::App* app = volume.add_subcommand("resize", "make a volume larger; it may be in use");
+  auto name = std::make_shared<std::string>();
+  auto size = std::make_shared<std::string>();
+  app->add_option("NAME", *name, "the volume")->required()->type_name(kVolumeType);
+  app->add_option("SIZE", *size, "more than it has, a multiple of 4K, such as 20G")->required();
+  app->callback([name, size, &chosen] {
+    chosen = [name, size](CommandContext& context) { return ResizeVolume(context, *name, *size); };
+  });
+}
+
+void AddVolumeRename(CLI::App& volume, Command& chosen) {
+  CLI::App* app = volume.add_subcommand("rename", "give a volume that nobody uses another name");
+  auto arguments = std::make_shared<RenameVolumeArguments>();
+  app->add_option("OLD", arguments->name, "the volume")->required()->type_name(kVolumeType);
+  app->add_option("NEW", arguments->to, "its new name, of a-z 0-9 . _ -")->required();
+  AddDegraded(*app, arguments->degraded);
+  app->callback([arguments, &chosen] {
+    chosen = [arguments](CommandContext& context) { return RenameVolume(context, *arguments); };
+  });
+}
+
 void AddVolumeCreate(CLI::App& volume, Command& chosen) {
   CLI::App* create = volume.add_subcommand("create", "make a volume of zeros");
   auto arguments = std::make_shared<CreateVolumeArguments>();
@@ -134,10 +199,10 @@ void AddVolumeCreate(CLI::App& volume, Command& chosen) {
 using VolumeVerb = absl::StatusOr<ExitCode> (*)(CommandContext&, const std::string&);
 
 void AddVolumeVerb(CLI::App& volume, const std::string& verb, const std::string& description,
-                   VolumeVerb command, Command& chosen) {
+                   const char* type, VolumeVerb command, Command& chosen) {
   CLI::App* app = volume.add_subcommand(verb, description);
   auto name = std::make_shared<std::string>();
-  app->add_option("NAME", *name, "the volume")->required();
+  app->add_option("NAME", *name, "the volume")->required()->type_name(type);
   app->callback([name, command, &chosen] {
     chosen = [name, command](CommandContext& context) { return command(context, *name); };
   });
@@ -147,7 +212,7 @@ void AddVolumeDelete(CLI::App& volume, Command& chosen) {
   CLI::App* app = volume.add_subcommand("delete", "delete a volume that nobody uses");
   auto name = std::make_shared<std::string>();
   auto degraded = std::make_shared<bool>(false);
-  app->add_option("NAME", *name, "the volume")->required();
+  app->add_option("NAME", *name, "the volume")->required()->type_name(kVolumeType);
   AddDegraded(*app, *degraded);
   app->callback([name, degraded, &chosen] {
     chosen = [name, degraded](CommandContext& context) {
@@ -163,10 +228,13 @@ void AddVolumeCommands(CLI::App& app, Command& chosen) {
   volume->require_subcommand(1);
   AddVolumeCreate(*volume, chosen);
   AddVolumeImport(*volume, chosen);
+  AddVolumeExport(*volume, chosen);
   volume->add_subcommand("list", "all volumes")->callback([&chosen] { chosen = ListVolumes; });
-  AddVolumeVerb(*volume, "adopt", "make a volume of a file POOL/volumes/NAME as it is", AdoptVolume,
-                chosen);
-  AddVolumeVerb(*volume, "show", "one volume", ShowVolume, chosen);
+  AddVolumeVerb(*volume, "adopt", "make a volume of a file POOL/volumes/NAME as it is", kTextType,
+                AdoptVolume, chosen);
+  AddVolumeVerb(*volume, "show", "one volume", kVolumeType, ShowVolume, chosen);
+  AddVolumeResize(*volume, chosen);
+  AddVolumeRename(*volume, chosen);
   AddVolumeDelete(*volume, chosen);
 }
 

@@ -5,7 +5,7 @@
 #include "cli/baton/commands.h"
 #include "cli/baton/import.h"
 #include "cli/baton/interrupt.h"
-#include "cli/baton/progress_meter.h"
+#include "cli/baton/shown_copy.h"
 #include "engine/base/boot_time.h"
 #include "engine/base/names.h"
 #include "engine/base/status.h"
@@ -16,7 +16,6 @@ namespace {
 using control::Request;
 using control::Response;
 
-constexpr absl::Duration kRedrawInterval = absl::Milliseconds(200);
 // The kernel tells the mount of a close a moment after the close.
 constexpr absl::Duration kCloseGrace = absl::Seconds(5);
 
@@ -25,12 +24,6 @@ struct ImportArguments {
   std::string file;
   std::string format = "auto";
 };
-
-// What happens to local files is never a statement about the controller.
-absl::Status LocalFailure(const absl::Status& status) {
-  if (status.ok() || absl::IsCancelled(status)) return status;
-  return Error(absl::StatusCode::kFailedPrecondition, "{}", Message(status));
-}
 
 absl::StatusOr<VolumeStatus> CreatePartial(CommandContext& context, const std::string& name,
                                            uint64_t size_bytes) {
@@ -41,23 +34,6 @@ absl::StatusOr<VolumeStatus> CreatePartial(CommandContext& context, const std::s
   create.set_importing(true);
   BATON_ASSIGN_OR_RETURN(const Response response, context.client->Call(request));
   return response.volume();
-}
-
-absl::Status CopyWithProgress(CommandContext& context, const ImportSource& source,
-                              const std::string& path) {
-  ProgressMeter meter;
-  absl::Duration drawn = -absl::InfiniteDuration();
-  const absl::Status status = CopyIntoVolume(source, path, [&](uint64_t done_bytes) {
-    const absl::Duration now = BootTime();
-    if (now - drawn >= kRedrawInterval) {
-      meter.Add(now, done_bytes, source.size_bytes);
-      context.console.ShowProgress(meter.Line(context.console.width()));
-      drawn = now;
-    }
-    return !Interrupted();
-  });
-  context.console.EndProgress();
-  return LocalFailure(status);
 }
 
 absl::StatusOr<VolumeStatus> FinishImport(CommandContext& context, const std::string& name) {
@@ -98,7 +74,10 @@ absl::StatusOr<ExitCode> ImportVolume(CommandContext& context, const ImportArgum
   const absl::Duration begun = BootTime();
   BATON_ASSIGN_OR_RETURN(VolumeStatus volume,
                          CreatePartial(context, arguments.name, source->volume_bytes));
-  const absl::Status copied = CopyWithProgress(context, *source, volume.path());
+  const absl::Status copied =
+      CopyWithProgress(context.console, source->size_bytes, [&](const CopyProgress& progress) {
+        return CopyIntoVolume(*source, volume.path(), progress);
+      });
   if (!copied.ok()) return GiveUpImport(context, arguments.name, copied);
   absl::StatusOr<VolumeStatus> finished = FinishImport(context, arguments.name);
   if (!finished.ok()) return GiveUpImport(context, arguments.name, finished.status());
@@ -119,7 +98,8 @@ void AddVolumeImport(CLI::App& volume, Command& chosen) {
       ->add_option("FILE", arguments->file,
                    "a block device, or an image: raw, qcow2, VMDK, "
                    "VHDX, VHD, VDI, or a raw one that is compressed")
-      ->required();
+      ->required()
+      ->type_name(kFileType);
   command
       ->add_option("--format", arguments->format, "raw: take it as it is, whatever it looks like")
       ->check(CLI::IsMember({"auto", "raw"}))

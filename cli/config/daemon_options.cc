@@ -1,12 +1,15 @@
 #include "cli/config/daemon_options.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <iostream>
 #include <map>
+#include <string>
 
 #include "cli/config/config.h"
 #include "cli/config/unit_dropin.h"
 #include "cli/control/exit_code.h"
+#include "cli/control/manual.h"
 #include "cli/control/usage.h"
 #include "engine/base/status.h"
 
@@ -132,6 +135,10 @@ class CommandLine {
 std::variant<DaemonOptions, DaemonUsage> ParseDaemonOptions(int argc, char** argv) {
   Config config;
   CommandLine line(config);
+  if (argc == 2 && std::string(argv[1]) == kManualOption) {
+    std::fputs(ManualOf(line.app()).c_str(), stdout);
+    return DaemonUsage{static_cast<int>(ExitCode::kDone)};
+  }
   DaemonOptions options;
   try {
     line.Parse(argc, argv);

@@ -27,6 +27,8 @@ absl::Duration TimeoutOf(Request::CommandCase command) {
     case Request::kVolumeFinishImport:
     case Request::kVolumeDelete:
     case Request::kVolumeAdopt:
+    case Request::kVolumeResize:
+    case Request::kVolumeRename:
     case Request::kCloneCreate:
     case Request::kCloneActivate:
     case Request::kCloneStart:

@@ -82,6 +82,15 @@ std::optional<std::string> WrongCommand(const CLI::App& app) {
 
 }  // namespace
 
+bool TakesValue(const CLI::Option& option) { return option.get_expected_max() > 0; }
+
+const CLI::App* FindCommand(const CLI::App& app, const std::string& name) {
+  for (const CLI::App* command : app.get_subcommands(nullptr)) {
+    if (command->get_name() == name) return command;
+  }
+  return nullptr;
+}
+
 int ExplainUsage(const CLI::App& app, const CLI::ParseError& error) {
   // Help and version come as exceptions with the code of success.
   if (error.get_exit_code() == 0) {

@@ -28,6 +28,12 @@ std::string DescribeVolumeChange(const Request& request) {
       return "volume delete " + request.volume_delete().name();
     case Request::kVolumeAdopt:
       return "volume adopt " + request.volume_adopt().name();
+    case Request::kVolumeResize:
+      return fmt::format("volume resize {} {}", request.volume_resize().name(),
+                         FormatSize(request.volume_resize().size_bytes()));
+    case Request::kVolumeRename:
+      return fmt::format("volume rename {} {}", request.volume_rename().name(),
+                         request.volume_rename().to());
     default:  // the caller's
       return "";
   }

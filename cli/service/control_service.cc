@@ -68,6 +68,12 @@ void ControlService::AddVolumeCommands() {
   commands_[Request::kVolumeAdopt] = [this](const Request& request, Response& response) {
     return Put(volumes_.Adopt(request.volume_adopt()), response.mutable_volume());
   };
+  commands_[Request::kVolumeResize] = [this](const Request& request, Response& response) {
+    return Put(volumes_.Resize(request.volume_resize()), response.mutable_volume());
+  };
+  commands_[Request::kVolumeRename] = [this](const Request& request, Response& response) {
+    return Put(volumes_.Rename(request.volume_rename()), response.mutable_volume());
+  };
   commands_[Request::kVolumeDelete] = [this](const Request& request, Response& response) {
     return Put(volumes_.Delete(request.volume_delete()), response.mutable_done());
   };

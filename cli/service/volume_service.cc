@@ -24,6 +24,17 @@ absl::StatusOr<VolumeStatus> VolumeService::FinishImport(const VolumeName& reque
   return Show(request.name());
 }
 
+absl::StatusOr<VolumeStatus> VolumeService::Resize(const VolumeResize& request) {
+  BATON_RETURN_IF_ERROR(engine_.ResizeVolume(request.name(), request.size_bytes()));
+  return Show(request.name());
+}
+
+absl::StatusOr<VolumeStatus> VolumeService::Rename(const VolumeRename& request) {
+  if (await_opens_) BATON_RETURN_IF_ERROR(await_opens_(request.degraded()));
+  BATON_RETURN_IF_ERROR(engine_.RenameVolume(request.name(), request.to()));
+  return Show(request.to());
+}
+
 absl::StatusOr<Done> VolumeService::Delete(const VolumeDelete& request) {
   if (await_opens_) BATON_RETURN_IF_ERROR(await_opens_(request.degraded()));
   BATON_RETURN_IF_ERROR(engine_.DeleteVolume(request.name()));

@@ -27,6 +27,8 @@ class VolumeService {
   absl::StatusOr<VolumeStatus> Create(const VolumeCreate& request);
   absl::StatusOr<VolumeStatus> Adopt(const VolumeName& request);
   absl::StatusOr<VolumeStatus> FinishImport(const VolumeName& request);
+  absl::StatusOr<VolumeStatus> Resize(const VolumeResize& request);
+  absl::StatusOr<VolumeStatus> Rename(const VolumeRename& request);
   absl::StatusOr<Done> Delete(const VolumeDelete& request);
 
  private:

@@ -47,8 +47,10 @@ enum class Mutant {
   kPlainWriteOvertakesLogged,  // a write goes to the file while the log has older content
   kDiscardOvertakesLogged,     // likewise, a discard
   kMergeIsOvertaken,           // a write goes to the file while another one was being merged
-  kLogReadNoSecondLook,  // a read of the log does not look whether it was used again meanwhile
-  kStartForgetsLog,      // T0 is taken while the log has writes from before it
+  kLogReadNoSecondLook,   // a read of the log does not look whether it was used again meanwhile
+  kStartForgetsLog,       // T0 is taken while the log has writes from before it
+  kChangeNotRecorded,     // a volume's file changes its size or name, and nobody would know why
+  kChangedFileNotSynced,  // it is recorded that it did, and may be lost
 };
 
 // Set by the test before an engine is opened.

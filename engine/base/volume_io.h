@@ -7,7 +7,7 @@
 
 namespace baton {
 
-// A fixed-size sequence of bytes. All calls are synchronous, may come from any number of threads
+// A sequence of bytes that changes its size by a command alone, and only grows. All calls are synchronous, may come from any number of threads
 // at once, take any offset and length that lie inside the volume, and are positional: repeating
 // one that was not answered is harmless.
 //
@@ -18,7 +18,10 @@ class VolumeIo {
  public:
   virtual ~VolumeIo() = default;
 
+  // Never waits. A volume of another node may have grown since it was opened.
   virtual uint64_t size_bytes() const = 0;
+  // As of now: asks whoever knows, and may wait for that.
+  virtual uint64_t SizeNow() { return size_bytes(); }
 
   virtual absl::Status Read(uint64_t offset, MutableBytes out) = 0;
 

@@ -60,11 +60,11 @@ absl::StatusOr<uint64_t> CloneChecks::CheckVolumes(const std::string& source,
     return Error(absl::StatusCode::kInvalidArgument, "source and target are the same volume, {}",
                  source);
   }
-  const uint64_t size_bytes = from->record.size_bytes();
-  if (to->record.size_bytes() != size_bytes) {
+  const uint64_t size_bytes = from->file->size_bytes();
+  if (to->file->size_bytes() != size_bytes) {
     return Error(absl::StatusCode::kInvalidArgument,
                  "the volumes differ in size: {} has {} bytes, {} has {} bytes", source, size_bytes,
-                 target, to->record.size_bytes());
+                 target, to->file->size_bytes());
   }
   BATON_RETURN_IF_ERROR(CheckExtentCount(size_bytes, extent_bytes));
   return size_bytes;
@@ -101,10 +101,34 @@ absl::Status CloneChecks::CheckActivation(const std::vector<Relation>& relations
 }
 
 absl::Status CloneChecks::CheckOne(const RelationRecord& record) const {
-  BATON_RETURN_IF_ERROR(UsableVolume(record.source()).status());
+  BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> source, UsableVolume(record.source()));
   BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> target, UsableVolume(record.target()));
+  for (const auto& volume : {source, target}) {
+    if (volume->file->size_bytes() == record.size_bytes()) continue;
+    return Error(absl::StatusCode::kFailedPrecondition,
+                 "volume {} has grown since clone {} was created: delete the clone and create it "
+                 "anew, with volumes of the same size",
+                 volume->name, record.id());
+  }
   if (target->openings.count() > 0) return TargetIsOpen(*target);
   return CheckPair(record);
+}
+
+// A clone that was created alone is checked again before it is activated. One that is completed has
+// left the paths of its volumes.
+absl::Status CloneChecks::CheckMayGrow(const CloneLocks::Command&,
+                                       const std::string& volume) const {
+  absl::Status status;
+  table_.ForEach([&](const Relation& relation) {
+    const RelationRecord& record = relation.record;
+    const bool names_it = record.source() == volume || record.target() == volume;
+    const bool may_grow = record.state() == CREATED || record.state() == COMPLETED;
+    if (!names_it || may_grow || !status.ok()) return;
+    status = Error(absl::StatusCode::kFailedPrecondition,
+                   "clone {} uses volume {} and is {}: wait for its end, or stop and delete it",
+                   record.id(), volume, Name(record.state()));
+  });
+  return status;
 }
 
 // Relations that are to become active together are in each other's way like active ones.

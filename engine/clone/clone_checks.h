@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/clone/clone_locks.h"
 #include "engine/clone/command_gate.h"
 #include "engine/clone/relation_table.h"
 #include "engine/clone/state.h"
@@ -40,6 +41,8 @@ class CloneChecks {
   // They may be activated, one after the other: their volumes are usable and theirs, the targets
   // are not open, and they are not in each other's way. ResourceExhausted: too many are active.
   absl::Status CheckActivation(const std::vector<Relation>& relations) const;
+  // No relation of the volume is active, or has left its target offline. FailedPrecondition.
+  absl::Status CheckMayGrow(const CloneLocks::Command&, const std::string& volume) const;
 
  private:
   absl::StatusOr<std::shared_ptr<Volume>> UsableVolume(const std::string& name) const;

@@ -107,7 +107,7 @@ absl::Status CloneOperations::HideTarget(const CloneLocks::Command& command, uin
 
 absl::Status CloneOperations::EmptyTarget(Volume& target) const {
   if (BATON_MUTANT(kActivateKeepsOldContent)) return absl::OkStatus();
-  const uint64_t size_bytes = target.record.size_bytes();
+  const uint64_t size_bytes = target.file->size_bytes();
   // A host write that was let through before the target went offline may still be under way, and
   // would put back what it read.
   const WriteFreeze freeze(target.path);

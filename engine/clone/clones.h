@@ -93,6 +93,16 @@ class Clones {
     return verifier_.Verify(id, progress);
   }
   WriteLogStatus ShowWriteLog() const { return write_log_->Describe(); }
+  // No active clone uses the volume, and none becomes active while the caller keeps activations
+  // away. FailedPrecondition: one does, or its target is offline.
+  absl::Status CheckMayGrow(const std::string& volume) {
+    return checks_.CheckMayGrow(CloneLocks::Command(locks_), volume);
+  }
+  // The write log knows nothing of the volume any more when it returns OK. REQUIRES: no clone names
+  // it, and no host has it open.
+  absl::Status ReleaseFromLog(const Volume& volume) {
+    return redirects_.Release(CloneLocks::Command(locks_), volume.id);
+  }
   // By number. `visit` runs under a lock: it waits for nothing.
   void ForEachRecord(absl::FunctionRef<void(const RelationRecord&)> visit) const {
     table_.ForEach([&](const Relation& relation) { visit(relation.record); });

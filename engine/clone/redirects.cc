@@ -32,21 +32,24 @@ std::shared_ptr<Redirect> Redirects::Install(const std::shared_ptr<Volume>& volu
   return redirect;
 }
 
-void Redirects::Remove(const CloneLocks::Command&, const CloneRun& run) {
+void Redirects::Remove(const CloneLocks::Command& command, const CloneRun& run) {
   const std::shared_ptr<Redirect> redirect = Find(run.source()->id);
   if (redirect == nullptr) return;
   redirect->RemoveRun(run);
-  if (!redirect->Runs().empty()) return;
-  const absl::Status retired = Retire(*redirect);
-  if (!retired.ok()) {
-    if (!absl::IsAborted(retired)) {
-      spdlog::error("{}; it is served from there", Message(retired));
-    }
-    return;
+  const absl::Status released = Release(command, run.source()->id);
+  if (!released.ok() && !absl::IsAborted(released)) {
+    spdlog::error("{}; it is served from there", Message(released));
   }
+}
+
+absl::Status Redirects::Release(const CloneLocks::Command&, uint64_t volume_id) {
+  const std::shared_ptr<Redirect> redirect = Find(volume_id);
+  if (redirect == nullptr || !redirect->Runs().empty()) return absl::OkStatus();
+  BATON_RETURN_IF_ERROR(Retire(*redirect));
   redirect->volume()->path.Remove(redirect);
   absl::MutexLock guard(&mutex_);
-  redirects_.erase(redirect->volume()->id);
+  redirects_.erase(volume_id);
+  return absl::OkStatus();
 }
 
 std::shared_ptr<Redirect> Redirects::Find(uint64_t volume_id) const {

@@ -34,6 +34,8 @@ class Redirects {
   // the log has of it is drained, and the volume's path is as if there were no log. Where storage
   // does not take it, the log goes on to have it.
   void Remove(const CloneLocks::Command&, const CloneRun& run);
+  // The end of Remove, for a volume without active runs: OK when there is no redirect of it.
+  absl::Status Release(const CloneLocks::Command&, uint64_t volume_id);
   // The log has nothing of the volume when it returns OK, if the caller keeps writes away.
   absl::Status Settle(const Volume& volume) const;
 

@@ -4,21 +4,24 @@
 #include <utility>
 
 #include "engine/base/status.h"
-#include "engine/meta/table_keys.h"
 #include "engine/meta/row_codec.h"
 #include "engine/meta/run_keys.h"
+#include "engine/meta/table_keys.h"
 
 namespace baton {
 namespace {
 
 constexpr char kIdPrefix[] = "id/";
 constexpr char kDeletedFilePrefix[] = "deleted/";
+constexpr char kChangePrefix[] = "change/";
 constexpr char kLockPrefix[] = "lock/";
 constexpr char kEvictedPrefix[] = "evicted/";
 constexpr size_t kIdPrefixBytes = sizeof(kIdPrefix) - 1;
 constexpr size_t kNumberBytes = 8;
 
 std::string IdKey(uint64_t id) { return kIdPrefix + KeyOf(id); }
+
+std::string ChangeKey(uint64_t volume_id) { return kChangePrefix + KeyOf(volume_id); }
 
 std::string LockKey(uint64_t volume_id, const std::string& node) {
   return kLockPrefix + KeyOf(volume_id) + node;
@@ -37,12 +40,12 @@ absl::StatusOr<std::vector<Record>> LoadSystemRecords(const MetaReader& store,
                                                       KeyOfRecord key_of) {
   std::vector<Record> records;
   absl::Status result;
-  BATON_RETURN_IF_ERROR(store.Scan(
-      Column::kSystem, prefix, [&](const std::string& key, const std::string& value) {
+  BATON_RETURN_IF_ERROR(
+      store.Scan(Column::kSystem, prefix, [&](const std::string& key, const std::string& value) {
         Record& record = records.emplace_back();
         result = ParseRecord(Column::kSystem, key, value, record);
         if (result.ok() && key != key_of(record)) {
-          result = DamagedRow(Column::kSystem, key, "its content belongs to " + record.node());
+          result = DamagedRow(Column::kSystem, key, "its content belongs to another row");
         }
         return result.ok();
       }));
@@ -138,6 +141,20 @@ absl::StatusOr<std::vector<std::string>> Catalog::LoadDeletedFiles() const {
         return true;
       }));
   return volumes;
+}
+
+void Catalog::PutChange(MetaBatch& batch, VolumeRecord next) const {
+  next.set_version(kRecordVersion);
+  batch.Put(Column::kSystem, ChangeKey(next.id()), next.SerializeAsString());
+}
+
+void Catalog::DropChange(MetaBatch& batch, uint64_t volume_id) const {
+  batch.Delete(Column::kSystem, ChangeKey(volume_id));
+}
+
+absl::StatusOr<std::vector<VolumeRecord>> Catalog::LoadChanges() const {
+  return LoadSystemRecords<VolumeRecord>(
+      store_, kChangePrefix, [](const VolumeRecord& next) { return ChangeKey(next.id()); });
 }
 
 void Catalog::PutLocks(MetaBatch& batch, LockRecord record) const {

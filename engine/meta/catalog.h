@@ -7,9 +7,11 @@
 //  - digests: BE64 run id, BE64 first -> 16 bytes for each extent of a run of extents
 //  - events: BE64 sequence -> Event
 //  - system: "epoch" -> BE64, the epoch of the newest batch; part of every batch
-//  - system: "times" -> BE64, the epoch whose seal brought the times in the records of volumes up to
+//  - system: "times" -> BE64, the epoch whose seal brought the times in the records of volumes up
+//  to
 //    date
 //  - system: "lock/" BE64 volume, node -> LockRecord, while the node's programs hold locks on it
+//  - system: "change/" BE64 volume -> VolumeRecord that its file is being made to fit
 //  - system: "evicted/" NODE -> EvictionRecord
 //  - system: "id/" BE64 id -> empty; the greatest one is the last id that was given out
 #pragma once
@@ -60,6 +62,11 @@ class Catalog : public CatalogReader {
   void MarkDeletedFile(MetaBatch& batch, const std::string& volume) const;
   void ForgetDeletedFile(MetaBatch& batch, const std::string& volume) const;
   absl::StatusOr<std::vector<std::string>> LoadDeletedFiles() const;
+  // The volume's file is about to become that of `next`, in size or name. While this is recorded
+  // the file may be either; the record of the volume says which one it has to be.
+  void PutChange(MetaBatch& batch, VolumeRecord next) const;
+  void DropChange(MetaBatch& batch, uint64_t volume_id) const;
+  absl::StatusOr<std::vector<VolumeRecord>> LoadChanges() const;
   // What the programs of a node hold on a volume; a record without locks is deleted.
   void PutLocks(MetaBatch& batch, LockRecord record) const;
   // Those of all nodes.

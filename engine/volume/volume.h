@@ -26,9 +26,18 @@ struct Volume {
         path(runtime, *file),
         changed(changed_unix_us) {}
 
+  VolumeRecord RecordNow() const {
+    VolumeRecord now = record;
+    now.set_size_bytes(file->size_bytes());
+    now.set_importing(importing);
+    now.set_changed_unix_us(changed.unix_us());
+    return now;
+  }
+
   const uint64_t id;
   const std::string name;
-  const VolumeRecord record;  // as loaded; `importing` and `changed` below are what holds now
+  // As loaded: the file's size, and `importing` and `changed` below, are what holds now.
+  const VolumeRecord record;
   const std::unique_ptr<VolumeFile> file;
   IoPath path;
   ChangeTime changed;  // what hosts see: that a clone copies what the volume shows is no change

@@ -70,15 +70,17 @@ absl::StatusOr<std::optional<DataRange>> VolumeFile::NextData(uint64_t offset) c
   BATON_RETURN_IF_ERROR(CheckRange(offset, 0));
   BATON_RETURN_IF_ERROR(Health());
   BATON_ASSIGN_OR_RETURN(std::optional<DataRange> range, file_->NextData(offset));
-  if (!range.has_value() || range->begin >= size_bytes_) return std::nullopt;
-  range->end = std::min(range->end, size_bytes_);
+  const uint64_t size = size_bytes_;
+  if (!range.has_value() || range->begin >= size) return std::nullopt;
+  range->end = std::min(range->end, size);
   return range;
 }
 
 absl::Status VolumeFile::CheckRange(uint64_t offset, uint64_t length_bytes) const {
-  if (offset <= size_bytes_ && length_bytes <= size_bytes_ - offset) return absl::OkStatus();
+  const uint64_t size = size_bytes_;
+  if (offset <= size && length_bytes <= size - offset) return absl::OkStatus();
   return Error(absl::StatusCode::kOutOfRange, "{} bytes at {} are not inside a volume of {} bytes",
-               length_bytes, offset, size_bytes_);
+               length_bytes, offset, size);
 }
 
 bool VolumeFile::IsWhole(uint64_t offset, uint64_t length_bytes) const {

@@ -4,6 +4,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -51,6 +52,8 @@ class VolumeFile final : public VolumeIo {
   explicit VolumeFile(Options options);
 
   uint64_t size_bytes() const override { return size_bytes_; }
+  // REQUIRES: not less than before, and the file has that many bytes.
+  void GrowTo(uint64_t size_bytes) { size_bytes_ = size_bytes; }
   absl::Status Read(uint64_t offset, MutableBytes out) override;
   // Durable at once in DURABILITY_SYNC, with the next Flush otherwise.
   absl::Status Write(uint64_t offset, Bytes data) override;
@@ -93,7 +96,7 @@ class VolumeFile final : public VolumeIo {
   const Fence& fence_;
   BufferPool& bounce_;
   const std::unique_ptr<File> file_;
-  const uint64_t size_bytes_;
+  std::atomic<uint64_t> size_bytes_;  // only grows
   const WriteMode mode_;
   const bool keeps_space_;
   const IoAlignment alignment_;

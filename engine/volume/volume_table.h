@@ -22,6 +22,13 @@ class VolumeTable {
     const Volume& inserted = *volume;
     volumes_.Insert(inserted.id, inserted.name, std::move(volume));
   }
+  // By one with the same id; its name may be another one.
+  void Replace(const Volume& volume, std::shared_ptr<Volume> by) {
+    absl::MutexLock guard(&mutex_);
+    const Volume& inserted = *by;
+    volumes_.Erase(volume.id, volume.name);
+    volumes_.Insert(inserted.id, inserted.name, std::move(by));
+  }
   void Erase(const Volume& volume) {
     absl::MutexLock guard(&mutex_);
     volumes_.Erase(volume.id, volume.name);

@@ -27,6 +27,11 @@ class Router::Handle final : public VolumeIo {
   bool has_files() const { return has_files_; }
   void NoteFiles() { has_files_ = true; }
   uint64_t size_bytes() const override { return size_bytes_; }
+  uint64_t SizeNow() override {
+    const absl::StatusOr<VolumeEntry> entry = router_.Get(id_);
+    if (entry.ok()) RaiseSize(entry->size_bytes);
+    return size_bytes_;
+  }
   absl::Status Read(uint64_t offset, MutableBytes out) override {
     return Do([&](VolumeIo& io) { return io.Read(offset, out); });
   }
@@ -52,7 +57,7 @@ class Router::Handle final : public VolumeIo {
     if (opened.io != nullptr && opened.number == destination.number) return absl::OkStatus();
     BATON_ASSIGN_OR_RETURN(std::shared_ptr<VolumeIo> io,
                            destination.server->OpenInOrder(id_, router_.OrderOfOpen()));
-    size_bytes_ = io->size_bytes();
+    RaiseSize(io->size_bytes());
     NoteFiles();
     absl::MutexLock lock(&mutex_);
     if (destination.number < opened_.number) return absl::OkStatus();
@@ -66,6 +71,13 @@ class Router::Handle final : public VolumeIo {
     std::shared_ptr<VolumeIo> io;
     uint64_t number = 0;
   };
+
+  // An answer that comes late does not make it smaller.
+  void RaiseSize(uint64_t size_bytes) {
+    uint64_t known = size_bytes_;
+    while (known < size_bytes && !size_bytes_.compare_exchange_weak(known, size_bytes)) {
+    }
+  }
 
   Opened Current() {
     absl::ReaderMutexLock lock(&mutex_);

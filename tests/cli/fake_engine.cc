@@ -61,6 +61,26 @@ absl::Status FakeEngine::FinishImport(const std::string& name) {
   return absl::OkStatus();
 }
 
+absl::Status FakeEngine::ResizeVolume(const std::string& name, uint64_t size_bytes) {
+  absl::MutexLock guard(&mutex_);
+  const auto found = volumes_.find(name);
+  if (found == volumes_.end()) return NoVolume(name);
+  ++changes_;
+  found->second.set_size_bytes(size_bytes);
+  return absl::OkStatus();
+}
+
+absl::Status FakeEngine::RenameVolume(const std::string& name, const std::string& to) {
+  absl::MutexLock guard(&mutex_);
+  auto volume = volumes_.extract(name);
+  if (volume.empty()) return NoVolume(name);
+  ++changes_;
+  volume.key() = to;
+  volume.mapped().set_name(to);
+  volumes_.insert(std::move(volume));
+  return absl::OkStatus();
+}
+
 absl::Status FakeEngine::DeleteVolume(const std::string& name) {
   absl::MutexLock guard(&mutex_);
   if (volumes_.erase(name) == 0) return NoVolume(name);

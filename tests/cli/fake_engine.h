@@ -25,6 +25,8 @@ class FakeEngine final : public Engine {
   // Of 1 MiB, if SetFile() has put a file there.
   absl::StatusOr<VolumeInfo> AdoptVolume(const std::string& name) override;
   absl::Status FinishImport(const std::string& name) override;
+  absl::Status ResizeVolume(const std::string& name, uint64_t size_bytes) override;
+  absl::Status RenameVolume(const std::string& name, const std::string& to) override;
   absl::Status DeleteVolume(const std::string& name) override;
   std::vector<VolumeInfo> ListVolumesAfter(uint64_t id, size_t limit) const override;
   size_t CountVolumes() const override;

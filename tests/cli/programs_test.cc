@@ -116,6 +116,20 @@ TEST_F(ProgramsTest, ANodeIsEvictedByItsName) {
   ExpectRefused({"node"}, "a command is missing: evict", kUsage);
 }
 
+TEST_F(ProgramsTest, VolumesAreResizedAndRenamed) {
+  EXPECT_EQ(Baton({"volume", "create", "a", "--size", "1M"}).exit_code, 0);
+  EXPECT_EQ(BatonJson({"volume", "resize", "a", "2M"})["size_bytes"].get<int>(), 2 << 20);
+  EXPECT_THAT(Baton({"volume", "resize", "a", "3M"}).out,
+              StartsWith("volume a resized: 3 MiB at "));
+  EXPECT_EQ(BatonJson({"volume", "rename", "a", "b"})["name"], "b");
+  EXPECT_THAT(Baton({"volume", "rename", "b", "c"}).out, StartsWith("volume b renamed: c at "));
+  EXPECT_EQ(Baton({"--quiet", "volume", "rename", "c", "d"}).out, "");
+  ExpectRefused({"volume", "resize", "d", "big"}, "size \"big\"");
+  ExpectRefused({"volume", "rename", "d", "7"}, "a number names a clone");
+  ExpectRefused({"volume", "rename", "none", "e"}, "there is no volume none");
+  ExpectRefused({"volume", "resize", "d"}, "--help", kUsage);
+}
+
 TEST_F(ProgramsTest, AnAnswerThatCannotBeWrittenIsAFailure) {
   const std::string command = ProgramPath("baton") + " --control " + controller_.path();
   for (const char* arguments :

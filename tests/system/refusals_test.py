@@ -53,6 +53,20 @@ class Volumes(RefusalTest):
     def test_thick_volume_larger_than_the_free_space(self):
         self.assert_refused("volume", "create", "new", "--size", "10T", "--thick")
 
+    def test_a_volume_that_would_not_grow(self):
+        for size in ("4M", "1M", "0", "5000000", "60T", "x"):
+            with self.subTest(size=size):
+                self.assert_refused("volume", "resize", "src", size)
+
+    def test_a_volume_in_use_is_neither_renamed_nor_resized(self):
+        with open(self.controller.path("src"), "rb"):
+            self.assert_refused("volume", "rename", "src", "new", says=["src is open"])
+        clone = self.controller.start_clone("src", "dst", "--rate", "4K")
+        self.assert_refused("volume", "rename", "src", "new", says=["uses volume src"])
+        for volume in ("src", "dst"):
+            self.assert_refused("volume", "resize", volume, "8M", says=[f"clone {clone}", "copying", "stop"])
+        self.assert_refused("volume", "rename", "other", "src", says=["exists"])
+
     def test_names_that_exist_or_do_not(self):
         self.assert_refused("volume", "create", "src", "--size", "4M", says=["src", "exists"])
         self.assert_refused("volume", "show", "none", says=["none"])

@@ -1,0 +1,179 @@
+// Volumes that become larger, or get another name.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/engine/engine_pool.h"
+
+namespace baton {
+namespace {
+
+class VolumeChanges : public EngineTest {
+ protected:
+  static constexpr uint64_t kLarger = 2 * kSize;
+
+  VolumeChanges() {
+    MakeVolume("src");
+    MakeVolume("dst");
+    Fill("src", 1);
+  }
+  static std::vector<std::byte> Grown(uint8_t tag) {
+    std::vector<std::byte> content = Filled(tag);
+    content.resize(kLarger);
+    return content;
+  }
+  void Reopen() {
+    pool_.Close();
+    ASSERT_OK(pool_.Open());
+  }
+  uint64_t SizeOf(const std::string& name) { return Must(pool_->ShowVolume(name)).size_bytes(); }
+};
+
+TEST_F(VolumeChanges, AVolumeGrowsWhileItIsOpen) {
+  const std::unique_ptr<VolumeIo> io = OpenByName("src");
+  ASSERT_OK(pool_->ResizeVolume("src", kLarger));
+  EXPECT_EQ(io->size_bytes(), kLarger);
+  EXPECT_EQ(SizeOf("src"), kLarger);
+  EXPECT_EQ(Content("src"), Grown(1));
+  EXPECT_OK(io->Write(kLarger - 5, Pattern(5, 9)));
+  EXPECT_CODE(io->Write(kLarger - 5, Pattern(6, 9)), kOutOfRange);
+  EXPECT_EQ(std::filesystem::file_size(pool_.Path("volumes/src")), kLarger);
+}
+
+TEST_F(VolumeChanges, TheNextEpochHasTheSize) {
+  ASSERT_OK(pool_->ResizeVolume("src", kLarger));
+  Reopen();
+  EXPECT_EQ(Content("src"), Grown(1));
+  ASSERT_OK(pool_->ResizeVolume("src", kLarger + limits::kBlockBytes));
+  Write("src", kLarger, Pattern(10, 4));
+  Reopen();
+  EXPECT_EQ(SizeOf("src"), kLarger + limits::kBlockBytes);
+  const std::vector<Event> events = Must(pool_->ListEvents(0, 1000));
+  const auto resized = [](const Event& event) { return event.kind() == "volume-resized"; };
+  EXPECT_EQ(std::count_if(events.begin(), events.end(), resized), 2);
+}
+
+TEST_F(VolumeChanges, AThickVolumeHasItsSpaceBeforeItIsLarger) {
+  ASSERT_OK(pool_->CreateVolume({.name = "thick", .size_bytes = kSize, .thick = true}));
+  ASSERT_OK(pool_->ResizeVolume("thick", kLarger));
+  EXPECT_GE(Must(pool_->ShowVolume("thick")).allocated_bytes(), kLarger);
+}
+
+TEST_F(VolumeChanges, WhatThereIsNoSpaceForLeavesTheVolumeAsItWas) {
+  ASSERT_OK(pool_->CreateVolume({.name = "thick", .size_bytes = kSize, .thick = true}));
+  const uint64_t total = Must(pool_.storage().TotalBytes());
+  const uint64_t free = Must(pool_.storage().FreeBytes());
+  const uint64_t wanted = (free + (total - free) / 2) / limits::kMiB * limits::kMiB;
+  if (wanted <= free + limits::kGiB) GTEST_SKIP() << "the file system is nearly empty";
+  EXPECT_CODE(pool_->ResizeVolume("thick", wanted), kResourceExhausted);
+  EXPECT_EQ(SizeOf("thick"), kSize);
+  EXPECT_EQ(std::filesystem::file_size(pool_.Path("volumes/thick")), kSize);
+  Reopen();
+  EXPECT_OK(pool_->ResizeVolume("thick", kLarger));
+}
+
+TEST_F(VolumeChanges, SizesThatAreNotLargerAreRefused) {
+  for (const uint64_t size : {uint64_t{0}, uint64_t{4096}, kSize}) {
+    EXPECT_REFUSED(pool_->ResizeVolume("src", size), kInvalidArgument, "can only grow");
+  }
+  for (const uint64_t size : {kSize + 1, uint64_t{UINT64_MAX}}) {
+    EXPECT_REFUSED(pool_->ResizeVolume("src", size), kInvalidArgument, "volume size");
+  }
+  const uint64_t total = Must(pool_.storage().TotalBytes());
+  EXPECT_REFUSED(pool_->ResizeVolume("src", (total / kSize + 1) * kSize), kResourceExhausted,
+                 "larger than");
+  EXPECT_REFUSED(pool_->ResizeVolume("none", kLarger), kNotFound, "there is no volume none");
+  ASSERT_OK(pool_->CreateVolume({.name = "half", .size_bytes = kSize, .importing = true}));
+  EXPECT_REFUSED(pool_->ResizeVolume("half", kLarger), kFailedPrecondition, "being imported");
+}
+
+TEST_F(VolumeChanges, AVolumeOfARunningCloneDoesNotGrow) {
+  for (const char* state : {"activated", "copying", "paused", "stopped"}) {
+    const uint64_t id = MakeIn(state);
+    for (const char* volume : {"src", "dst"}) {
+      EXPECT_REFUSED(pool_->ResizeVolume(volume, kLarger), kFailedPrecondition, state);
+    }
+    if (std::string(state) != "stopped") {
+      EXPECT_OK(pool_->StopClone(id));
+    }
+    ASSERT_OK(pool_->DeleteClone(id));
+  }
+}
+
+TEST_F(VolumeChanges, ACloneWhoseVolumeHasGrownIsNotActivated) {
+  const uint64_t first = Create("src", "dst");
+  ASSERT_OK(pool_->ResizeVolume("src", kLarger - kExtent));
+  EXPECT_REFUSED(pool_->ActivateClones({first}), kFailedPrecondition, "src has grown since");
+  ASSERT_OK(pool_->ResizeVolume("dst", kLarger - kExtent));
+  const uint64_t second = Create("src", "dst");
+  ASSERT_OK(pool_->ResizeVolume("dst", kLarger));
+  EXPECT_REFUSED(pool_->ActivateClones({second}), kFailedPrecondition, "dst has grown since");
+  ASSERT_OK(pool_->ResizeVolume("src", kLarger));
+  EXPECT_REFUSED(pool_->ActivateClones({second}), kFailedPrecondition, "has grown since");
+  const uint64_t third = Start("src", "dst");
+  AwaitState(third, "completed");
+  EXPECT_EQ(Content("dst"), Grown(1));
+}
+
+TEST_F(VolumeChanges, ACompletedCloneIsStillVerified) {
+  const uint64_t id = MakeIn("completed");
+  ASSERT_OK(pool_->ResizeVolume("dst", kLarger));
+  EXPECT_EQ(Must(pool_->VerifyClone(id, nullptr)).extents_differing(), 0u);
+}
+
+TEST_F(VolumeChanges, ARenamedVolumeKeepsAllButItsName) {
+  const VolumeInfo before = Must(pool_->FindVolume("src"));
+  ASSERT_OK(pool_->RenameVolume("src", "other"));
+  const VolumeInfo after = Must(pool_->FindVolume("other"));
+  EXPECT_EQ(after.id, before.id);
+  EXPECT_EQ(after.changed_unix_us, before.changed_unix_us);
+  EXPECT_EQ(after.created_unix_us, before.created_unix_us);
+  EXPECT_EQ(Content("other"), Filled(1));
+  EXPECT_CODE(pool_->ShowVolume("src"), kNotFound);
+  EXPECT_FALSE(std::filesystem::exists(pool_.Path("volumes/src")));
+  Write("other", 0, Pattern(10, 7));
+  Reopen();
+  EXPECT_EQ(Must(pool_->FindVolume("other")).id, before.id);
+  MakeVolume("src");
+  EXPECT_EQ(Content("src"), Zeros());
+}
+
+TEST_F(VolumeChanges, NamesThatAreTakenAreRefused) {
+  EXPECT_REFUSED(pool_->RenameVolume("src", "dst"), kAlreadyExists, "volume dst exists already");
+  EXPECT_REFUSED(pool_->RenameVolume("src", "src"), kAlreadyExists, "volume src exists already");
+  EXPECT_REFUSED(pool_->RenameVolume("src", "NO!"), kInvalidArgument, "name");
+  EXPECT_REFUSED(pool_->RenameVolume("none", "other"), kNotFound, "there is no volume none");
+  std::ofstream(pool_.Path("volumes/stray")) << "somebody's";
+  EXPECT_REFUSED(pool_->RenameVolume("src", "stray"), kAlreadyExists, "adopt stray");
+  EXPECT_EQ(Content("src"), Filled(1));
+}
+
+TEST_F(VolumeChanges, AVolumeInUseIsNotRenamed) {
+  {
+    const std::unique_ptr<VolumeIo> io = OpenByName("src");
+    EXPECT_REFUSED(pool_->RenameVolume("src", "other"), kFailedPrecondition, "is open (1 handles)");
+  }
+  const uint64_t id = Create("src", "dst");
+  EXPECT_REFUSED(pool_->RenameVolume("src", "other"), kFailedPrecondition, "uses volume src");
+  EXPECT_REFUSED(pool_->RenameVolume("dst", "other"), kFailedPrecondition, "uses volume dst");
+  ASSERT_OK(pool_->DeleteClone(id));
+  EXPECT_OK(pool_->RenameVolume("src", "other"));
+}
+
+TEST_F(VolumeChanges, WhatWasInTheWriteLogIsInTheRenamedVolume) {
+  const uint64_t id = Start("src", "dst", kCrawl);
+  Fill("src", 2);
+  ASSERT_OK(pool_->StopClone(id));
+  ASSERT_OK(pool_->DeleteClone(id));
+  ASSERT_OK(pool_->RenameVolume("src", "other"));
+  EXPECT_EQ(Content("other"), Filled(2));
+  const uint64_t again = Start("other", "dst", kCrawl);
+  Fill("other", 3);
+  ASSERT_OK(pool_->StopClone(again));
+  Reopen();
+  EXPECT_EQ(Content("other"), Filled(3));
+}
+
+}  // namespace
+}  // namespace baton
