@@ -39,6 +39,7 @@ class StatusReporter {
     const std::atomic<uint64_t>& garbled_messages;
     // Of the epoch that this controller owns; nullopt: it owns none.
     std::function<std::optional<WriteLogStatus>()> write_log;
+    std::function<std::string()> http_problem;  // HttpService::Problem
   };
 
   StatusReporter(Runtime& runtime, Facts facts, Sources sources);
