@@ -34,6 +34,9 @@ absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const DaemonOption
 Controller::~Controller() {
   keeper_.SetLivenessCheck({});
   StopCommands();
+  // Nobody waits any more for the answer to what was asked by HTTP.
+  if (ha_node_ != nullptr) ha_node_->StopWaiting();
+  http_.reset();
   session_.Begin(nullptr);
   // What still uses the engine of an epoch that could not be sealed; HaNode does it for its own.
   if (ha_node_ == nullptr && services_ != nullptr) services_->End();
@@ -99,11 +102,7 @@ void Controller::MakeServices() {
             if (!owned) return std::nullopt;
             return owned->engine.ShowWriteLog();
           },
-          .http_problem =
-              [&slot = http_slot_] {
-                const http::HttpService* const service = slot.load();
-                return service == nullptr ? "" : service->Problem();
-              },
+          .http_problem = http_problem_,
       });
   services_ = std::make_unique<OwnerServices>(
       OwnerServices::Options{.runtime = runtime_,
@@ -265,6 +264,7 @@ absl::Status Controller::StartHttp() {
       http_, http::HttpService::Start(
                  {.runtime = runtime_,
                   .address = *options_.http,
+                  .problem = http_problem_,
                   .ask = [&service = *node_service_](
                              const control::Request& request) { return service.Ask(request); },
                   .io = [&session = session_]() -> std::optional<fs::MountIo> {
@@ -273,7 +273,6 @@ absl::Status Controller::StartHttp() {
                   },
                   .volumes = [this] { return VolumeNames(); }},
                  std::move(http_listener_)));
-  http_slot_ = http_.get();
   return absl::OkStatus();
 }
 

@@ -101,7 +101,7 @@ class Controller {
   ShutdownMonitor& end_;
   SystemRuntime runtime_;
   std::atomic<uint64_t> garbled_messages_{0};
-  std::atomic<http::HttpService*> http_slot_ = nullptr;  // http_, once it is there
+  http::ProblemLine http_problem_;
   RoleSlot role_slot_;
   Succession succession_;
   control::Audit audit_{runtime_, [&role = role_slot_](const std::string& line, bool in_events) {

@@ -35,7 +35,7 @@ control::ControllerStatus StatusReporter::Describe() const {
   const uint32_t keeper_pid = sources_.keeper_client.keeper_pid();
   status.set_keeper_pid(keeper_pid);
   if (keeper_pid == 0) status.add_problems("there is no keeper: start batond again");
-  const std::string http_problem = sources_.http_problem();
+  const std::string http_problem = sources_.http_problem.Get();
   if (!http_problem.empty()) status.add_warnings("http: " + http_problem);
   sources_.succession.Describe(status);
   return status;

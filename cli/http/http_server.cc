@@ -38,7 +38,8 @@ struct Exchange {
 struct Client {
   int fd = -1;
   absl::Duration since;
-  bool busy = false;  // its request is being carried out
+  bool busy = false;   // its request is being carried out
+  bool ended = false;  // by us; the library has not seen that yet
 };
 
 struct DaemonStopper {
@@ -98,7 +99,6 @@ class Server final : public HttpServer {
   }
   absl::Status Start(UniqueFd listener);
   void Close() override;
-  std::string Problem() const override;
 
  private:
   // The loop.
@@ -107,6 +107,7 @@ class Server final : public HttpServer {
   void Listen();
   absl::Status Serve(UniqueFd listener);
   void TakeDone();
+  static void End(Client& client);
   void EndOld();
   void EndOldest();
   void EndAll();
@@ -126,11 +127,6 @@ class Server final : public HttpServer {
   // By a worker.
   void CarryOut(const std::shared_ptr<Exchange>& exchange);
 
-  void SetProblem(const std::string& problem) {
-    absl::MutexLock lock(&mutex_);
-    problem_ = problem;
-  }
-
   const Options options_;
   WakeFd wake_;
   std::atomic<bool> closing_ = false;
@@ -140,9 +136,8 @@ class Server final : public HttpServer {
   std::map<MHD_Connection*, Client> clients_;
   absl::Duration next_tick_;
 
-  mutable absl::Mutex mutex_;
+  absl::Mutex mutex_;
   std::vector<std::shared_ptr<Exchange>> done_ ABSL_GUARDED_BY(mutex_);
-  std::string problem_ ABSL_GUARDED_BY(mutex_);
 
   std::deque<RequestLane> lanes_;
   std::unique_ptr<Thread> loop_;
@@ -162,7 +157,7 @@ absl::Status Server::Start(UniqueFd listener) {
     BATON_RETURN_IF_ERROR(Serve(std::move(listener)));
     spdlog::info("http: listening on {}", Name(options_.address));
   } else {
-    SetProblem(fmt::format("nobody is answered on {} yet", Name(options_.address)));
+    options_.problem.Set(fmt::format("nobody is answered on {} yet", Name(options_.address)));
   }
   loop_ = options_.runtime.StartThread("http", [this] { Loop(); });
   return absl::OkStatus();
@@ -172,11 +167,6 @@ void Server::Close() {
   closing_ = true;
   wake_.Wake();
   loop_.reset();
-}
-
-std::string Server::Problem() const {
-  absl::MutexLock lock(&mutex_);
-  return problem_;
 }
 
 // ---- the loop ----
@@ -211,7 +201,7 @@ void Server::AwaitSomething() {
 void Server::Listen() {
   absl::StatusOr<UniqueFd> listener = ListenAt(options_.address);
   const absl::Status served = listener.ok() ? Serve(*std::move(listener)) : listener.status();
-  SetProblem(Message(served));
+  options_.problem.Set(Message(served));
   if (served.ok()) spdlog::info("http: listening on {}", Name(options_.address));
 }
 
@@ -245,20 +235,26 @@ void Server::TakeDone() {
   }
 }
 
+void Server::End(Client& client) {
+  client.ended = true;
+  ::shutdown(client.fd, SHUT_RDWR);
+}
+
 // Whoever sends or takes a byte now and then is not silent.
 void Server::EndOld() {
   const absl::Duration limit = options_.runtime.BootTime() - kConnectionTime;
-  for (const auto& [connection, client] : clients_) {
-    if (client.since < limit) ::shutdown(client.fd, SHUT_RDWR);
+  for (auto& [connection, client] : clients_) {
+    if (client.since < limit && !client.ended) End(client);
   }
 }
 
 void Server::EndOldest() {
-  const Client* oldest = nullptr;
-  for (const auto& [connection, client] : clients_) {
-    if (!client.busy && (oldest == nullptr || client.since < oldest->since)) oldest = &client;
+  Client* oldest = nullptr;
+  for (auto& [connection, client] : clients_) {
+    if (client.busy || client.ended) continue;
+    if (oldest == nullptr || client.since < oldest->since) oldest = &client;
   }
-  if (oldest != nullptr) ::shutdown(oldest->fd, SHUT_RDWR);
+  if (oldest != nullptr) End(*oldest);
 }
 
 // What workers still have is answered for them: nobody waits for it.

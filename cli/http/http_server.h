@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cli/http/http_message.h"
+#include "cli/http/problem_line.h"
 #include "engine/base/runtime.h"
 #include "engine/base/unique_fd.h"
 #include "ha/io/peer_address.h"
@@ -28,6 +29,7 @@ class HttpServer {
   struct Options {
     Runtime& runtime;  // outlives the server
     ha::PeerAddress address;
+    ProblemLine& problem;  // why nobody is answered; outlives the server
     // Of each lane; requests of one never wait for those of another.
     std::vector<int> threads = {1};
     // The lane of a request; quick, by the loop.
@@ -44,9 +46,6 @@ class HttpServer {
   virtual void Close() = 0;
   // Close, and then waits for the requests that are being carried out.
   virtual ~HttpServer() = default;
-
-  // Why nobody is answered, in one line; empty: they are. Thread-safe.
-  virtual std::string Problem() const = 0;
 };
 
 }  // namespace baton::http

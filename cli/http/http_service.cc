@@ -41,6 +41,7 @@ absl::StatusOr<std::unique_ptr<HttpService>> HttpService::Start(Options options,
   BATON_ASSIGN_OR_RETURN(service->server_,
                          HttpServer::Start({.runtime = service->options_.runtime,
                                             .address = service->options_.address,
+                                            .problem = service->options_.problem,
                                             .threads = {kLookThreads, kQuestionThreads},
                                             .lane = LaneOf,
                                             .answer =

@@ -29,6 +29,7 @@ class HttpService {
   struct Options {
     Runtime& runtime;
     ha::PeerAddress address;
+    ProblemLine& problem;  // as HttpServer has it
     AskController ask;
     // Never waits. nullopt: the mount is not served (any more).
     std::function<std::optional<fs::MountIo>()> io;
@@ -41,7 +42,6 @@ class HttpService {
   // As those of HttpServer.
   ~HttpService() = default;
   void Close() { server_->Close(); }
-  std::string Problem() const { return server_->Problem(); }
 
  private:
   explicit HttpService(Options options) : options_(std::move(options)), rest_(options_.ask) {}

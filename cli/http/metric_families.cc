@@ -17,7 +17,7 @@ constexpr int kLastBound = 24;
 MetricFamilies& MetricFamilies::Begin(const std::string& name, const std::string& help,
                                       prometheus::MetricType type) {
   prometheus::MetricFamily& family = families_.emplace_back();
-  family.name = "baton_" + name;
+  family.name = name;
   family.help = help;
   family.type = type;
   return *this;

@@ -16,7 +16,7 @@ using MetricLabels = std::vector<prometheus::ClientMetric::Label>;
 // A family is shown also while it has no series, so that every name is always there.
 class MetricFamilies {
  public:
-  // The family that the next calls add series to. `name`: without "baton_".
+  // The family that the next calls add series to.
   MetricFamilies& Gauge(const std::string& name, const std::string& help) {
     return Begin(name, help, prometheus::MetricType::Gauge);
   }

@@ -27,17 +27,19 @@ double Double(Number value) {
 }
 
 void AddController(const ControllerStatus& status, MetricFamilies& out) {
-  out.Gauge("build_info", "The version of batond that runs; always 1.")
+  out.Gauge("baton_build_info", "The version of batond that runs; always 1.")
       .Add(1, {{"version", status.version()}});
-  out.Gauge("controller_info", "Which node of which pool this is; always 1.")
+  out.Gauge("baton_controller_info", "Which node of which pool this is; always 1.")
       .Add(1, {{"node", status.node()}, {"pool_id", status.pool_id()}});
-  out.Gauge("controller_uptime_seconds", "Since the controller process was started.")
+  out.Gauge("baton_controller_uptime_seconds", "Since the controller process was started.")
       .Add(Double(status.uptime_seconds()));
-  out.Counter("controller_restarts_total", "Controllers that this mount has seen before this one.")
+  out.Counter("baton_controller_restarts_total",
+              "Controllers that this mount has seen before this one.")
       .Add(Double(status.restarts()));
-  out.Gauge("keeper_alive", "1 while the process that mounts and restarts controllers is there.")
+  out.Gauge("baton_keeper_alive",
+            "1 while the process that mounts and restarts controllers is there.")
       .Add(status.keeper_pid() != 0 ? 1 : 0);
-  out.Gauge("healthy", "1 while `baton status` says healthy.").Add(status.healthy() ? 1 : 0);
+  out.Gauge("baton_healthy", "1 while `baton status` says healthy.").Add(status.healthy() ? 1 : 0);
 }
 
 void AddProblems(const ControllerStatus& status, MetricFamilies& out) {
@@ -47,24 +49,27 @@ void AddProblems(const ControllerStatus& status, MetricFamilies& out) {
     for (const std::string& line : lines) ++counts[KindOfProblem(line)];
     for (const auto& [kind, count] : counts) out.Add(count, {{"kind", kind}});
   };
-  out.Gauge("problems", "What makes this controller degraded, by kind.");
+  out.Gauge("baton_problems", "What makes this controller degraded, by kind.");
   add(status.problems());
-  out.Gauge("warnings", "What will make this controller degraded, by kind.");
+  out.Gauge("baton_warnings", "What will make this controller degraded, by kind.");
   add(status.warnings());
 }
 
 void AddOwnership(const ControllerStatus& status, MetricFamilies& out) {
   using control::Role;
-  out.Gauge("role", "1 for the part that this controller has in its pool.")
+  out.Gauge("baton_role", "1 for the part that this controller has in its pool.")
       .AddStates("role", {NameOf(Role::kOwner), NameOf(Role::kStandby), NameOf(Role::kNone)},
                  status.role());
-  out.Gauge("epoch", "The newest epoch that this controller knows.").Add(Double(status.epoch()));
-  out.Gauge("epoch_proof_info", "By which proof the epoch was claimed; always 1.");
+  out.Gauge("baton_epoch", "The newest epoch that this controller knows.")
+      .Add(Double(status.epoch()));
+  out.Gauge("baton_epoch_proof_info", "By which proof the epoch was claimed; always 1.");
   if (!status.proof().empty()) out.Add(1, {{"proof", status.proof()}});
   const bool has_peers = !status.takeover().empty();
-  out.Gauge("lease_age_seconds", "Since the lease record was seen to change, on nodes with peers.");
+  out.Gauge("baton_lease_age_seconds",
+            "Since the lease record was seen to change, on nodes with peers.");
   if (has_peers) out.Add(Double(status.lease_age_ms()) / kMillisecondsPerSecond);
-  out.Gauge("view_behind_writes", "Metadata writes of the owner that a standby has yet to follow.");
+  out.Gauge("baton_view_behind_writes",
+            "Metadata writes of the owner that a standby has yet to follow.");
   if (has_peers && status.role() == NameOf(Role::kStandby)) out.Add(Double(status.view_behind()));
 }
 
@@ -77,21 +82,23 @@ void AddForPeers(const ControllerStatus& status, MetricFamilies& out, const Valu
 }
 
 void AddPeers(const ControllerStatus& status, MetricFamilies& out) {
-  out.Gauge("peer_reachable", "1 while the peer is heard and can be called.");
+  out.Gauge("baton_peer_reachable", "1 while the peer is heard and can be called.");
   AddForPeers(status, out, [](const NodeStatus& node) -> std::optional<double> {
     return node.reachable() ? 1 : 0;
   });
-  out.Gauge("peer_heartbeat_age_seconds", "Since the peer's last heartbeat; none: never heard.");
+  out.Gauge("baton_peer_heartbeat_age_seconds",
+            "Since the peer's last heartbeat; none: never heard.");
   AddForPeers(status, out, [](const NodeStatus& node) -> std::optional<double> {
     if (node.heard_ms() == 0 && !node.reachable()) return std::nullopt;
     return Double(node.heard_ms()) / kMillisecondsPerSecond;
   });
-  out.Gauge("peer_evicted", "1 while requests of the peer's mount are refused for good.");
+  out.Gauge("baton_peer_evicted", "1 while requests of the peer's mount are refused for good.");
   AddForPeers(status, out, [](const NodeStatus& node) -> std::optional<double> {
     return node.evicted() ? 1 : 0;
   });
   const control::RefusedMessages& refused = status.refused();
-  out.Counter("messages_refused_total", "Messages of strangers and of peers that were refused.")
+  out.Counter("baton_messages_refused_total",
+              "Messages of strangers and of peers that were refused.")
       .Add(Double(refused.keys()), {{"reason", "key"}})
       .Add(Double(refused.handshakes()), {{"reason", "handshake"}})
       .Add(Double(refused.pools()), {{"reason", "pool"}})
@@ -103,13 +110,13 @@ void AddPeers(const ControllerStatus& status, MetricFamilies& out) {
 
 void AddSpace(const ControllerStatus& status, MetricFamilies& out) {
   const bool is_known = status.pool_total_bytes() != 0;
-  out.Gauge("pool_size_bytes", "Of the file system that the pool lies on.");
+  out.Gauge("baton_pool_size_bytes", "Of the file system that the pool lies on.");
   if (is_known) out.Add(Double(status.pool_total_bytes()));
-  out.Gauge("pool_free_bytes", "Of that, what is free, as last measured.");
+  out.Gauge("baton_pool_free_bytes", "Of that, what is free, as last measured.");
   if (is_known) out.Add(Double(status.pool_free_bytes()));
-  out.Gauge("pool_reserve_bytes", "What the pool keeps back for the next start.");
+  out.Gauge("baton_pool_reserve_bytes", "What the pool keeps back for the next start.");
   if (is_known) out.Add(Double(status.reserve_bytes()));
-  out.Gauge("pool_full_seconds",
+  out.Gauge("baton_pool_full_seconds",
             "Until nothing is free, at the present pace; none: it does not fill.");
   if (status.pool_full_in_seconds() != 0) out.Add(Double(status.pool_full_in_seconds()));
 }
@@ -117,13 +124,13 @@ void AddSpace(const ControllerStatus& status, MetricFamilies& out) {
 void AddWriteLog(const ControllerStatus& status, MetricFamilies& out) {
   const bool is_owner = status.has_write_log();
   const WriteLogStatus& log = status.write_log();
-  out.Gauge("write_log_room_bytes", "Room of the write log for entries, of the owner.");
+  out.Gauge("baton_write_log_room_bytes", "Room of the write log for entries, of the owner.");
   if (is_owner) out.Add(Double(log.room_bytes()));
-  out.Gauge("write_log_used_bytes", "Of that, by entries that are not drained.");
+  out.Gauge("baton_write_log_used_bytes", "Of that, by entries that are not drained.");
   if (is_owner) out.Add(Double(log.used_bytes()));
-  out.Gauge("write_log_logged_bytes", "Content of volumes that only the write log has.");
+  out.Gauge("baton_write_log_logged_bytes", "Content of volumes that only the write log has.");
   if (is_owner) out.Add(Double(log.logged_bytes()));
-  out.Gauge("write_log_stuck", "1 while storage does not take what is drained.");
+  out.Gauge("baton_write_log_stuck", "1 while storage does not take what is drained.");
   if (is_owner) out.Add(log.problem().empty() ? 0 : 1);
 }
 
@@ -170,19 +177,19 @@ void AddCloneStates(const ControllerStatus& status, MetricFamilies& out) {
     counts[Name(state)] = 0;
   }
   for (const CloneStatus& clone : status.clones()) ++counts[clone.state()];
-  out.Gauge("clones", "Clones of the pool, by state.");
+  out.Gauge("baton_clones", "Clones of the pool, by state.");
   for (const auto& [state, count] : counts) out.Add(count, {{"state", state}});
-  out.Gauge("clones_hidden", "Clones that have no series of their own here.")
+  out.Gauge("baton_clones_hidden", "Clones that have no series of their own here.")
       .Add(Double(status.clones_size()) + Double(status.clones_left_out()) -
            Double(std::min<size_t>(static_cast<size_t>(status.clones_size()), kClonesShown)));
 }
 
 void AddCloneExtents(const std::vector<const CloneStatus*>& clones, MetricFamilies& out) {
-  out.Gauge("clone_info", "Each clone with its state; always 1.");
+  out.Gauge("baton_clone_info", "Each clone with its state; always 1.");
   for (const CloneStatus* clone : clones) {
     out.Add(1, With(LabelsOf(*clone), "state", clone->state()));
   }
-  out.Gauge("clone_extents", "Extents of a clone, by state.");
+  out.Gauge("baton_clone_extents", "Extents of a clone, by state.");
   for (const CloneStatus* clone : clones) {
     const MetricLabels labels = LabelsOf(*clone);
     out.Add(Double(clone->extents_pending()), With(labels, "state", "pending"));
@@ -206,14 +213,14 @@ std::optional<double> UnlessZero(uint64_t value, double per_unit = 1) {
 }
 
 void AddCloneCopies(const std::vector<const CloneStatus*>& clones, MetricFamilies& out) {
-  out.Gauge("clone_size_bytes", "Of the source of a clone.");
+  out.Gauge("baton_clone_size_bytes", "Of the source of a clone.");
   AddForClones(clones, out,
                [](const CloneStatus& clone) { return std::optional(Double(clone.size_bytes())); });
-  out.Counter("clone_copies_total", "Copies of extents that a clone has made.");
+  out.Counter("baton_clone_copies_total", "Copies of extents that a clone has made.");
   AddForClones(clones, out, [](const CloneStatus& clone) {
     return std::optional(Double(clone.copies_total()));
   });
-  out.Gauge("clone_copies_beyond_extents", "Copies that a clone made more than once.");
+  out.Gauge("baton_clone_copies_beyond_extents", "Copies that a clone made more than once.");
   AddForClones(clones, out,
                [](const CloneStatus& clone) { return std::optional(CopiesBeyond(clone)); });
 }
@@ -224,25 +231,27 @@ void AddClonePace(const std::vector<const CloneStatus*>& clones,
     const auto found = rates.find(clone.id());
     return found == rates.end() ? std::nullopt : std::optional(found->second);
   };
-  out.Gauge("clone_copy_bytes_per_second", "How fast a clone was copied, as far as was seen.");
+  out.Gauge("baton_clone_copy_bytes_per_second",
+            "How fast a clone was copied, as far as was seen.");
   AddForClones(clones, out, [&](const CloneStatus& clone) -> std::optional<double> {
     const std::optional<CopyRate> rate = rate_of(clone);
     return rate ? std::optional(rate->bytes_per_second) : std::nullopt;
   });
-  out.Gauge("clone_left_seconds", "Until it is complete, at that pace; none: it does not advance.");
+  out.Gauge("baton_clone_left_seconds",
+            "Until it is complete, at that pace; none: it does not advance.");
   AddForClones(clones, out, [&](const CloneStatus& clone) -> std::optional<double> {
     const std::optional<CopyRate> rate = rate_of(clone);
     return rate ? rate->seconds_left : std::nullopt;
   });
-  out.Gauge("clone_rate_limit_bytes_per_second", "The rate that was set; none: no limit.");
+  out.Gauge("baton_clone_rate_limit_bytes_per_second", "The rate that was set; none: no limit.");
   AddForClones(clones, out,
                [](const CloneStatus& clone) { return UnlessZero(clone.rate_bytes_per_second()); });
-  out.Gauge("clone_latency_target_seconds",
+  out.Gauge("baton_clone_latency_target_seconds",
             "The latency target that was set; none: there is none.");
   AddForClones(clones, out, [](const CloneStatus& clone) {
     return UnlessZero(clone.latency_target_us(), kMicrosecondsPerSecond);
   });
-  out.Gauge("clone_host_latency_p99_seconds",
+  out.Gauge("baton_clone_host_latency_p99_seconds",
             "With a latency target: 99 of 100 requests of the last second took less.");
   AddForClones(clones, out, [](const CloneStatus& clone) {
     return UnlessZero(clone.host_p99_us(), kMicrosecondsPerSecond);
@@ -273,7 +282,7 @@ ShownVolumes VolumesShown(const Observation& observation) {
 }
 
 void AddVolumes(const Observation& observation, MetricFamilies& out) {
-  out.Gauge("volumes", "Volumes of the pool, as far as they are known here.")
+  out.Gauge("baton_volumes", "Volumes of the pool, as far as they are known here.")
       .Add(Double(observation.volumes.size()));
   const ShownVolumes shown = observation.io ? VolumesShown(observation) : ShownVolumes();
   const auto add = [&](uint64_t fs::IoCount::*part) {
@@ -285,27 +294,27 @@ void AddVolumes(const Observation& observation, MetricFamilies& out) {
       }
     }
   };
-  out.Counter("host_requests_total", "Requests of programs that this mount has answered.");
+  out.Counter("baton_host_requests_total", "Requests of programs that this mount has answered.");
   add(&fs::IoCount::requests);
-  out.Counter("host_bytes_total",
+  out.Counter("baton_host_bytes_total",
               "Bytes that were read, written and discarded through this mount.");
   add(&fs::IoCount::bytes);
 }
 
 void AddHosts(const Observation& observation, MetricFamilies& out) {
   const std::optional<fs::MountIo>& io = observation.io;
-  out.Histogram("host_request_duration_seconds",
+  out.Histogram("baton_host_request_duration_seconds",
                 "What requests of programs took, from the thread that serves them to the answer.");
   for (size_t kind = 0; io && kind < fs::kIoKinds; ++kind) {
     out.Add(io->kinds[kind].latencies, io->kinds[kind].total, {{"kind", kKindNames[kind]}});
   }
-  out.Counter("host_request_errors_total", "Of the requests, those that got an error.");
+  out.Counter("baton_host_request_errors_total", "Of the requests, those that got an error.");
   for (size_t kind = 0; io && kind < fs::kIoKinds; ++kind) {
     out.Add(Double(io->kinds[kind].errors), {{"kind", kKindNames[kind]}});
   }
-  out.Gauge("host_requests_waiting", "Requests that wait for an owner.");
+  out.Gauge("baton_host_requests_waiting", "Requests that wait for an owner.");
   if (io) out.Add(Double(io->waiting));
-  out.Gauge("last_stall_seconds",
+  out.Gauge("baton_last_stall_seconds",
             "How long requests waited at the last change of owner, and at the last restart.");
   if (io) out.Add(absl::ToDoubleSeconds(io->last_stall), {{"cause", "owner"}});
   out.Add(Double(observation.status.first_answer_after_ms()) / kMillisecondsPerSecond,
