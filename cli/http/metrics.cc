@@ -1,5 +1,7 @@
 #include "cli/http/metrics.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <vector>
