@@ -155,7 +155,6 @@ absl::Status Server::Start(UniqueFd listener) {
   BATON_RETURN_IF_ERROR(wake_.status());
   if (listener.valid()) {
     BATON_RETURN_IF_ERROR(Serve(std::move(listener)));
-    spdlog::info("http: listening on {}", Name(options_.address));
   } else {
     options_.problem.Set(fmt::format("nobody is answered on {} yet", Name(options_.address)));
   }
@@ -202,7 +201,6 @@ void Server::Listen() {
   absl::StatusOr<UniqueFd> listener = ListenAt(options_.address);
   const absl::Status served = listener.ok() ? Serve(*std::move(listener)) : listener.status();
   options_.problem.Set(Message(served));
-  if (served.ok()) spdlog::info("http: listening on {}", Name(options_.address));
 }
 
 absl::Status Server::Serve(UniqueFd listener) {
@@ -219,6 +217,8 @@ absl::Status Server::Serve(UniqueFd listener) {
   }
   listener.Release();  // the library's from here on
   poll_fd_ = MHD_get_daemon_info(daemon_.get(), MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+  spdlog::info("http: listening on {}{}", Name(options_.address),
+               options_.address.IsLoopback() ? "" : ": whoever reaches that is answered");
   return absl::OkStatus();
 }
 

@@ -1,13 +1,16 @@
 #!/usr/bin/python3
 """What packaging/monitoring has for Prometheus and Grafana, held against a controller's metrics."""
 
+import contextlib
 import json
 import os
 import re
 import subprocess
+import urllib.parse
 
 import lab
 import pair
+import scrape
 from lab import MIB, SystemTest
 from scrape import Metrics
 
@@ -68,6 +71,55 @@ class Files(SystemTest):
                 file = self.lab.directory / "rule.yml"
                 file.write_text(rule)
                 self.check("check", "rules", file)
+
+
+class Scraped(SystemTest):
+    """A Prometheus with the rules, and a pair."""
+
+    def ask(self, query):
+        answer = scrape.get(self.port, f"/api/v1/query?query={urllib.parse.quote(query)}").json()
+        return {sample["metric"].get("instance", ""): float(sample["value"][1])
+                for sample in answer["data"]["result"]}
+
+    def start_prometheus(self, targets):
+        self.port = pair.free_port()
+        file = self.lab.directory / "prometheus.yml"
+        file.write_text(f"""
+global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+rule_files: ["{MONITORING}/baton-alerts.yml"]
+scrape_configs: [{{job_name: baton, static_configs: [{{targets: {json.dumps(targets)}}}]}}]
+""")
+        with open(self.lab.directory / "prometheus.log", "wb") as log:
+            self.lab.start("prometheus", f"--config.file={file}",
+                           f"--storage.tsdb.path={self.lab.directory}/data",
+                           f"--web.listen-address=127.0.0.1:{self.port}", stdout=log, stderr=log)
+
+        def is_ready():
+            with contextlib.suppress(OSError):
+                return scrape.get(self.port, "/-/ready").status == 200
+            return False
+        lab.wait_until(is_ready, what="Prometheus")
+
+    def test_prometheus_sees_the_pair_and_a_takeover(self):
+        both = pair.LocalPair(self.lab)
+        targets = {}
+        for name in both.names:
+            port = pair.free_port()
+            targets[name] = f"127.0.0.1:{port}"
+            both[name].options += ["--http-listen", str(port)]
+        both.start()
+        owner, standby = both.owner().node, both.standby().node
+        self.start_prometheus(list(targets.values()))
+        everybody = {target: 1 for target in targets.values()}
+        lab.wait_until(lambda: self.ask("up") == everybody, what="up")
+        lab.wait_until(lambda: self.ask('baton_role{role="owner"} == 1') == {targets[owner]: 1},
+                       what="the owner")
+        both[owner].kill()
+        lab.wait_until(lambda: self.ask('baton_role{role="owner"} == 1') == {targets[standby]: 1},
+                       what="the new owner")
+        self.assertEqual(self.ask("max by (instance) (baton_epoch)"), {targets[standby]: 2})
+        lab.wait_until(lambda: self.ask('ALERTS{alertname="BatonNoStandby"}') == {targets[standby]: 1},
+                       what="the alert")
 
 
 class Names(SystemTest):
