@@ -70,6 +70,7 @@ class Backlog {
   uint64_t Remove(uint64_t unique);
 
   bool empty() const { return count_ == 0; }
+  size_t size() const { return count_; }
 
  private:
   struct Entry {

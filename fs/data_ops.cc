@@ -15,13 +15,37 @@
 namespace baton::fs {
 namespace {
 
-// The volume of `node`, or null and the request answered.
-std::shared_ptr<VolumeIo> VolumeFor(fuse_req_t request, fuse_ino_t node, const char* what) {
-  absl::StatusOr<std::shared_ptr<VolumeIo>> volume = MountedOf(request).volumes.Get(VolumeOf(node));
+// The volume of `node`, or a null `io` and the request answered.
+OpenVolumes::Used VolumeFor(fuse_req_t request, fuse_ino_t node, const char* what) {
+  absl::StatusOr<OpenVolumes::Used> volume = MountedOf(request).volumes.Get(VolumeOf(node));
   if (volume.ok()) return *std::move(volume);
   ReplyError(request, volume.status(), what, node);
-  return nullptr;
+  return {};
 }
+
+// A request for content, from its begin to its answer.
+class Transfer {
+ public:
+  Transfer(fuse_req_t request, IoKind kind)
+      : mounted_(MountedOf(request)), kind_(kind), begin_(mounted_.runtime.BootTime()) {}
+
+  // Counts it, before it is answered: whoever has the answer finds it counted. What is left
+  // unanswered is counted by whoever answers it.
+  void Note(VolumeCounters& volume, const absl::Status& status, uint64_t bytes) {
+    if (absl::IsAborted(status)) return;
+    const absl::Duration now = mounted_.runtime.BootTime();
+    volume.Note(kind_, status.ok() ? bytes : 0);
+    mounted_.times[static_cast<size_t>(kind_)].Note(now - begin_, !status.ok());
+    // A discard notes a wait also where it takes long.
+    const bool met_change = kind_ != IoKind::kDiscard && ServedRequest::Current().waited();
+    if (met_change) mounted_.stall.Note(now, now - begin_);
+  }
+
+ private:
+  Mounted& mounted_;
+  const IoKind kind_;
+  const absl::Duration begin_;
+};
 
 // How much of a range lies in the volume. It is asked for its size where the range ends beyond the
 // one that is known, which is rare.
@@ -62,14 +86,16 @@ void Release(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) {
 }
 
 void Read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset, fuse_file_info*) {
-  const std::shared_ptr<VolumeIo> volume = VolumeFor(request, node, "reading");
-  if (volume == nullptr) return;
+  Transfer transfer(request, IoKind::kRead);
+  const OpenVolumes::Used volume = VolumeFor(request, node, "reading");
+  if (volume.io == nullptr) return;
   const MutableBytes answer = ServerOf(request).answer;
   const uint64_t length =
-      LengthInside(*volume, static_cast<uint64_t>(offset), std::min(size, answer.size()));
+      LengthInside(*volume.io, static_cast<uint64_t>(offset), std::min(size, answer.size()));
   const MutableBytes out = answer.first(length);
   const absl::Status status =
-      out.empty() ? absl::OkStatus() : volume->Read(static_cast<uint64_t>(offset), out);
+      out.empty() ? absl::OkStatus() : volume.io->Read(static_cast<uint64_t>(offset), out);
+  transfer.Note(*volume.counters, status, out.size());
   if (!status.ok()) {
     ReplyError(request, status, "reading", node);
     return;
@@ -81,15 +107,17 @@ void Read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset, fuse_f
 // one that begins there finds no space. `data` lies in the worker's receive buffer.
 void Write(fuse_req_t request, fuse_ino_t node, const char* data, size_t size, off_t offset,
            fuse_file_info*) {
-  const std::shared_ptr<VolumeIo> volume = VolumeFor(request, node, "writing");
-  if (volume == nullptr) return;
-  const uint64_t length = LengthInside(*volume, static_cast<uint64_t>(offset), size);
+  Transfer transfer(request, IoKind::kWrite);
+  const OpenVolumes::Used volume = VolumeFor(request, node, "writing");
+  if (volume.io == nullptr) return;
+  const uint64_t length = LengthInside(*volume.io, static_cast<uint64_t>(offset), size);
   if (length == 0) {
     fuse_reply_err(request, ENOSPC);
     return;
   }
   const Bytes bytes(reinterpret_cast<const std::byte*>(data), length);
-  const absl::Status status = volume->Write(static_cast<uint64_t>(offset), bytes);
+  const absl::Status status = volume.io->Write(static_cast<uint64_t>(offset), bytes);
+  transfer.Note(*volume.counters, status, length);
   if (!status.ok()) {
     ReplyError(request, status, "writing", node);
     return;
@@ -98,9 +126,11 @@ void Write(fuse_req_t request, fuse_ino_t node, const char* data, size_t size, o
 }
 
 void Sync(fuse_req_t request, fuse_ino_t node, int, fuse_file_info*) {
-  const std::shared_ptr<VolumeIo> volume = VolumeFor(request, node, "flushing");
-  if (volume == nullptr) return;
-  const absl::Status status = volume->Flush();
+  Transfer transfer(request, IoKind::kFlush);
+  const OpenVolumes::Used volume = VolumeFor(request, node, "flushing");
+  if (volume.io == nullptr) return;
+  const absl::Status status = volume.io->Flush();
+  transfer.Note(*volume.counters, status, 0);
   if (!status.ok()) {
     ReplyError(request, status, "flushing", node);
     return;
@@ -141,10 +171,11 @@ void Allocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t
     fuse_reply_err(request, EOPNOTSUPP);
     return;
   }
-  const std::shared_ptr<VolumeIo> volume = VolumeFor(request, node, "discarding in");
-  if (volume == nullptr) return;
+  Transfer transfer(request, IoKind::kDiscard);
+  const OpenVolumes::Used volume = VolumeFor(request, node, "discarding in");
+  if (volume.io == nullptr) return;
   Mounted& mounted = MountedOf(request);
-  if (WouldGrow(*volume, mode, offset, length)) {
+  if (WouldGrow(*volume.io, mode, offset, length)) {
     mounted.refusals.Warn("refused to make {} larger through the mount: use baton volume resize",
                           mounted.Describe(node));
     fuse_reply_err(request, ENOSPC);
@@ -152,7 +183,10 @@ void Allocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t
   }
   absl::Status status;
   if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) {
-    status = DiscardInside(mounted, *volume, offset, length);
+    status = DiscardInside(mounted, *volume.io, offset, length);
+    transfer.Note(
+        *volume.counters, status,
+        LengthInside(*volume.io, static_cast<uint64_t>(offset), static_cast<uint64_t>(length)));
   }
   if (!status.ok()) {
     ReplyError(request, status, "discarding in", node);
@@ -184,9 +218,9 @@ void Seek(fuse_req_t request, fuse_ino_t node, off_t offset, int whence, fuse_fi
     fuse_reply_err(request, EINVAL);
     return;
   }
-  const std::shared_ptr<VolumeIo> volume = VolumeFor(request, node, "finding data in");
-  if (volume == nullptr) return;
-  const uint64_t size = volume->SizeNow();
+  const OpenVolumes::Used volume = VolumeFor(request, node, "finding data in");
+  if (volume.io == nullptr) return;
+  const uint64_t size = volume.io->SizeNow();
   if (offset < 0 || static_cast<uint64_t>(offset) >= size) {
     fuse_reply_err(request, ENXIO);
     return;

@@ -1,5 +1,6 @@
 #include "fs/interrupts.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "fs/asker.h"
@@ -51,6 +52,11 @@ Interrupts::Interrupts(Runtime& runtime, VolumeDirectory& directory, Backlog& ba
   for (size_t i = 0; i < requests; ++i) {
     requests_.push_back(std::make_unique<ServedRequest>(*this));
   }
+}
+
+uint64_t Interrupts::CountWaiting() const {
+  return static_cast<uint64_t>(std::ranges::count_if(
+      requests_, [](const auto& request) { return request->unique() != 0 && request->waited(); }));
 }
 
 bool Interrupts::Take(uint64_t unique) {

@@ -37,6 +37,8 @@ class alignas(kCacheLineBytes) ServedRequest final : public HostRequest {
 
   bool killed() const override { return word_.load(std::memory_order_acquire) & kKilled; }
   void NoteWait() override;
+  // It has waited (NoteWait).
+  bool waited() const { return waits_.load(std::memory_order_relaxed); }
   // Whoever asked got a signal, of whatever kind. The kernel tells of it once.
   bool interrupted() const { return word_.load(std::memory_order_acquire) & kInterrupted; }
 
@@ -93,6 +95,8 @@ class Interrupts {
   // A thread's: looks at who waits until Stop.
   void Watch();
   void Stop();
+  // Requests that are served and wait.
+  uint64_t CountWaiting() const;
   // Something is kept in the backlog that should be looked at.
   void Wake();
 

@@ -1,6 +1,6 @@
 #include "fs/open_volumes.h"
 
-#include <vector>
+#include <algorithm>
 
 #include "engine/base/status.h"
 
@@ -25,7 +25,7 @@ void OpenVolumes::OpenCounted() {
     }
   }
   for (const uint64_t id : ids) {
-    const absl::StatusOr<std::shared_ptr<VolumeIo>> io = Get(id);
+    const absl::StatusOr<Used> used = Get(id);
     std::shared_ptr<VolumeIo> closed;  // by a release meanwhile; destroyed after the lock
     absl::MutexLock lock(&mutex_);
     Volume& volume = Entry(id);
@@ -33,10 +33,11 @@ void OpenVolumes::OpenCounted() {
   }
 }
 
-std::shared_ptr<VolumeIo> OpenVolumes::Find(uint64_t id) const {
+OpenVolumes::Used OpenVolumes::Find(uint64_t id) const {
   absl::ReaderMutexLock lock(&mutex_);
   const auto found = volumes_.find(id);
-  return found == volumes_.end() ? nullptr : found->second->io;
+  if (found == volumes_.end()) return {};
+  return {.io = found->second->io, .counters = &found->second->counters};
 }
 
 OpenVolumes::Volume& OpenVolumes::Entry(uint64_t id) {
@@ -45,21 +46,21 @@ OpenVolumes::Volume& OpenVolumes::Entry(uint64_t id) {
   return *entry;
 }
 
-absl::StatusOr<std::shared_ptr<VolumeIo>> OpenVolumes::Get(uint64_t id) {
-  if (std::shared_ptr<VolumeIo> io = Find(id)) return io;
+absl::StatusOr<OpenVolumes::Used> OpenVolumes::Get(uint64_t id) {
+  if (Used used = Find(id); used.io != nullptr) return used;
   BATON_ASSIGN_OR_RETURN(std::shared_ptr<VolumeIo> opened, directory_.Open(id));
   absl::MutexLock lock(&mutex_);
   Volume& volume = Entry(id);
   // Whoever was first wins; the other handle is closed here.
   if (volume.io == nullptr) volume.io = opened;
-  return volume.io;
+  return Used{.io = volume.io, .counters = &volume.counters};
 }
 
 absl::Status OpenVolumes::AddOpen(uint64_t id, uint64_t handle) {
-  BATON_ASSIGN_OR_RETURN(std::shared_ptr<VolumeIo> io, Get(id));
+  BATON_ASSIGN_OR_RETURN(Used used, Get(id));
   switch (table_.Add({.handle = handle, .volume = id})) {
     case OpenTable::Added::kNew:
-      CountOpen(id, std::move(io), nullptr);
+      CountOpen(id, std::move(used.io), nullptr);
       break;
     case OpenTable::Added::kThereAlready:
       break;  // counted by CountOpens
@@ -90,6 +91,21 @@ void OpenVolumes::DropOpen(uint64_t id, uint64_t handle) {
   if (volume.opens > 0) return;
   closed = std::move(volume.io);
   released = std::move(volume.hold);
+}
+
+std::vector<VolumeIoCounts> OpenVolumes::Counts() const {
+  std::vector<VolumeIoCounts> counts;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    for (const auto& [id, volume] : volumes_) {
+      const PerKind<IoCount> kinds = volume->counters.Load();
+      const bool was_used =
+          std::ranges::any_of(kinds, [](const IoCount& kind) { return kind.requests > 0; });
+      if (was_used) counts.push_back({.volume_id = id, .kinds = kinds});
+    }
+  }
+  std::ranges::sort(counts, {}, &VolumeIoCounts::volume_id);
+  return counts;
 }
 
 }  // namespace baton::fs

@@ -6,9 +6,11 @@
 #include <absl/synchronization/mutex.h>
 
 #include <memory>
+#include <vector>
 
-#include "fs/open_table.h"
 #include "engine/base/volume_directory.h"
+#include "fs/io_counters.h"
+#include "fs/open_table.h"
 
 namespace baton::fs {
 
@@ -27,22 +29,32 @@ class OpenVolumes {
   // that use it.
   void OpenCounted();
 
-  // For a request: the I/O path of the volume, which lives as long as the pointer is held.
-  absl::StatusOr<std::shared_ptr<VolumeIo>> Get(uint64_t id);
+  // For a request: the I/O path of the volume, which lives as long as the pointer is held, and
+  // where the request is counted.
+  struct Used {
+    std::shared_ptr<VolumeIo> io;
+    VolumeCounters* counters = nullptr;  // lives as long as this object
+  };
+  absl::StatusOr<Used> Get(uint64_t id);
 
   // `handle`: the number of the request. ResourceExhausted: the table is full.
   absl::Status AddOpen(uint64_t id, uint64_t handle);
   // The volume is let go with the last one that the table has, or with any if it has none.
   void DropOpen(uint64_t id, uint64_t handle);
 
+  // Of the volumes that were ever used, by id. Never waits.
+  std::vector<VolumeIoCounts> Counts() const;
+
  private:
+  // Kept when the volume is closed.
   struct Volume {
+    VolumeCounters counters;
     std::shared_ptr<VolumeIo> io;      // null: not open
     std::shared_ptr<const void> hold;  // of opens before this process; null: there were none
     int64_t opens = 0;
   };
 
-  std::shared_ptr<VolumeIo> Find(uint64_t id) const;
+  Used Find(uint64_t id) const;
   void CountOpen(uint64_t id, std::shared_ptr<VolumeIo> io, std::shared_ptr<const void> hold);
   Volume& Entry(uint64_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

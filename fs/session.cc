@@ -223,6 +223,15 @@ void Session::Stop() {
   watch_ = nullptr;
 }
 
+MountIo Session::Io() const {
+  MountIo io = {.volumes = mounted_->volumes.Counts(),
+                .kinds = {},
+                .waiting = mounted_->interrupts.CountWaiting() + mounted_->backlog.size(),
+                .last_stall = mounted_->stall.longest()};
+  for (size_t i = 0; i < kIoKinds; ++i) io.kinds[i] = mounted_->times[i].Load();
+  return io;
+}
+
 void Session::RetryLocks(uint64_t volume_id) { mounted_->locks.Retry(volume_id); }
 
 absl::Status Session::DropPages(uint64_t volume_id) {

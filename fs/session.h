@@ -17,6 +17,7 @@
 #include "engine/base/unique_fd.h"
 #include "engine/base/volume_directory.h"
 #include "fs/attributes.h"
+#include "fs/io_counters.h"
 #include "fs/mount_settings.h"
 #include "fs/resident_buffer.h"
 
@@ -104,6 +105,8 @@ class Session {
   // holds for memory maps are dropped. (Ordinary reads never come from pages.) Not while a lock is
   // held that a VolumeIo or the directory may want: dirty pages are written back first.
   absl::Status DropPages(uint64_t volume_id);
+  // What hosts have asked for in this process. Never waits.
+  MountIo Io() const;
   // Another node has given back a lock of the volume: who waits for it here tries again. Never
   // waits.
   void RetryLocks(uint64_t volume_id);

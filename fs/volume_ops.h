@@ -19,6 +19,7 @@
 #include "fs/attributes.h"
 #include "fs/backlog.h"
 #include "fs/interrupts.h"
+#include "fs/io_counters.h"
 #include "fs/lock_table.h"
 #include "fs/mount_locks.h"
 #include "fs/mount_settings.h"
@@ -62,6 +63,8 @@ struct Mounted {
   Backlog backlog;
   Interrupts interrupts;
   MountLocks locks;
+  PerKind<KindTimes> times;
+  StallMeter stall;
 
   // Requests that are left to the next session, see ReplyError.
   std::atomic<uint64_t> left = 0;

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <system_error>
 
-#include "cli/baton/json.h"
+#include "cli/control/json.h"
 #include "engine/base/standard_streams.h"
 #include "engine/base/status.h"
 

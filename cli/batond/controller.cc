@@ -9,6 +9,8 @@
 #include "cli/batond/ask_for_upgrade.h"
 #include "cli/batond/ha_setup.h"
 #include "cli/batond/machine_checks.h"
+#include "cli/http/http_listener.h"
+#include "engine/base/limits.h"
 #include "engine/base/status.h"
 #include "engine/meta/pool_file.h"
 #include "ha/io/eviction_status.h"
@@ -33,6 +35,9 @@ absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const DaemonOption
 Controller::~Controller() {
   keeper_.SetLivenessCheck({});
   StopCommands();
+  // Nobody waits any more for the answer to what was asked by HTTP.
+  if (ha_node_ != nullptr) ha_node_->StopWaiting();
+  http_.reset();
   session_.Begin(nullptr);
   // What still uses the engine of an epoch that could not be sealed; HaNode does it for its own.
   if (ha_node_ == nullptr && services_ != nullptr) services_->End();
@@ -109,6 +114,7 @@ void Controller::MakeServices() {
             if (!owned) return std::nullopt;
             return owned->engine.ShowWriteLog();
           },
+          .http_problem = http_problem_,
       });
   services_ = std::make_unique<OwnerServices>(
       OwnerServices::Options{.runtime = runtime_,
@@ -133,6 +139,7 @@ absl::Status Controller::AwaitTurn() {
     BATON_ASSIGN_OR_RETURN(const keeper::Go go, keeper_.AwaitGo(BATON_VERSION));
     succession_.Follow(go.predecessor(), go.restarts());
   }
+  BATON_RETURN_IF_ERROR(ListenForHttp());
   BATON_ASSIGN_OR_RETURN(identity_, MakeNodeIdentity(options_.node));
   if (!options_.pair.alone()) return absl::OkStatus();
   BATON_ASSIGN_OR_RETURN(NodeLock lock, NodeLock::Take(storage_->directory(), options_.node));
@@ -245,8 +252,57 @@ absl::Status Controller::StartCommands() {
                                                          const ha::RequestServer::Sender& sender) {
                                return service.Read(bytes, sender);
                              }));
+  BATON_RETURN_IF_ERROR(StartHttp());
   keeper_.SayServing(session_.get()->init_answer(), BATON_VERSION);
   return absl::OkStatus();
+}
+
+// At the first start the address must be free. Later on programs use the mount: they come first.
+absl::Status Controller::ListenForHttp() {
+  if (!options_.http) return absl::OkStatus();
+  absl::StatusOr<UniqueFd> listener = http::ListenAt(*options_.http);
+  if (listener.ok()) {
+    http_listener_ = *std::move(listener);
+    return absl::OkStatus();
+  }
+  if (keeper_.begin().facts().init_answer().empty()) {
+    return Annotate(listener.status(), "http.listen");
+  }
+  spdlog::error("http: {}; trying again", Message(listener.status()));
+  return absl::OkStatus();
+}
+
+absl::Status Controller::StartHttp() {
+  if (!options_.http) return absl::OkStatus();
+  BATON_ASSIGN_OR_RETURN(
+      http_, http::HttpService::Start(
+                 {.runtime = runtime_,
+                  .address = *options_.http,
+                  .problem = http_problem_,
+                  .ask = [&service = *node_service_](
+                             const control::Request& request) { return service.Ask(request); },
+                  .io = [&session = session_]() -> std::optional<fs::MountIo> {
+                    const std::shared_ptr<fs::Session> current = session.get();
+                    return current == nullptr ? std::nullopt : std::optional(current->Io());
+                  },
+                  .volumes = [this] { return VolumeNames(); }},
+                 std::move(http_listener_)));
+  return absl::OkStatus();
+}
+
+std::map<uint64_t, std::string> Controller::VolumeNames() const {
+  std::map<uint64_t, std::string> names;
+  const auto take = [&names](const PoolView& pool) {
+    for (const VolumeInfo& volume : pool.ListVolumesAfter(0, limits::kMaxVolumes)) {
+      names[volume.id] = volume.name;
+    }
+  };
+  if (const ha::Drainable<ha::OwnedPool>::Use owned(services_->pool()); owned) {
+    take(owned->engine);
+  } else if (const auto view = ha_node_ == nullptr ? nullptr : ha_node_->view(); view != nullptr) {
+    take(*view);
+  }
+  return names;
 }
 
 absl::Status Controller::Stop() {
@@ -273,6 +329,8 @@ absl::Status Controller::Drain() {
 }
 
 void Controller::StopCommands() {
+  if (http_ != nullptr) http_->Close();
+  http_listener_ = UniqueFd();
   server_.reset();
   space_meter_.reset();
 }

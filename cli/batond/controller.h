@@ -6,6 +6,7 @@
 #include <absl/status/statusor.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -17,11 +18,13 @@
 #include "cli/batond/status_reporter.h"
 #include "cli/batond/succession.h"
 #include "cli/config/daemon_options.h"
+#include "cli/http/http_service.h"
 #include "cli/keeper/keeper_client.h"
 #include "cli/service/node_service.h"
 #include "cli/service/space_watch.h"
 #include "engine/base/posix_storage.h"
 #include "engine/base/system_runtime.h"
+#include "engine/base/unique_fd.h"
 #include "engine/lease/node_lock.h"
 #include "engine/lease/pause_clock.h"
 #include "engine/lease/pause_meter.h"
@@ -84,6 +87,11 @@ class Controller {
   // `node`: null where this controller is alone.
   void MakeCommands(ha::HaNode* node);
   absl::Status StartCommands();
+  // What programs ask by HTTP, where a setting says so.
+  absl::Status ListenForHttp();
+  absl::Status StartHttp();
+  // By id. Never waits.
+  std::map<uint64_t, std::string> VolumeNames() const;
 
   void StopCommands();
   void Unmount();
@@ -96,6 +104,7 @@ class Controller {
   SystemRuntime runtime_;
   PauseMeter pauses_{runtime_, MakePauseClock()};
   std::atomic<uint64_t> garbled_messages_{0};
+  http::ProblemLine http_problem_;
   RoleSlot role_slot_;
   Succession succession_;
   control::Audit audit_{runtime_, [&role = role_slot_](const std::string& line, bool in_events) {
@@ -124,6 +133,8 @@ class Controller {
   std::unique_ptr<control::NodeService> node_service_;
   std::unique_ptr<ha::HaNode> ha_node_;  // of one that has peers
   std::unique_ptr<ha::RequestServer> server_;
+  UniqueFd http_listener_;
+  std::unique_ptr<http::HttpService> http_;
 };
 
 }  // namespace baton

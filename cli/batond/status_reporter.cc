@@ -39,6 +39,8 @@ control::ControllerStatus StatusReporter::Describe() const {
   status.set_keeper_pid(keeper_pid);
   if (keeper_pid == 0) status.add_problems("there is no keeper: start batond again");
   if (const auto session = sources_.session.get()) status.set_open_files(session->OpenFiles());
+  const std::string http_problem = sources_.http_problem.Get();
+  if (!http_problem.empty()) status.add_warnings("http: " + http_problem);
   sources_.succession.Describe(status);
   return status;
 }

@@ -14,6 +14,7 @@
 #include "cli/batond/shutdown_monitor.h"
 #include "cli/batond/succession.h"
 #include "cli/control/control.pb.h"
+#include "cli/http/problem_line.h"
 #include "cli/keeper/keeper_client.h"
 #include "cli/service/space_watch.h"
 #include "engine/base/model.pb.h"
@@ -44,6 +45,7 @@ class StatusReporter {
     PauseMeter& pauses;
     // Of the epoch that this controller owns; nullopt: it owns none.
     std::function<std::optional<WriteLogStatus>()> write_log;
+    const http::ProblemLine& http_problem;
   };
 
   StatusReporter(Runtime& runtime, Facts facts, Sources sources);

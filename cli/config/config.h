@@ -42,6 +42,9 @@ struct Config {
     std::string watchdog_device;
     double watchdog_seconds;
   } pair;
+  struct Http {
+    std::string listen;  // empty: off
+  } http;
   struct Fence {
     std::string command;
     double delay_seconds, timeout_seconds;

@@ -14,6 +14,7 @@
 #include "engine/lease/lease_times.h"
 #include "fs/attributes.h"
 #include "ha/core/options.h"
+#include "ha/io/peer_address.h"
 #include "ha/io/peer_network.h"
 #include "ha/node/fence_command.h"
 #include "ha/node/watchdog.h"
@@ -60,6 +61,7 @@ struct DaemonOptions {
   LeaseTimes lease;
   SpaceLevels space;
   PairOptions pair;
+  std::optional<ha::PeerAddress> http;  // where HTTP is served; missing: nowhere
 };
 
 // Why there are no options: the process ends with `exit_code`, and everything has been said.

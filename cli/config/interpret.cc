@@ -125,6 +125,23 @@ absl::Status InterpretLease(const Config& config, DaemonOptions& options) {
   return RefuseSetting(config, CulpritInLease(config, Message(safe)), Message(safe));
 }
 
+// A port alone is one of loopback. A name might lead elsewhere tomorrow.
+absl::Status InterpretHttp(const Config& config, DaemonOptions& options) {
+  const std::string& listen = config.http.listen;
+  if (listen.empty()) return absl::OkStatus();
+  const bool is_port = listen.find_first_not_of("0123456789") == std::string::npos;
+  const absl::StatusOr<ha::PeerAddress> address =
+      ha::PeerAddress::Parse((is_port ? "tcp://127.0.0.1:" : "tcp://") + listen);
+  if (!address.ok() || !address->IsNumber() || address->port == 0) {
+    return RefuseSetting(config, "http.listen",
+                         "\"" + listen +
+                             "\" is no PORT, ADDRESS:PORT or [ADDRESS]:PORT, such as "
+                             "127.0.0.1:9420; the address is a number");
+  }
+  options.http = *address;
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status Interpret(const Config& config, DaemonOptions& options) {
@@ -148,6 +165,7 @@ absl::Status Interpret(const Config& config, DaemonOptions& options) {
   BATON_RETURN_IF_ERROR(InterpretKeeper(config, options));
   BATON_RETURN_IF_ERROR(InterpretSpace(config, options));
   BATON_RETURN_IF_ERROR(InterpretLease(config, options));
+  BATON_RETURN_IF_ERROR(InterpretHttp(config, options));
   return InterpretPair(config, options);
 }
 

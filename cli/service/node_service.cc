@@ -113,6 +113,16 @@ std::optional<ha::RequestServer::Task> NodeService::Read(const std::string& byte
                                  .answer = [this, request] { return Handle(*request); }};
 }
 
+absl::StatusOr<Response> NodeService::Ask(Request request) {
+  request.set_version(kControlVersion);
+  request.mutable_caller()->set_node(options_.node);
+  const std::optional<std::string> answer = Handle(request);
+  Response response;
+  if (!answer || !Decode(*answer, response)) return absl::InternalError("a garbled answer");
+  if (response.code() == 0) return response;
+  return absl::Status(static_cast<absl::StatusCode>(response.code()), response.message());
+}
+
 std::optional<std::string> NodeService::Handle(const Request& request) {
   if (const std::optional<Response> refused = RefusedVersion(request)) return Encode(*refused);
   if (!request.has_failover()) {

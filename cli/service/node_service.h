@@ -51,6 +51,9 @@ class NodeService final : public ha::CommandTarget {
   absl::StatusOr<std::string> HandleAsOwner(const std::string& peer,
                                             const std::string& request) override;
 
+  // A question of this process itself; waits as `baton` would. Its refusal is the error.
+  absl::StatusOr<Response> Ask(Request request);
+
  private:
   std::optional<std::string> Handle(const Request& request);
   // Encoded responses.

@@ -6,8 +6,8 @@
 #include <array>
 #include <cstdint>
 
+#include "engine/base/latency_histogram.h"
 #include "engine/base/limits.h"
-#include "engine/volume/latency_histogram.h"
 
 namespace baton {
 

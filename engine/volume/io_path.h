@@ -9,9 +9,9 @@
 #include <memory>
 #include <vector>
 
+#include "engine/base/latency_histogram.h"
 #include "engine/base/runtime.h"
 #include "engine/base/volume_io.h"
-#include "engine/volume/latency_histogram.h"
 
 namespace baton {
 

@@ -314,6 +314,10 @@ absl::Status HaNode::Stop() {
   return absl::AbortedError("the pool was not sealed in time");
 }
 
+void HaNode::StopWaiting() {
+  if (parts_ != nullptr) parts_->StopWaiting();
+}
+
 HaStatus HaNode::Describe() const {
   HaStatus status = StatusOf(parts_->board.Read());
   status.takeover = Name(options_.coordinator.takeover);

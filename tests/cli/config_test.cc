@@ -163,6 +163,8 @@ suspect_after_seconds = 1
 io_timeout_seconds = 30
 watchdog_device = "/dev/watchdog"
 watchdog_seconds = 6
+[http]
+listen = "10.0.0.1:9420"
 [lease]
 renew_seconds = 1
 stop_seconds = 4
@@ -204,6 +206,7 @@ TEST_F(ConfigTest, EverySettingOfTheFileArrives) {
   EXPECT_EQ(pair.io_timeout, absl::Seconds(30));
   EXPECT_EQ(pair.watchdog.device, "/dev/watchdog");
   EXPECT_EQ(pair.watchdog.time, absl::Seconds(6));
+  EXPECT_EQ(options.http, (ha::PeerAddress{.host = "10.0.0.1", .port = 9420}));
   EXPECT_EQ(options.lease.renew, absl::Seconds(1));
   EXPECT_EQ(options.lease.stop, absl::Seconds(4));
   EXPECT_EQ(options.lease.valid, absl::Seconds(5.5));
@@ -271,6 +274,21 @@ TEST_F(ConfigTest, PeersMayBeRepeatedOnTheCommandLine) {
                     "--peer", "c=tcp://[::1]:3"}));
   EXPECT_THAT(options.pair.network.peers,
               testing::ElementsAre(Pair("b", "tcp://127.0.0.1:2"), Pair("c", "tcp://[::1]:3")));
+}
+
+TEST_F(ConfigTest, HttpIsOffOrAtAnAddressOfNumbers) {
+  EXPECT_EQ(Parse(Needed({})).http, std::nullopt);
+  EXPECT_EQ(Parse(Needed({"--http-listen", "9420"})).http,
+            (ha::PeerAddress{.host = "127.0.0.1", .port = 9420}));
+  EXPECT_EQ(Parse(Needed({"--http-listen", "[::1]:9420"})).http,
+            (ha::PeerAddress{.host = "[::1]", .port = 9420}));
+  for (const char* bad : {"localhost:9420", "127.0.0.1", "127.0.0.1:0", "0", "127.0.0.1:65536",
+                          "::1:9420", "tcp://127.0.0.1:9420", ":9420", "any"}) {
+    EXPECT_THAT(RefusalOf(Needed({"--http-listen", bad})),
+                HasSubstr(std::string("batond: --http-listen: \"") + bad + "\" is no PORT"));
+  }
+  EXPECT_THAT(RefusalAfter("[http]\nlisten = \"host:1\""),
+              StartsWith("batond.toml:5: http.listen: \"host:1\" is no PORT"));
 }
 
 TEST_F(ConfigTest, WhatIsNoConfigurationIsRefusedWithItsLine) {

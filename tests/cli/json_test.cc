@@ -1,4 +1,4 @@
-#include "cli/baton/json.h"
+#include "cli/control/json.h"
 
 #include <nlohmann/json.hpp>
 

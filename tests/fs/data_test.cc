@@ -51,6 +51,44 @@ TEST_F(DataTest, AWriteIsOnStorageWhenItIsAcknowledged) {
   EXPECT_EQ(ReadAt(file.get(), 777, 5000), data);
 }
 
+TEST_F(DataTest, RequestsAreCountedWhenTheyAreAnswered) {
+  const UniqueFd file = Open(O_RDWR);
+  WriteAt(file.get(), 0, Pattern(1, 5000));
+  ReadAt(file.get(), 0, 3000);
+  ReadAt(file.get(), kVolumeBytes - 10, 10);
+  ASSERT_EQ(::fsync(file.get()), 0);
+  ASSERT_EQ(::fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 8192), 0);
+  const MountIo io = session_->Io();
+  ASSERT_EQ(io.volumes.size(), 1u);
+  EXPECT_EQ(io.volumes[0].volume_id, kVolume);
+  const auto [reads, writes, flushes, discards] = io.volumes[0].kinds;
+  EXPECT_EQ(reads.requests, 2u);
+  EXPECT_EQ(reads.bytes, 3010u);
+  EXPECT_EQ(writes.requests, 1u);
+  EXPECT_EQ(writes.bytes, 5000u);
+  EXPECT_EQ(flushes.requests, 1u);
+  EXPECT_EQ(discards.requests, 1u);
+  EXPECT_EQ(discards.bytes, 8192u);
+  for (size_t kind = 0; kind < kIoKinds; ++kind) {
+    EXPECT_EQ(io.kinds[kind].latencies.total(), io.volumes[0].kinds[kind].requests);
+    EXPECT_GT(io.kinds[kind].total, absl::ZeroDuration());
+    EXPECT_EQ(io.kinds[kind].errors, 0u);
+  }
+  EXPECT_EQ(io.waiting, 0u);
+  EXPECT_EQ(io.last_stall, absl::ZeroDuration());
+}
+
+TEST(StallMeterTest, KeepsTheLongestOfOneChangeAndForgetsTheOneBefore) {
+  StallMeter stall;
+  stall.Note(absl::Seconds(100), absl::Seconds(3));
+  stall.Note(absl::Seconds(100.1), absl::Seconds(1));
+  EXPECT_EQ(stall.longest(), absl::Seconds(3));
+  stall.Note(absl::Seconds(100.2), absl::Seconds(4));
+  EXPECT_EQ(stall.longest(), absl::Seconds(4));
+  stall.Note(absl::Seconds(200), absl::Seconds(0.5));
+  EXPECT_EQ(stall.longest(), absl::Seconds(0.5));
+}
+
 TEST_F(DataTest, NothingIsReadFromACache) {
   const UniqueFd file = Open(O_RDWR);
   WriteAt(file.get(), 0, "old");

@@ -1,4 +1,4 @@
-#include "cli/baton/json.h"
+#include "cli/control/json.h"
 
 #include <absl/strings/numbers.h>
 #include <google/protobuf/descriptor.h>

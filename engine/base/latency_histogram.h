@@ -33,11 +33,11 @@ struct LatencyBuckets {
 };
 static_assert(LatencyBuckets::Of(LatencyBuckets::kMaxUs) == LatencyBuckets::kCount - 1);
 
-// A value: what was counted until some instant, or between two of them. Counts are modulo 2^32.
+// A value: what was counted until some instant, or between two of them.
 class LatencyCounts {
  public:
-  void Add(absl::Duration latency, uint32_t count = 1) { at(BucketOf(latency)) += count; }
-  uint32_t& at(size_t bucket) { return counts_[bucket]; }
+  void Add(absl::Duration latency, uint64_t count = 1) { at(BucketOf(latency)) += count; }
+  uint64_t& at(size_t bucket) { return counts_[bucket]; }
 
   LatencyCounts& operator+=(const LatencyCounts& other) {
     for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
@@ -49,6 +49,9 @@ class LatencyCounts {
   }
 
   uint64_t total() const { return CountFrom(0); }
+  // Those that took less: exact where a bucket ends at `limit`, as at each power of two of
+  // microseconds from 1 on.
+  uint64_t CountBelow(absl::Duration limit) const { return total() - CountFrom(BucketOf(limit)); }
   // Those that took longer, but for those in the bucket of `limit`.
   uint64_t CountAbove(absl::Duration limit) const { return CountFrom(BucketOf(limit) + 1); }
   // So many percent took less; zero when there was none.
@@ -72,7 +75,7 @@ class LatencyCounts {
     return sum;
   }
 
-  std::array<uint32_t, LatencyBuckets::kCount> counts_{};
+  std::array<uint64_t, LatencyBuckets::kCount> counts_{};
 };
 
 // Thread-safe, without a lock: requests count themselves in passing, and who reads meanwhile misses
@@ -91,7 +94,7 @@ class LatencyHistogram {
   }
 
  private:
-  std::array<std::atomic<uint32_t>, LatencyBuckets::kCount> counts_{};
+  std::array<std::atomic<uint64_t>, LatencyBuckets::kCount> counts_{};
 };
 
 }  // namespace baton

@@ -1,4 +1,4 @@
-#include "engine/volume/latency_histogram.h"
+#include "engine/base/latency_histogram.h"
 
 #include <gtest/gtest.h>
 

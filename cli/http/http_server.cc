@@ -1,0 +1,363 @@
+#include "cli/http/http_server.h"
+
+#include <absl/base/thread_annotations.h>
+#include <absl/synchronization/mutex.h>
+#include <microhttpd.h>
+#include <poll.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdarg>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "cli/http/http_listener.h"
+#include "cli/http/http_settings.h"
+#include "engine/base/status.h"
+#include "engine/base/wake_fd.h"
+#include "ha/io/worker_pool.h"
+
+namespace baton::http {
+namespace {
+
+// One request and its answer. Of the loop, but `answer`: of a worker from Queue until Done.
+struct Exchange {
+  MHD_Connection* connection = nullptr;
+  HttpRequest request;
+  std::optional<HttpAnswer> answer;
+  bool suspended = false;
+};
+
+// A connection as the loop watches it.
+struct Client {
+  int fd = -1;
+  absl::Duration since;
+  bool busy = false;   // its request is being carried out
+  bool ended = false;  // by us; the library has not seen that yet
+};
+
+struct DaemonStopper {
+  void operator()(MHD_Daemon* daemon) const { MHD_stop_daemon(daemon); }
+};
+
+MHD_Result AddToQuery(void* query, MHD_ValueKind, const char* key, const char* value) {
+  static_cast<std::map<std::string, std::string>*>(query)->insert_or_assign(
+      key, value == nullptr ? "" : value);
+  return MHD_YES;
+}
+
+bool HasBody(MHD_Connection* connection) {
+  const auto header = [connection](const char* name) {
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+  };
+  const char* const length = header(MHD_HTTP_HEADER_CONTENT_LENGTH);
+  return header(MHD_HTTP_HEADER_TRANSFER_ENCODING) != nullptr ||
+         (length != nullptr && std::strcmp(length, "0") != 0);
+}
+
+// What strangers send is no fault of this program.
+void LogOfLibrary(void*, const char* format, va_list arguments) {
+  std::array<char, 256> line;
+  std::vsnprintf(line.data(), line.size(), format, arguments);
+  std::string text(line.data());
+  text.erase(text.find_last_not_of('\n') + 1);
+  spdlog::debug("http: {}", text);
+}
+
+MHD_Result Send(MHD_Connection* connection, const HttpAnswer& answer) {
+  MHD_Response* const response = MHD_create_response_from_buffer(
+      answer.body.size(), const_cast<char*>(answer.body.data()), MHD_RESPMEM_MUST_COPY);
+  if (response == nullptr) return MHD_NO;
+  MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer.type.c_str());
+  MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+  MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+  MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+  MHD_add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin");
+  for (const auto& [name, value] : answer.headers) {
+    MHD_add_response_header(response, name.c_str(), value.c_str());
+  }
+  const MHD_Result queued =
+      MHD_queue_response(connection, static_cast<unsigned>(answer.status), response);
+  MHD_destroy_response(response);
+  return queued;
+}
+
+using RequestLane = ha::WorkerPool<std::shared_ptr<Exchange>>;
+
+class Server final : public HttpServer {
+ public:
+  explicit Server(Options options);
+  ~Server() override {
+    Close();
+    lanes_.clear();
+  }
+  absl::Status Start(UniqueFd listener);
+  void Close() override;
+
+ private:
+  // The loop.
+  void Loop();
+  void AwaitSomething();
+  void Listen();
+  absl::Status Serve(UniqueFd listener);
+  void TakeDone();
+  static void End(Client& client);
+  void EndOld();
+  void EndOldest();
+  void EndAll();
+
+  // What the library calls, in the loop.
+  static MHD_Result OnRequest(void* server, MHD_Connection* connection, const char* path,
+                              const char* method, const char* version, const char* upload,
+                              size_t* upload_bytes, void** exchange);
+  static void OnConnection(void* server, MHD_Connection* connection, void** context,
+                           MHD_ConnectionNotificationCode code);
+  static void OnCompleted(void* server, MHD_Connection* connection, void** exchange,
+                          MHD_RequestTerminationCode code);
+  MHD_Result Begin(MHD_Connection* connection, const char* path, const char* method,
+                   void** exchange);
+  MHD_Result Queue(const std::shared_ptr<Exchange>& exchange);
+
+  // By a worker.
+  void CarryOut(const std::shared_ptr<Exchange>& exchange);
+
+  const Options options_;
+  WakeFd wake_;
+  std::atomic<bool> closing_ = false;
+  // Of the loop.
+  std::unique_ptr<MHD_Daemon, DaemonStopper> daemon_;
+  int poll_fd_ = -1;
+  std::map<MHD_Connection*, Client> clients_;
+  absl::Duration next_tick_;
+
+  absl::Mutex mutex_;
+  std::vector<std::shared_ptr<Exchange>> done_ ABSL_GUARDED_BY(mutex_);
+
+  std::deque<RequestLane> lanes_;
+  std::unique_ptr<Thread> loop_;
+};
+
+Server::Server(Options options) : options_(std::move(options)) {
+  for (const int threads : options_.threads) {
+    lanes_.emplace_back(options_.runtime,
+                        RequestLane::Options{.thread_name = "http-worker", .threads = threads},
+                        [this](const std::shared_ptr<Exchange>& each) { CarryOut(each); });
+  }
+}
+
+absl::Status Server::Start(UniqueFd listener) {
+  BATON_RETURN_IF_ERROR(wake_.status());
+  if (listener.valid()) {
+    BATON_RETURN_IF_ERROR(Serve(std::move(listener)));
+  } else {
+    options_.problem.Set(fmt::format("nobody is answered on {} yet", Name(options_.address)));
+  }
+  loop_ = options_.runtime.StartThread("http", [this] { Loop(); });
+  return absl::OkStatus();
+}
+
+void Server::Close() {
+  closing_ = true;
+  wake_.Wake();
+  loop_.reset();
+}
+
+// ---- the loop ----
+
+void Server::Loop() {
+  next_tick_ = options_.runtime.BootTime() + kTick;
+  while (!closing_) {
+    AwaitSomething();
+    TakeDone();
+    if (daemon_ != nullptr) MHD_run(daemon_.get());
+    if (options_.runtime.BootTime() < next_tick_) continue;
+    next_tick_ = options_.runtime.BootTime() + kTick;
+    if (daemon_ == nullptr) Listen();
+    EndOld();
+  }
+  EndAll();
+}
+
+void Server::AwaitSomething() {
+  std::array<pollfd, 2> watched{pollfd{wake_.fd(), POLLIN, 0}, pollfd{poll_fd_, POLLIN, 0}};
+  const absl::Duration left = next_tick_ - options_.runtime.BootTime();
+  auto wait_ms = std::max<int64_t>(absl::ToInt64Milliseconds(left) + 1, 0);
+  MHD_UNSIGNED_LONG_LONG library_ms = 0;
+  if (daemon_ != nullptr && MHD_get_timeout(daemon_.get(), &library_ms) == MHD_YES) {
+    wait_ms = std::min<int64_t>(wait_ms, static_cast<int64_t>(library_ms));
+  }
+  ::poll(watched.data(), watched.size(), static_cast<int>(wait_ms));
+  if (watched[0].revents != 0) wake_.Clear();
+}
+
+// The address was somebody else's when this controller took over.
+void Server::Listen() {
+  absl::StatusOr<UniqueFd> listener = ListenAt(options_.address);
+  const absl::Status served = listener.ok() ? Serve(*std::move(listener)) : listener.status();
+  options_.problem.Set(Message(served));
+}
+
+absl::Status Server::Serve(UniqueFd listener) {
+  // No thread of its own, and none for a connection: everything happens in MHD_run.
+  daemon_.reset(MHD_start_daemon(
+      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, nullptr, nullptr, &OnRequest,
+      this, MHD_OPTION_EXTERNAL_LOGGER, &LogOfLibrary, nullptr, MHD_OPTION_LISTEN_SOCKET,
+      listener.get(), MHD_OPTION_CONNECTION_LIMIT, kMaxConnections,
+      MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionBytes, MHD_OPTION_CONNECTION_TIMEOUT,
+      static_cast<unsigned>(absl::ToInt64Seconds(kSilence)), MHD_OPTION_NOTIFY_CONNECTION,
+      &OnConnection, this, MHD_OPTION_NOTIFY_COMPLETED, &OnCompleted, this, MHD_OPTION_END));
+  if (daemon_ == nullptr) {
+    return Error(absl::StatusCode::kInternal, "cannot serve HTTP on {}", Name(options_.address));
+  }
+  listener.Release();  // the library's from here on
+  poll_fd_ = MHD_get_daemon_info(daemon_.get(), MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+  spdlog::info("http: listening on {}{}", Name(options_.address),
+               options_.address.IsLoopback() ? "" : ": whoever reaches that is answered");
+  return absl::OkStatus();
+}
+
+void Server::TakeDone() {
+  std::vector<std::shared_ptr<Exchange>> done;
+  {
+    absl::MutexLock lock(&mutex_);
+    done.swap(done_);
+  }
+  for (const std::shared_ptr<Exchange>& exchange : done) {
+    exchange->suspended = false;
+    clients_[exchange->connection].busy = false;
+    MHD_resume_connection(exchange->connection);
+  }
+}
+
+void Server::End(Client& client) {
+  client.ended = true;
+  ::shutdown(client.fd, SHUT_RDWR);
+}
+
+// Whoever sends or takes a byte now and then is not silent.
+void Server::EndOld() {
+  const absl::Duration limit = options_.runtime.BootTime() - kConnectionTime;
+  for (auto& [connection, client] : clients_) {
+    if (client.since < limit && !client.ended) End(client);
+  }
+}
+
+void Server::EndOldest() {
+  Client* oldest = nullptr;
+  for (auto& [connection, client] : clients_) {
+    if (client.busy || client.ended) continue;
+    if (oldest == nullptr || client.since < oldest->since) oldest = &client;
+  }
+  if (oldest != nullptr) End(*oldest);
+}
+
+// What workers still have is answered for them: nobody waits for it.
+void Server::EndAll() {
+  if (daemon_ == nullptr) return;
+  TakeDone();
+  std::vector<MHD_Connection*> busy;
+  for (const auto& [connection, client] : clients_) {
+    if (client.busy) busy.push_back(connection);
+  }
+  for (MHD_Connection* const connection : busy) MHD_resume_connection(connection);
+  daemon_.reset();
+  poll_fd_ = -1;
+}
+
+// ---- what the library calls ----
+
+MHD_Result Server::OnRequest(void* server, MHD_Connection* connection, const char* path,
+                             const char* method, const char*, const char*, size_t* upload_bytes,
+                             void** context) {
+  auto& self = *static_cast<Server*>(server);
+  if (*context == nullptr) return self.Begin(connection, path, method, context);
+  if (*upload_bytes > 0) return MHD_NO;  // there is none, said its headers
+  const auto& exchange = *static_cast<std::shared_ptr<Exchange>*>(*context);
+  if (exchange->suspended) return MHD_NO;  // the end
+  return exchange->answer ? Send(connection, *exchange->answer) : self.Queue(exchange);
+}
+
+MHD_Result Server::Begin(MHD_Connection* connection, const char* path, const char* method,
+                         void** context) {
+  auto exchange = std::make_shared<Exchange>();
+  exchange->connection = connection;
+  *context = new std::shared_ptr<Exchange>(exchange);
+  const std::string name = method;
+  if (name != MHD_HTTP_METHOD_GET && name != MHD_HTTP_METHOD_HEAD) {
+    HttpAnswer refused = ErrorAnswer(MHD_HTTP_METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED",
+                                     "only GET and HEAD are answered here");
+    refused.headers.emplace_back(MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+    return Send(connection, refused);
+  }
+  if (HasBody(connection)) {
+    return Send(connection, ErrorAnswer(MHD_HTTP_CONTENT_TOO_LARGE, "CONTENT_TOO_LARGE",
+                                        "a request has no body here"));
+  }
+  exchange->request.path = path;
+  MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, &AddToQuery,
+                            &exchange->request.query);
+  const char* const host =
+      MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+  if (host != nullptr) exchange->request.host = host;
+  return MHD_YES;
+}
+
+MHD_Result Server::Queue(const std::shared_ptr<Exchange>& exchange) {
+  RequestLane& lane = lanes_[options_.lane(exchange->request)];
+  if (lane.waiting() >= kQueuedRequests) {
+    return Send(exchange->connection,
+                ErrorAnswer(MHD_HTTP_SERVICE_UNAVAILABLE, "UNAVAILABLE",
+                            "this controller is busy with other requests: try again later"));
+  }
+  exchange->suspended = true;
+  clients_[exchange->connection].busy = true;
+  MHD_suspend_connection(exchange->connection);
+  lane.Queue(exchange);
+  return MHD_YES;
+}
+
+void Server::OnConnection(void* server, MHD_Connection* connection, void**,
+                          MHD_ConnectionNotificationCode code) {
+  auto& self = *static_cast<Server*>(server);
+  if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+    self.clients_.erase(connection);
+    return;
+  }
+  if (self.clients_.size() >= kCrowdedConnections) self.EndOldest();
+  const MHD_ConnectionInfo* const info =
+      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  self.clients_[connection] = {.fd = info->connect_fd, .since = self.options_.runtime.BootTime()};
+}
+
+void Server::OnCompleted(void*, MHD_Connection*, void** context, MHD_RequestTerminationCode) {
+  delete static_cast<std::shared_ptr<Exchange>*>(*context);
+  *context = nullptr;
+}
+
+// ---- the workers ----
+
+void Server::CarryOut(const std::shared_ptr<Exchange>& exchange) {
+  HttpAnswer answer = options_.answer(exchange->request);
+  {
+    absl::MutexLock lock(&mutex_);
+    exchange->answer = std::move(answer);
+    done_.push_back(exchange);
+  }
+  wake_.Wake();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(Options options, UniqueFd listener) {
+  auto server = std::make_unique<Server>(std::move(options));
+  BATON_RETURN_IF_ERROR(server->Start(std::move(listener)));
+  return std::unique_ptr<HttpServer>(std::move(server));
+}
+
+}  // namespace baton::http

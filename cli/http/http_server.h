@@ -1,0 +1,51 @@
+// Answers HTTP requests: one loop for all connections, and a few threads that put answers together.
+#pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/http/http_message.h"
+#include "cli/http/problem_line.h"
+#include "engine/base/runtime.h"
+#include "engine/base/unique_fd.h"
+#include "ha/io/peer_address.h"
+
+namespace baton::http {
+
+// A client costs a connection and never a thread: however slowly it asks or reads, the loop goes on
+// with the others, and ends it after kConnectionTime. Requests are carried out in lanes, each with
+// threads of its own, so that those which may wait hold up no other ones. A connection carries one
+// request; then it is closed.
+//
+// GET and HEAD without a body; everything else is refused here.
+class HttpServer {
+ public:
+  struct Options {
+    Runtime& runtime;  // outlives the server
+    ha::PeerAddress address;
+    ProblemLine& problem;  // why nobody is answered; outlives the server
+    // Of each lane; requests of one never wait for those of another.
+    std::vector<int> threads = {1};
+    // The lane of a request; quick, by the loop.
+    std::function<size_t(const HttpRequest& request)> lane = [](const HttpRequest&) { return 0; };
+    // By a thread of the lane, several requests at once.
+    std::function<HttpAnswer(const HttpRequest& request)> answer;
+  };
+
+  // `listener`: of ListenAt(address); invalid: the loop tries to get it, until it does.
+  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(Options options, UniqueFd listener);
+
+  // Lets go of the address and ends all connections, at once: never waits for a request that is
+  // being carried out. Idempotent. The main thread's.
+  virtual void Close() = 0;
+  // Close, and then waits for the requests that are being carried out.
+  virtual ~HttpServer() = default;
+};
+
+}  // namespace baton::http

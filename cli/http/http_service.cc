@@ -1,0 +1,93 @@
+#include "cli/http/http_service.h"
+
+#include <absl/strings/escaping.h>
+#include <absl/strings/str_replace.h>
+#include <sys/random.h>
+
+#include <array>
+#include <utility>
+
+#include "cli/http/embedded.h"
+#include "cli/http/host_check.h"
+#include "cli/http/metrics.h"
+#include "engine/base/status.h"
+
+namespace baton::http {
+namespace {
+
+enum Lane : size_t { kLooks, kQuestions };
+constexpr int kLookThreads = 2;
+constexpr int kQuestionThreads = 2;
+
+constexpr char kMetricsType[] = "text/plain; version=0.0.4; charset=utf-8";
+// Where the page has a number that is drawn anew for each answer.
+constexpr char kNoncePlace[] = "NONCE";
+
+size_t LaneOf(const HttpRequest& request) {
+  return Rest::IsFor(request) && Rest::MayWait(request) ? kQuestions : kLooks;
+}
+
+std::string DrawNonce() {
+  std::array<char, 16> bytes = {};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return "";
+  return absl::BytesToHexString(absl::string_view(bytes.data(), bytes.size()));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<HttpService>> HttpService::Start(Options options,
+                                                                UniqueFd listener) {
+  std::unique_ptr<HttpService> service(new HttpService(std::move(options)));
+  BATON_ASSIGN_OR_RETURN(service->server_,
+                         HttpServer::Start({.runtime = service->options_.runtime,
+                                            .address = service->options_.address,
+                                            .problem = service->options_.problem,
+                                            .threads = {kLookThreads, kQuestionThreads},
+                                            .lane = LaneOf,
+                                            .answer =
+                                                [&self = *service](const HttpRequest& request) {
+                                                  return self.Answer(request);
+                                                }},
+                                           std::move(listener)));
+  return service;
+}
+
+HttpAnswer HttpService::Answer(const HttpRequest& request) {
+  // Who can reach another address than loopback may have any name for it.
+  if (options_.address.IsLoopback() && !NamesLoopback(request.host)) {
+    return ErrorAnswer(403, "PERMISSION_DENIED",
+                       "this controller is asked by the name of another host: use its address");
+  }
+  if (request.path == "/metrics") return Metrics();
+  if (request.path == "/") return Page();
+  if (Rest::IsFor(request)) return rest_.Answer(request);
+  return RefusalAnswer(Error(
+      absl::StatusCode::kNotFound,
+      "there is no {}; there are /, /metrics, and what /v1/openapi.json lists", request.path));
+}
+
+HttpAnswer HttpService::Metrics() {
+  control::Request request;
+  request.mutable_status();
+  absl::StatusOr<control::Response> response = options_.ask(request);
+  if (!response.ok()) return RefusalAnswer(response.status());
+  Observation observation = {.status = std::move(*response->mutable_status()),
+                             .io = options_.io(),
+                             .volumes = options_.volumes()};
+  observation.rates = rates_.Note(options_.runtime.BootTime(), observation.status.clones());
+  return {.type = kMetricsType, .body = MetricsText(observation)};
+}
+
+HttpAnswer HttpService::Page() {
+  const std::string nonce = DrawNonce();
+  return {.type = "text/html; charset=utf-8",
+          .body = absl::StrReplaceAll(kPage, {{kNoncePlace, nonce}}),
+          .headers = {{"Content-Security-Policy",
+                       fmt::format("default-src 'none'; script-src 'nonce-{0}'; style-src "
+                                   "'nonce-{0}'; connect-src 'self'; base-uri 'none'; form-action "
+                                   "'none'; frame-ancestors 'none'",
+                                   nonce)},
+                      {"Referrer-Policy", "no-referrer"}}};
+}
+
+}  // namespace baton::http

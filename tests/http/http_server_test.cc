@@ -1,0 +1,175 @@
+// The server with real sockets: whoever asks slowly, too much or nonsense harms nobody else.
+#include "cli/http/http_server.h"
+
+#include <absl/synchronization/notification.h>
+#include <absl/time/clock.h>
+#include <gmock/gmock.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <thread>
+
+#include "cli/http/http_listener.h"
+#include "cli/http/http_settings.h"
+#include "engine/base/system_runtime.h"
+#include "tests/base/testing.h"
+#include "tests/http/http_client.h"
+
+namespace baton::http {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr char kGet[] = "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+class HttpServerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    UniqueFd listener = Must(ListenAt({.host = "127.0.0.1", .port = 0}));
+    port_ = PortOf(listener.get());
+    Start(std::move(listener));
+  }
+  // "/slow" has the second lane, and waits until `go_on_`.
+  void Start(UniqueFd listener) {
+    server_ = Must(HttpServer::Start(
+        {.runtime = runtime_,
+         .address = {.host = "127.0.0.1", .port = port_},
+         .problem = problem_,
+         .threads = {2, 1},
+         .lane = [](const HttpRequest& request) -> size_t { return request.path == "/slow"; },
+         .answer =
+             [this](const HttpRequest& request) {
+               if (request.path == "/slow") go_on_.WaitForNotification();
+               return HttpAnswer{.type = "text/plain", .body = "at " + request.path};
+             }},
+        std::move(listener)));
+  }
+  void TearDown() override {
+    if (!go_on_.HasBeenNotified()) go_on_.Notify();
+    server_.reset();
+  }
+
+  SystemRuntime runtime_;
+  ProblemLine problem_;
+  absl::Notification go_on_;
+  uint16_t port_ = 0;
+  std::unique_ptr<HttpServer> server_;
+};
+
+TEST_F(HttpServerTest, AnswersAndCloses) {
+  const std::string answer = HttpClient(port_).Ask(kGet);
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(answer, HasSubstr("\r\n\r\nat /x"));
+  EXPECT_THAT(answer, HasSubstr("Connection: close\r\n"));
+}
+
+TEST_F(HttpServerTest, HeadHasNoBody) {
+  const std::string answer = HttpClient(port_).Ask("HEAD /x HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(answer, HasSubstr("Content-Length: 5\r\n"));
+  EXPECT_THAT(answer, ::testing::EndsWith("\r\n\r\n"));
+}
+
+TEST_F(HttpServerTest, WhatWouldChangeSomethingIsRefused) {
+  for (const char* method : {"POST", "PUT", "DELETE", "OPTIONS", "PATCH"}) {
+    const std::string answer =
+        HttpClient(port_).Ask(std::string(method) + " /x HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 405 ")) << method;
+    EXPECT_THAT(answer, HasSubstr("Allow: GET, HEAD\r\n")) << method;
+  }
+}
+
+TEST_F(HttpServerTest, BodiesAndLongHeadersAreRefused) {
+  EXPECT_THAT(
+      HttpClient(port_).Ask("GET /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"),
+      StartsWith("HTTP/1.1 413 "));
+  const std::string answer = HttpClient(port_).Ask(
+      "GET /x HTTP/1.1\r\nHost: localhost\r\nX: " + std::string(64 * 1024, 'x') + "\r\n\r\n");
+  EXPECT_THAT(answer, ::testing::AnyOf("", StartsWith("HTTP/1.1 4")));
+  EXPECT_THAT(HttpClient(port_).Ask(kGet), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(HttpServerTest, NonsenseIsRefusedAndHarmsNobody) {
+  for (const std::string& nonsense :
+       {std::string("\r\n\r\n\r\n"), std::string("GET\r\n\r\n"), std::string(300, '\0'),
+        std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11)}) {
+    HttpClient client(port_);
+    client.Send(nonsense);
+    EXPECT_THAT(HttpClient(port_).Ask(kGet), StartsWith("HTTP/1.1 200"));
+  }
+}
+
+TEST_F(HttpServerTest, ClientsThatAskSlowlyHoldUpNobody) {
+  std::vector<std::unique_ptr<HttpClient>> slow;
+  for (unsigned i = 0; i < 2 * kMaxConnections; ++i) {
+    slow.push_back(std::make_unique<HttpClient>(port_));
+    slow.back()->Send("GET /x HTTP/1.1\r\nHost: loc");
+    if (i % 16 != 0) continue;
+    const absl::Time begin = absl::Now();
+    EXPECT_THAT(HttpClient(port_).Ask(kGet), StartsWith("HTTP/1.1 200")) << i;
+    EXPECT_LT(absl::Now() - begin, absl::Seconds(2)) << i;
+  }
+}
+
+TEST_F(HttpServerTest, AClientThatSendsAByteNowAndThenIsEnded) {
+  HttpClient client(port_);
+  const absl::Time begin = absl::Now();
+  while (client.IsOpen() && absl::Now() - begin < 2 * kConnectionTime) {
+    client.Send("x");
+    absl::SleepFor(absl::Milliseconds(500));
+  }
+  EXPECT_LT(absl::Now() - begin, kConnectionTime + absl::Seconds(5));
+}
+
+TEST_F(HttpServerTest, RequestsThatWaitHoldUpNoOtherLaneAndMoreAreRefused) {
+  std::vector<std::unique_ptr<HttpClient>> waiting;
+  for (size_t i = 0; i < kQueuedRequests + 1; ++i) {
+    waiting.push_back(std::make_unique<HttpClient>(port_));
+    waiting.back()->Send("GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    // The first one is with the thread before the others queue.
+    if (i == 0) absl::SleepFor(absl::Milliseconds(300));
+  }
+  std::string refused;
+  for (int i = 0; i < 100 && refused.empty(); ++i) {
+    HttpClient more(port_);
+    more.Send("GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    refused = more.Receive(absl::Milliseconds(100));
+  }
+  EXPECT_THAT(refused, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(HttpClient(port_).Ask(kGet), StartsWith("HTTP/1.1 200"));
+  go_on_.Notify();
+  EXPECT_THAT(waiting.front()->Receive(), HasSubstr("at /slow"));
+}
+
+TEST_F(HttpServerTest, CloseWaitsForNoRequestAndFreesTheAddress) {
+  HttpClient slow(port_);
+  slow.Send("GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  HttpClient half(port_);
+  half.Send("GET /x HT");
+  absl::SleepFor(absl::Milliseconds(200));
+  const absl::Time begin = absl::Now();
+  server_->Close();
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(1));
+  EXPECT_EQ(slow.Receive(), "");
+  EXPECT_OK(ListenAt({.host = "127.0.0.1", .port = port_}));
+}
+
+TEST_F(HttpServerTest, AnAddressThatIsTakenIsRefusedAndLaterUsed) {
+  const absl::Status taken = ListenAt({.host = "127.0.0.1", .port = port_}).status();
+  EXPECT_CODE(taken, kFailedPrecondition);
+  EXPECT_THAT(std::string(taken.message()), HasSubstr("another process listens on 127.0.0.1:"));
+  server_.reset();
+  UniqueFd somebody = Must(ListenAt({.host = "127.0.0.1", .port = port_}));
+  Start(UniqueFd());
+  EXPECT_NE(problem_.Get(), "");
+  somebody = UniqueFd();
+  for (int i = 0; i < 100 && !problem_.Get().empty(); ++i) {
+    absl::SleepFor(absl::Milliseconds(100));
+  }
+  EXPECT_EQ(problem_.Get(), "");
+  EXPECT_THAT(HttpClient(port_).Ask(kGet), StartsWith("HTTP/1.1 200"));
+}
+
+}  // namespace
+}  // namespace baton::http

@@ -1,0 +1,492 @@
+#!/usr/bin/python3
+"""What a controller shows by HTTP, asked as Prometheus and other programs ask."""
+
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import socket
+import statistics
+import threading
+import time
+
+import lab
+import nodes
+import pair
+import scrape
+from lab import MIB, SystemTest
+from scrape import Metrics
+
+SCRAPE_SECONDS = 0.05  # with 256 volumes
+ALL_SHOWN = 256
+
+# The keys of answers. Others may come, none may go: programs of other people use them.
+KEYS = {
+    "/v1/status": """node role owner epoch proof nodes healthy problems version pid pool pool_id mount durability
+        uptime_seconds pool_total_bytes pool_free_bytes garbled_messages clones clones_left_out keeper_pid restarts
+        serving_after_ms first_answer_after_ms takeover proof_covers lease_age_ms view_sequence view_behind warm
+        warnings pool_full_in_seconds reserve_bytes write_log""",
+    "/v1/volumes/src": """name size_bytes allocated_bytes path id thick importing open_count clone_ids offline
+        changed_unix_us locked_by""",
+    "/v1/clones/dst": """id source target state extent_bytes extents_total extents_copied extents_pending
+        extents_copying extents_landing copies_total certificate error size_bytes rate_bytes_per_second on_error
+        created_unix_us started_unix_us completed_unix_us latency_target_us host_p99_us
+        copy_limit_bytes_per_second""",
+    "/v1/clones/dst/residual": """id extents_pending extents_copying extents_landing extents_residual bytes_residual
+        sequence extents_named pending copying landing""",
+    "/v1/volumes": "volumes",
+    "/v1/clones": "clones",
+    "/v1/events": "events",
+}
+EVENT_KEYS = "version sequence unix_us epoch node kind text clone_id"
+NODE_KEYS = "name role reachable state epoch problem heard_ms evicted"
+
+
+def write(path, offset, length):
+    fd = os.open(path, os.O_RDWR)
+    assert os.pwrite(fd, os.urandom(length), offset) == length
+    os.fsync(fd)
+    os.close(fd)
+
+
+class HttpTest(SystemTest):
+    def start(self, **options):
+        self.port = pair.free_port()
+        controller = self.lab.make_controller(
+            options=["--http-listen", str(self.port)], **options)
+        controller.start()
+        return controller
+
+    def metrics(self, **options):
+        return Metrics(self.port, **options)
+
+    def wait_answered(self, port=None):
+        """Until somebody answers /metrics. Returns the answer, and the time that it took."""
+        begin = time.monotonic()
+
+        def answer():
+            with contextlib.suppress(OSError):
+                return Metrics(port or self.port, timeout=5)
+            return None
+        return lab.wait_until(answer, what="/metrics", every=0.005), time.monotonic() - begin
+
+
+class Hosts(HttpTest):
+    def setUp(self):
+        super().setUp()
+        self.controller = self.start()
+
+    def test_requests_are_counted_by_kind_and_volume(self):
+        for name in ("one", "two"):
+            self.controller.create_volume(name, 4 * MIB)
+        write(self.controller.path("one"), 0, 8192)
+        fd = os.open(self.controller.path("two"), os.O_RDONLY)
+        os.pread(fd, 4096, 0)
+        os.close(fd)
+        before = self.metrics()
+        self.assertEqual(before("host_bytes_total", kind="write", volume="one"), 8192)
+        self.assertEqual(before("host_bytes_total", kind="read", volume="two"), 4096)
+        self.assertEqual(before("host_requests_total", kind="flush", volume="one"), 1)
+        self.assertEqual(before("host_requests_total", kind="write", volume="two"), 0)
+        write(self.controller.path("one"), 0, MIB)
+        lab.run("fallocate", "--punch-hole", "--offset", 0, "--length", MIB,
+                self.controller.path("one"))
+        after = self.metrics()
+        self.assertEqual(after("host_bytes_total", kind="write", volume="one"), 8192 + MIB)
+        self.assertEqual(after("host_bytes_total", kind="discard", volume="one"), MIB)
+        writes = sum(after.all("host_requests_total", kind="write"))
+        self.assertEqual(after("host_request_duration_seconds_count", kind="write"), writes)
+        self.assertGreater(after("host_request_duration_seconds_sum", kind="write"), 0)
+        self.assertEqual(after("host_request_duration_seconds_bucket", kind="write", le="+Inf"),
+                         writes)
+
+    def test_deleted_volume_has_no_series(self):
+        write(self.controller.create_volume("one", MIB), 0, 4096)
+        self.assertEqual(self.metrics()("host_requests_total", kind="write", volume="one"), 1)
+        self.controller.run("volume", "delete", "one")
+        self.assertEqual(self.metrics().all("host_requests_total", volume="one"), [])
+
+    def test_scrape_is_quick_with_many_volumes_and_has_a_limit(self):
+        for number in range(ALL_SHOWN + 4):
+            write(self.controller.create_volume(f"v{number}", MIB), 0, 4096)
+        seconds = []
+        for _ in range(20):
+            metrics = self.metrics()
+            seconds.append(metrics.seconds)
+        volumes = {labels["volume"] for name, labels, _ in metrics.series if "volume" in labels}
+        self.assertEqual(len(volumes), ALL_SHOWN + 1)
+        self.assertEqual(metrics("host_bytes_total", kind="write", volume="(other)"), 4 * 4096)
+        print(f"/metrics with {ALL_SHOWN + 4} volumes: {statistics.median(seconds) * 1e3:.1f} ms, at most "
+              f"{max(seconds) * 1e3:.1f} ms, {len(metrics.text)} bytes, {len(metrics.series)} series")
+        self.assertLess(statistics.median(seconds), SCRAPE_SECONDS)
+
+    def test_every_metric_is_documented(self):
+        text = (lab.SOURCE / "docs/observation.md").read_text()
+        self.assertEqual(self.metrics().names(), set(re.findall(r"^\| `(baton_\w+)`", text, re.M)))
+
+
+class Clones(HttpTest):
+    def setUp(self):
+        super().setUp()
+        self.controller = self.start()
+        for name in ("src", "dst"):
+            self.controller.create_volume(name, 16 * MIB)
+        write(self.controller.path("src"), 0, 16 * MIB)
+
+    def test_clone_is_shown_while_it_is_copied(self):
+        clone = self.controller.start_clone("src", "dst", "--rate", "2M")
+        labels = {"clone": clone, "source": "src", "target": "dst"}
+        self.metrics()
+        time.sleep(3)
+        metrics = self.metrics()
+        extents = {state: metrics("clone_extents", state=state, **labels)
+                   for state in ("pending", "copying", "landing", "copied")}
+        self.assertEqual(sum(extents.values()), 256)
+        self.assertGreater(extents["copied"], 0)
+        self.assertEqual(metrics("clones", state="copying"), 1)
+        self.assertEqual(metrics("clone_rate_limit_bytes_per_second", **labels), 2 * MIB)
+        rate = metrics("clone_copy_bytes_per_second", **labels)
+        self.assertTrue(0.5 * MIB < rate < 4 * MIB, rate)
+        left = metrics("clone_left_seconds", **labels)
+        self.assertTrue(1 < left < 20, left)
+        self.controller.run("clone", "set", clone, "--rate", "10G")
+        self.controller.wait_clone(clone)
+        metrics = self.metrics()
+        self.assertEqual(metrics("clone_extents", state="copied", **labels), 256)
+        self.assertEqual(metrics("clone_info", state="completed", **labels), 1)
+        self.assertEqual(metrics("clone_copies_beyond_extents", **labels), 0)
+        self.assertEqual(metrics.all("clone_copy_bytes_per_second", **labels), [])
+
+    def test_answers_are_those_of_baton(self):
+        self.controller.wait_clone(self.controller.start_clone("src", "dst"))
+        for path, command in (("/v1/volumes", ("volume", "list")),
+                              ("/v1/volumes/src", ("volume", "show", "src")),
+                              ("/v1/clones", ("clone", "list")),
+                              ("/v1/clones/dst", ("clone", "status", "dst")),
+                              ("/v1/clones/dst/residual", ("clone", "residual", "dst")),
+                              ("/v1/events", ("events",))):
+            with self.subTest(path=path):
+                self.assertEqual(scrape.get(self.port, path).json(),
+                                 self.controller.json(*command))
+        status = scrape.get(self.port, "/v1/status").json()
+        self.assertEqual(status.keys(), self.controller.json("status").keys())
+        self.assertEqual(status["clones"], self.controller.json("status")["clones"])
+
+    def test_keys_that_there_were_are_there(self):
+        self.controller.wait_clone(self.controller.start_clone("src", "dst"))
+        answers = {path: scrape.get(self.port, path).json() for path in KEYS}
+        for path, keys in KEYS.items():
+            with self.subTest(path=path):
+                self.assertEqual(set(keys.split()) - answers[path].keys(), set())
+        self.assertEqual(set(EVENT_KEYS.split()) - answers["/v1/events"]["events"][0].keys(), set())
+        self.assertEqual(set(NODE_KEYS.split()) - answers["/v1/status"]["nodes"][0].keys(), set())
+
+    def test_description_names_every_path_and_key(self):
+        described = scrape.get(self.port, "/v1/openapi.json").json()
+        self.assertEqual(described["openapi"][:2], "3.")
+        patterns = [re.sub(r"\{\w+\}", "[^/]+", path) for path in described["paths"]]
+        schemas = described["components"]["schemas"]
+        for path, keys in KEYS.items():
+            self.assertTrue(any(re.fullmatch(each, path) for each in patterns), path)
+            with self.subTest(path=path):
+                each = next(path_ for path_, each in zip(described["paths"], patterns)
+                            if re.fullmatch(each, path))
+                schema = described["paths"][each]["get"]["responses"]["200"]["content"][
+                    "application/json"]["schema"]["$ref"].split("/")[-1]
+                self.assertEqual(set(keys.split()) - schemas[schema]["properties"].keys(), set())
+
+    def test_events_come_in_pages(self):
+        events = self.controller.json("events")["events"]
+        first = scrape.get(self.port, "/v1/events?limit=1").json()["events"]
+        self.assertEqual(first, events[:1])
+        rest = scrape.get(self.port, f"/v1/events?after={first[0]['sequence']}").json()["events"]
+        self.assertEqual(rest, events[1:])
+
+    def test_extents_of_a_residual(self):
+        clone = self.controller.start_clone("src", "dst", "--rate", "64K")
+        answer = scrape.get(self.port, f"/v1/clones/{clone}/residual?extents=true").json()
+        self.assertGreater(len(answer["pending"]), 0)
+
+    def test_refusals_have_a_status_and_a_reason(self):
+        for path, status, code in (("/v1/clones/77", 404, "NOT_FOUND"),
+                                   ("/v1/volumes/none", 404, "NOT_FOUND"),
+                                   ("/v1/volumes/..%2F..%2Fetc%2Fpasswd", 404, "NOT_FOUND"),
+                                   ("/v1/volumes/BAD", 400, "INVALID_ARGUMENT"),
+                                   ("/v1/events?after=x", 400, "INVALID_ARGUMENT"),
+                                   ("/v1/clones/dst/residual?extents=1", 400, "INVALID_ARGUMENT"),
+                                   ("/v2/status", 404, "NOT_FOUND"), ("/../etc/passwd", 404, "NOT_FOUND"),
+                                   ("/v1/", 404, "NOT_FOUND"), ("//", 404, "NOT_FOUND")):
+            with self.subTest(path=path):
+                answer = scrape.get(self.port, path)
+                self.assertEqual(answer.status, status)
+                self.assertEqual(answer.json()["error"]["code"], code)
+                self.assertEqual(answer.headers["Content-Type"], "application/json")
+                self.assertEqual(len(answer.json()["error"]["message"].splitlines()), 1)
+
+
+class Security(HttpTest):
+    def setUp(self):
+        super().setUp()
+        self.controller = self.start()
+
+    def test_page_is_one_file_that_runs_only_its_own_script(self):
+        answer = scrape.get(self.port, "/")
+        self.assertEqual(answer.status, 200)
+        policy = answer.headers["Content-Security-Policy"]
+        nonce = re.search(r"script-src 'nonce-([0-9a-f]{32})'", policy)[1]
+        self.assertIn("default-src 'none'", policy)
+        self.assertNotIn("unsafe", policy)
+        self.assertIn(f'<script nonce="{nonce}">', answer.body)
+        self.assertEqual(re.findall(r"""(?:src|href|action)=["']?([^"'>\s]*)""", answer.body), [])
+        self.assertNotIn("://", re.sub(r"http://www\.w3\.org/\S+", "", answer.body))
+        self.assertNotIn(nonce, scrape.get(self.port, "/").body)
+
+    def test_nobody_reads_it_from_another_origin(self):
+        for path in ("/", "/metrics", "/v1/status"):
+            answer = scrape.get(self.port, path, Origin="http://evil.example")
+            self.assertIsNone(answer.headers["Access-Control-Allow-Origin"], path)
+            self.assertEqual(scrape.get(self.port, path, Host="evil.example").status, 403, path)
+        self.assertEqual(scrape.get(self.port, "/metrics", Host="localhost").status, 200)
+
+    def test_nothing_can_be_changed(self):
+        for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
+            self.assertEqual(scrape.get(self.port, "/v1/status", method=method).status, 405, method)
+        head = scrape.get(self.port, "/v1/status", method="HEAD")
+        self.assertEqual((head.status, head.body), (200, ""))
+
+    def test_only_loopback_listens(self):
+        listening = lab.run("ss", "-Htln").stdout.splitlines()
+        addresses = [line.split()[3] for line in listening]
+        self.assertEqual([each for each in addresses if each.endswith(f":{self.port}")],
+                         [f"127.0.0.1:{self.port}"])
+
+
+class Lives(HttpTest):
+    def test_killed_controller_is_followed_by_one_that_answers(self):
+        controller = self.start()
+        write(controller.create_volume("one", MIB), 0, 4096)
+        controller.spare_pid()
+        controller.kill_controller()
+        metrics, seconds = self.wait_answered()
+        print(f"/metrics is back {seconds * 1e3:.0f} ms after a kill")
+        self.assertEqual(metrics("controller_restarts_total"), 1)
+        write(controller.path("one"), 0, 4096)
+        metrics = self.metrics()
+        self.assertGreater(metrics("last_stall_seconds", cause="restart"), 0)
+        self.assertEqual(metrics("host_requests_total", kind="write", volume="one"), 1)
+
+    def test_upgrade_has_a_short_gap(self):
+        controller = self.start()
+        gaps, ends = [], threading.Event()
+
+        def ask():
+            last = time.monotonic()
+            while not ends.is_set():
+                with contextlib.suppress(OSError):
+                    Metrics(self.port, timeout=5)
+                    gaps.append(time.monotonic() - last)
+                    last = time.monotonic()
+                time.sleep(0.002)
+        thread = threading.Thread(target=ask)
+        thread.start()
+        controller.upgrade()
+        time.sleep(1)
+        ends.set()
+        thread.join()
+        print(f"longest gap of /metrics over an upgrade: {max(gaps) * 1e3:.0f} ms")
+        self.assertEqual(self.metrics()("controller_restarts_total"), 1)
+        self.assertLess(max(gaps), 5)
+
+    def test_setting_that_came_with_an_upgrade_is_followed(self):
+        self.port = pair.free_port()
+        file = self.lab.directory / "batond.toml"
+        file.write_text("")
+        controller = self.lab.make_controller(options=["--config", str(file)])
+        controller.start()
+        with self.assertRaises(OSError):
+            self.metrics()
+        file.write_text(f'[http]\nlisten = "{self.port}"\n')
+        controller.upgrade()
+        self.wait_answered()
+
+    def test_clients_that_hang_hold_up_neither_others_nor_a_stop(self):
+        controller = self.start()
+        hanging = []
+        for _ in range(100):
+            hanging.append(socket.create_connection(("127.0.0.1", self.port)))
+            hanging[-1].send(b"GET /metrics HTTP/1.1\r\nHost: loc")
+        for _ in range(10):
+            self.assertLess(self.metrics().seconds, 2)
+        begin = time.monotonic()
+        controller.upgrade()
+        self.wait_answered()
+        self.assertLess(time.monotonic() - begin, 8)
+        begin = time.monotonic()
+        controller.stop()
+        self.assertLess(time.monotonic() - begin, 5)
+        for each in hanging:
+            each.close()
+
+    def test_port_that_is_taken_is_said_at_the_start(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            controller = self.lab.make_controller(options=["--http-listen", str(port)])
+            code, line = controller.start_refused()
+            self.assertEqual(code, 1)
+            self.assertEqual(line, f"batond: http.listen: another process listens on 127.0.0.1:{port}; stop it "
+                                   "or choose another port")
+            self.assertFalse(os.path.ismount(controller.mount))
+        controller.start()
+        Metrics(port)
+
+    def test_port_that_somebody_took_meanwhile_does_not_stop_the_mount(self):
+        controller = self.start()
+        write(controller.create_volume("one", MIB), 0, 4096)
+        controller.spare_pid()
+        pid = controller.controller_pid()
+        taken = threading.Event()
+        thief = socket.socket()
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+        def take():
+            while not taken.is_set():
+                with contextlib.suppress(OSError):
+                    thief.bind(("127.0.0.1", self.port))
+                    thief.listen()
+                    taken.set()
+        os.kill(controller.process.pid, signal.SIGSTOP)  # the keeper starts nobody meanwhile
+        controller.kill_controller()
+        take_thread = threading.Thread(target=take)
+        take_thread.start()
+        take_thread.join(10)
+        os.kill(controller.process.pid, signal.SIGCONT)
+        status = controller.wait_restarted(pid)
+        self.assertTrue(status["healthy"], status["problems"])
+        self.assertTrue(any(line.startswith("http: ") for line in status["warnings"]), status)
+        write(controller.path("one"), 0, 4096)
+        thief.close()
+        metrics, _ = self.wait_answered()
+        self.assertEqual(metrics("warnings", kind="http"), 0)
+
+    def test_ipv6(self):
+        port = pair.free_port()
+        controller = self.lab.make_controller(options=["--http-listen", f"[::1]:{port}"])
+        controller.start()
+        self.assertEqual(scrape.get(port, "/metrics", host="[::1]").status, 200)
+
+
+class HangingStorage(HttpTest):
+    def test_storage_that_hangs_holds_up_no_metrics(self):
+        pool = self.lab.make_pool()
+        storage = nodes.Storage(self.lab, pool, "mirror")
+        controller = self.start(pool=storage.mount)
+        path = controller.create_volume("one", MIB)
+        storage.fault("all hang")
+        self.lab.on_close(storage.fence)
+
+        def ask(function, *arguments):
+            def run():
+                with contextlib.suppress(OSError):
+                    function(*arguments)
+            threading.Thread(target=run, daemon=True).start()
+        for _ in range(4):
+            ask(scrape.get, self.port, "/v1/volumes", 3)
+        ask(write, path, 0, 4096)
+        lab.wait_until(lambda: storage.met() > 0, what="an operation that hangs")
+        seconds = []
+        for _ in range(10):
+            seconds.append(self.metrics(timeout=2).seconds)
+            self.assertEqual(scrape.get(self.port, "/v1/status", timeout=2).status, 200)
+            time.sleep(0.1)
+        print(f"/metrics with hanging storage: at most {max(seconds) * 1e3:.1f} ms")
+        self.assertLess(max(seconds), 0.5)
+
+
+class Pair(SystemTest):
+    def setUp(self):
+        super().setUp()
+        self.pair = pair.LocalPair(self.lab)
+        self.ports = {}
+        for name in self.pair.names:
+            self.ports[name] = pair.free_port()
+            self.pair[name].options += ["--http-listen", str(self.ports[name])]
+        self.pair.start()
+        self.owner, self.standby = self.pair.owner(), self.pair.standby()
+
+    def metrics(self, controller):
+        return Metrics(self.ports[controller.node])
+
+    def get(self, controller, path, **options):
+        return scrape.get(self.ports[controller.node], path, **options)
+
+    def test_both_show_their_part(self):
+        for name in ("src", "dst"):
+            self.owner.create_volume(name, 4 * MIB)
+        write(self.owner.path("src"), 0, 4 * MIB)
+        clone = self.owner.start_clone("src", "dst", "--rate", "64K")
+        for controller, role in ((self.owner, "owner"), (self.standby, "standby")):
+            with self.subTest(role=role):
+                metrics = self.metrics(controller)
+                self.assertEqual(metrics("role", role=role), 1)
+                self.assertEqual(sum(metrics.all("role")), 1)
+                other = self.pair.other(controller.node)
+                self.assertEqual(metrics("peer_reachable", peer=other), 1)
+                self.assertLess(metrics("peer_heartbeat_age_seconds", peer=other), 2)
+                self.assertLess(metrics("lease_age_seconds"), 3)
+                self.assertEqual(metrics("epoch"), 1)
+        lab.wait_until(lambda: self.metrics(self.standby).all("clone_info", clone=clone,
+                                                              state="copying"), what="the clone")
+
+    def test_standby_passes_questions_on(self):
+        self.owner.create_volume("src", 4 * MIB)
+        for path, command in (("/v1/volumes", ("volume", "list")), ("/v1/events", ("events",))):
+            self.assertEqual(self.get(self.standby, path).json(), self.standby.json(*command))
+        self.assertEqual(self.get(self.standby, "/v1/status").json()["role"], "standby")
+        write(self.standby.path("src"), 0, 4096)
+        lab.wait_until(lambda: self.metrics(self.standby).all("host_bytes_total", kind="write",
+                                                              volume="src") == [4096],
+                       what="the name of the volume at the standby")
+
+    def test_takeover_is_seen(self):
+        self.owner.create_volume("src", 4 * MIB)
+        fd = os.open(self.standby.path("src"), os.O_RDWR)
+        self.addCleanup(os.close, fd)
+        os.pwrite(fd, bytes(4096), 0)
+        self.owner.kill()
+        begin = time.monotonic()
+        os.pwrite(fd, bytes(4096), 0)
+        stall = time.monotonic() - begin
+        metrics = self.metrics(self.standby)
+        self.assertEqual(metrics("role", role="owner"), 1)
+        self.assertEqual(metrics("epoch"), 2)
+        self.assertEqual(metrics("peer_reachable", peer=self.owner.node), 0)
+        self.assertGreater(metrics("problems", kind="node"), 0)
+        shown = metrics("last_stall_seconds", cause="owner")
+        print(f"stall of a takeover: {stall:.2f} s, shown: {shown:.2f} s")
+        self.assertTrue(0.5 * stall < shown <= stall + 0.1, (stall, shown))
+
+    def test_question_that_waits_for_an_owner_holds_up_no_stop(self):
+        self.standby.stop()
+        self.standby.options += ["--takeover", "manual"]
+        self.standby.start()
+        self.pair.wait_agreed()
+        self.owner.kill()
+        lab.wait_until(lambda: self.metrics(self.standby)("problems", kind="no-owner") == 1,
+                       what="no owner")
+        threading.Thread(target=self._ask_quietly, daemon=True).start()
+        time.sleep(0.3)
+        self.assertLess(self.metrics(self.standby).seconds, 1)
+        begin = time.monotonic()
+        self.standby.stop()
+        seconds = time.monotonic() - begin
+        print(f"a standby with a question that waits stops in {seconds:.1f} s")
+        self.assertLess(seconds, 8)
+
+    def _ask_quietly(self):
+        with contextlib.suppress(OSError):
+            self.get(self.standby, "/v1/events", timeout=20)
+
+
+if __name__ == "__main__":
+    lab.main()
