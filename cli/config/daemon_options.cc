@@ -137,7 +137,7 @@ std::variant<DaemonOptions, DaemonUsage> ParseDaemonOptions(int argc, char** arg
   CommandLine line(config);
   if (argc == 2 && std::string(argv[1]) == kManualOption) {
     std::fputs(ManualOf(line.app()).c_str(), stdout);
-    return DaemonUsage{static_cast<int>(ExitCode::kDone)};
+    return DaemonUsage{.exit_code = static_cast<int>(ExitCode::kDone), .problem = ""};
   }
   DaemonOptions options;
   try {
