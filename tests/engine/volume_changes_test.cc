@@ -1,10 +1,13 @@
 // Volumes that become larger, or get another name.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "engine/base/unique_fd.h"
+#include "tests/base/descriptor_limit.h"
 #include "tests/engine/engine_pool.h"
 #include "tests/engine/sim_engine.h"
 
@@ -87,6 +90,7 @@ TEST_F(VolumeChanges, SizesThatAreNotLargerAreRefused) {
                  "larger than");
   EXPECT_REFUSED(pool_->ResizeVolume("none", kLarger), kNotFound, "there is no volume none");
   ASSERT_OK(pool_->CreateVolume({.name = "half", .size_bytes = kSize, .importing = true}));
+  EXPECT_REFUSED(pool_->RenameVolume("half", "other"), kFailedPrecondition, "being imported");
   EXPECT_REFUSED(pool_->ResizeVolume("half", kLarger), kFailedPrecondition, "being imported");
 }
 
@@ -156,6 +160,16 @@ TEST_F(VolumeChanges, AVolumeInUseIsNotRenamed) {
   EXPECT_OK(pool_->RenameVolume("src", "other"));
 }
 
+TEST_F(VolumeChanges, ARenameWithoutADescriptorLeavesTheVolumeAsItWas) {
+  const UniqueFd next(::open("/", O_PATH | O_CLOEXEC));
+  {
+    const DescriptorLimit limit(static_cast<rlim_t>(next.get()) + 12);
+    EXPECT_CODE(pool_->RenameVolume("src", "other"), kResourceExhausted);
+  }
+  EXPECT_EQ(Content("src"), Filled(1));
+  EXPECT_OK(pool_->RenameVolume("src", "other"));
+}
+
 TEST_F(VolumeChanges, WhatWasInTheWriteLogIsInTheRenamedVolume) {
   const uint64_t id = Start("src", "dst", kCrawl);
   Fill("src", 2);
@@ -171,6 +185,107 @@ TEST_F(VolumeChanges, WhatWasInTheWriteLogIsInTheRenamedVolume) {
 }
 
 // ---- on a simulated machine ----
+
+using sim::OperationKind;
+
+constexpr uint64_t kSmall = 8 * limits::kBlockBytes;
+
+uint64_t SizeOfFile(SimEngine& sim, const std::string& name) {
+  return Must(Must(sim.machine.storage().Open("volumes/" + name, {}))->SizeBytes());
+}
+
+// So that `bytes` are free.
+void LeaveFree(SimEngine& sim, uint64_t bytes) {
+  sim::SimStorage& storage = sim.machine.storage();
+  const uint64_t used = Must(storage.TotalBytes()) - Must(storage.FreeBytes());
+  storage.set_capacity_bytes(used + bytes);
+}
+
+TEST(VolumeSpace, AThickVolumeLeavesSomeToClones) {
+  SimEngine sim;
+  sim.Run([&] {
+    ASSERT_OK(sim.engine->CreateVolume({.name = "a", .size_bytes = kSmall, .thick = true}));
+    LeaveFree(sim, limits::kReserveBytes + kSmall);
+    const uint64_t changes = sim.machine.steps().count();
+    EXPECT_CODE(sim.engine->ResizeVolume("a", 2 * kSmall + limits::kBlockBytes),
+                kResourceExhausted);
+    EXPECT_CODE(sim.engine->CreateVolume(
+                    {.name = "b", .size_bytes = kSmall + limits::kBlockBytes, .thick = true}),
+                kResourceExhausted);
+    EXPECT_EQ(sim.machine.steps().count(), changes) << "nothing was tried";
+    EXPECT_OK(sim.engine->ResizeVolume("a", 2 * kSmall));
+  });
+}
+
+TEST(VolumeSpace, AThickVolumeStopsWhenTheSpaceGoesMeanwhile) {
+  SimEngine sim;
+  sim.Run([&] {
+    ASSERT_OK(sim.engine->CreateVolume({.name = "a", .size_bytes = kSmall, .thick = true}));
+    // The second slice fits, but leaves less than the reserve.
+    const auto take_space = [&](const sim::Operation& operation) {
+      if (operation.kind != OperationKind::kAllocate) return;
+      sim.machine.storage().set_capacity_bytes(2 * limits::kThickSliceBytes +
+                                               limits::kReserveBytes);
+    };
+    const uint64_t large = kSmall + 2 * limits::kThickSliceBytes;
+    sim.machine.steps().Observe(take_space);
+    EXPECT_CODE(sim.engine->ResizeVolume("a", large), kResourceExhausted);
+    EXPECT_EQ(SizeOfFile(sim, "a"), kSmall);
+    EXPECT_EQ(Must(sim.engine->FindVolume("a")).size_bytes, kSmall);
+    sim.machine.storage().set_capacity_bytes(limits::kGiB);
+    EXPECT_CODE(sim.engine->CreateVolume({.name = "b", .size_bytes = large, .thick = true}),
+                kResourceExhausted);
+    EXPECT_FALSE(Must(sim.machine.storage().Exists("volumes/b")));
+    EXPECT_OK(sim.fault);
+  });
+}
+
+// The epoch is lost when the change is recorded, and its first step is about to come.
+absl::Status ChangeWithoutEpoch(SimEngine& sim,
+                                const std::function<absl::Status(Engine&)>& change) {
+  sim.machine.steps().Observe([&sim](const sim::Operation& operation) {
+    if (operation.kind == OperationKind::kMetaDurableWrite) sim.fence.is_lost = true;
+  });
+  const absl::Status status = change(*sim.engine);
+  sim.machine.steps().Observe(nullptr);
+  EXPECT_FALSE(sim.fault.ok()) << "the change is recorded, and nothing may go on";
+  sim.engine.reset();
+  sim.fence.is_lost = false;
+  sim.fault = absl::OkStatus();
+  return status;
+}
+
+TEST(LostEpoch, NoStepOfAChangeIsTaken) {
+  SimEngine sim;
+  sim.Run([&] {
+    ASSERT_OK(sim.engine->CreateVolume({.name = "a", .size_bytes = kSmall}));
+    EXPECT_CODE(ChangeWithoutEpoch(
+                    sim, [](Engine& engine) { return engine.ResizeVolume("a", 2 * kSmall); }),
+                kAborted);
+    EXPECT_EQ(SizeOfFile(sim, "a"), kSmall);
+    sim.Open();
+    EXPECT_CODE(
+        ChangeWithoutEpoch(sim, [](Engine& engine) { return engine.RenameVolume("a", "b"); }),
+        kAborted);
+    EXPECT_EQ(SizeOfFile(sim, "a"), kSmall);
+    EXPECT_FALSE(Must(sim.machine.storage().Exists("volumes/b")));
+    sim.Open();
+    EXPECT_OK(sim.engine->RenameVolume("a", "b"));
+  });
+}
+
+TEST(VolumeCount, AFullPoolCanStillRename) {
+  SimEngine sim;
+  sim.Run([&] {
+    for (uint64_t i = 0; i < limits::kMaxVolumes; ++i) {
+      ASSERT_OK(sim.engine->CreateVolume(
+          {.name = fmt::format("v{}", i), .size_bytes = limits::kBlockBytes}));
+    }
+    EXPECT_CODE(sim.engine->CreateVolume({.name = "more", .size_bytes = limits::kBlockBytes}),
+                kResourceExhausted);
+    EXPECT_OK(sim.engine->RenameVolume("v7", "other"));
+  });
+}
 
 // As an owner of an older version leaves it, who activates a clone of a volume that has grown.
 TEST(GrownVolumes, ACloneThatDoesNotFitThemFails) {
