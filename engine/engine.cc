@@ -58,6 +58,21 @@ absl::Status IsOpen(const Volume& volume) {
                volume.name, volume.openings.count());
 }
 
+absl::Status CheckNotImporting(const Volume& volume) {
+  if (!volume.importing) return absl::OkStatus();
+  return Error(StatusCode::kFailedPrecondition, "volume {} is being imported", volume.name);
+}
+
+// Without its number.
+VolumeRecord NewRecord(const VolumeOptions& options) {
+  VolumeRecord record;
+  record.set_name(options.name);
+  record.set_size_bytes(options.size_bytes);
+  record.set_thick(options.thick);
+  record.set_importing(options.importing);
+  return record;
+}
+
 class EngineImpl final : public Engine {
  public:
   explicit EngineImpl(Options options)
@@ -189,15 +204,17 @@ class EngineImpl final : public Engine {
   absl::Status LoadTimesRule();
   absl::Status CheckServing() const;
   absl::Status LoadVolumes();
-  absl::StatusOr<std::shared_ptr<Volume>> OpenFile(const VolumeRecord& record);
+  absl::StatusOr<std::shared_ptr<Volume>> OpenFile(const VolumeRecord& record,
+                                                   const std::string& path);
   absl::StatusOr<std::shared_ptr<Volume>> Find(const std::string& name) const;
   absl::StatusOr<std::shared_ptr<Volume>> Find(uint64_t id) const;
+  absl::Status CheckFreeName(const std::string& name) const;
   absl::Status CheckNewVolume(const std::string& name) const;
   absl::Status RemoveDeletedFile(const std::string& name);
   absl::Status RemoveDeletedFiles();
-  absl::Status CheckRoom(const VolumeOptions& options) const;
+  absl::Status CheckRoom(const VolumeRecord& record, uint64_t more_bytes) const;
   absl::Status CheckUnused(const Volume& volume) const;
-  absl::Status CheckMayGrow(const Volume& volume, uint64_t size_bytes);
+  absl::Status CheckMayGrow(const Volume& volume, const VolumeRecord& next);
   absl::Status ChangeVolume(const Volume& volume, const VolumeRecord& next, const char* kind,
                             const std::string& text);
   absl::Status UndoChanges();
@@ -272,14 +289,15 @@ absl::Status EngineImpl::LoadTimesRule() {
 absl::Status EngineImpl::LoadVolumes() {
   BATON_ASSIGN_OR_RETURN(const std::vector<VolumeRecord> records, catalog_.LoadVolumes());
   for (const VolumeRecord& record : records) {
-    BATON_ASSIGN_OR_RETURN(std::shared_ptr<Volume> volume, OpenFile(record));
+    BATON_ASSIGN_OR_RETURN(std::shared_ptr<Volume> volume,
+                           OpenFile(record, VolumeFilePath(record.name())));
     volumes_.Insert(std::move(volume));
   }
   return RemoveDeletedFiles();
 }
 
-absl::StatusOr<std::shared_ptr<Volume>> EngineImpl::OpenFile(const VolumeRecord& record) {
-  const std::string path = VolumeFilePath(record.name());
+absl::StatusOr<std::shared_ptr<Volume>> EngineImpl::OpenFile(const VolumeRecord& record,
+                                                             const std::string& path) {
   absl::StatusOr<std::unique_ptr<File>> file =
       storage_.Open(path, {.direct = durability_ != DURABILITY_NONE, .leave_reserve = true});
   if (absl::IsNotFound(file.status())) {
@@ -385,26 +403,35 @@ absl::StatusOr<std::shared_ptr<Volume>> EngineImpl::Find(uint64_t id) const {
   return NoSuchVolume(id);
 }
 
-absl::Status EngineImpl::CheckNewVolume(const std::string& name) const {
+absl::Status EngineImpl::CheckFreeName(const std::string& name) const {
   BATON_RETURN_IF_ERROR(CheckNewVolumeName(name));
-  if (volumes_.Find(name) != nullptr) {
-    return Error(StatusCode::kAlreadyExists, "volume {} exists already", name);
-  }
+  if (volumes_.Find(name) == nullptr) return absl::OkStatus();
+  return Error(StatusCode::kAlreadyExists, "volume {} exists already", name);
+}
+
+absl::Status EngineImpl::CheckNewVolume(const std::string& name) const {
+  BATON_RETURN_IF_ERROR(CheckFreeName(name));
   if (volumes_.All().size() < limits::kMaxVolumes) return absl::OkStatus();
   return Error(StatusCode::kResourceExhausted, "the pool has {} volumes, which is the limit",
                limits::kMaxVolumes);
 }
 
-absl::Status EngineImpl::CheckRoom(const VolumeOptions& options) const {
-  BATON_RETURN_IF_ERROR(CheckVolumeSize(options.size_bytes));
-  BATON_ASSIGN_OR_RETURN(const uint64_t room,
-                         options.thick ? storage_.FreeBytes() : storage_.TotalBytes());
-  if (options.size_bytes <= room) return absl::OkStatus();
+// `more_bytes`: how much of it is new.
+absl::Status EngineImpl::CheckRoom(const VolumeRecord& record, uint64_t more_bytes) const {
+  BATON_RETURN_IF_ERROR(CheckVolumeSize(record.size_bytes()));
+  BATON_ASSIGN_OR_RETURN(const uint64_t total_bytes, storage_.TotalBytes());
+  if (record.size_bytes() > total_bytes) {
+    return Error(StatusCode::kResourceExhausted,
+                 "volume {} of {} is larger than what the pool's file system holds ({})",
+                 record.name(), FormatSize(record.size_bytes()), FormatSize(total_bytes));
+  }
+  if (!record.thick()) return absl::OkStatus();
+  BATON_ASSIGN_OR_RETURN(const uint64_t room, BytesForThick(storage_));
+  if (more_bytes <= room) return absl::OkStatus();
   return Error(StatusCode::kResourceExhausted,
-               "volume {} of {} is larger than what the pool's "
-               "file system {} ({})",
-               options.name, FormatSize(options.size_bytes), options.thick ? "has free" : "holds",
-               FormatSize(room));
+               "volume {} is thick and takes {}, more than what the pool's file system has free "
+               "for it ({})",
+               record.name(), FormatSize(more_bytes), FormatSize(room));
 }
 
 absl::Status EngineImpl::CommitVolume(MetaBatch batch, const VolumeRecord& record, const char* kind,
@@ -421,9 +448,10 @@ absl::StatusOr<VolumeInfo> EngineImpl::CreateVolume(const VolumeOptions& options
   SleepLock::Guard guard(commands_);
   BATON_RETURN_IF_ERROR(CheckServing());
   BATON_RETURN_IF_ERROR(CheckNewVolume(options.name));
-  BATON_RETURN_IF_ERROR(CheckRoom(options));
+  BATON_RETURN_IF_ERROR(CheckRoom(NewRecord(options), options.size_bytes));
   BATON_RETURN_IF_ERROR(RemoveDeletedFiles());
-  BATON_RETURN_IF_ERROR(MakeVolumeFile(storage_, options.name, options.size_bytes, options.thick));
+  BATON_RETURN_IF_ERROR(
+      MakeVolumeFile(storage_, fence_, options.name, options.size_bytes, options.thick));
   return AddVolume(options, "volume-created",
                    fmt::format("was created with {}", FormatSize(options.size_bytes)));
 }
@@ -443,14 +471,11 @@ absl::StatusOr<VolumeInfo> EngineImpl::AdoptVolume(const std::string& name) {
 absl::StatusOr<VolumeInfo> EngineImpl::AddVolume(const VolumeOptions& options, const char* kind,
                                                  const std::string& text) {
   MetaBatch batch;
-  VolumeRecord record;
+  VolumeRecord record = NewRecord(options);
   record.set_id(catalog_.AllocateId(batch));
-  record.set_name(options.name);
-  record.set_size_bytes(options.size_bytes);
-  record.set_thick(options.thick);
-  record.set_importing(options.importing);
   record.set_created_unix_us(absl::ToUnixMicros(runtime_.WallTime()));
-  BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, OpenFile(record));
+  BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume,
+                         OpenFile(record, VolumeFilePath(record.name())));
   catalog_.PutVolume(batch, record);
   BATON_RETURN_IF_ERROR(CommitVolume(std::move(batch), record, kind, text));
   volumes_.Insert(volume);
@@ -474,16 +499,15 @@ absl::Status EngineImpl::FinishImport(const std::string& name) {
   return absl::OkStatus();
 }
 
-absl::Status EngineImpl::CheckMayGrow(const Volume& volume, uint64_t size_bytes) {
-  if (volume.importing) {
-    return Error(StatusCode::kFailedPrecondition, "volume {} is being imported", volume.name);
-  }
-  if (size_bytes <= volume.file->size_bytes()) {
+absl::Status EngineImpl::CheckMayGrow(const Volume& volume, const VolumeRecord& next) {
+  BATON_RETURN_IF_ERROR(CheckNotImporting(volume));
+  const uint64_t now_bytes = volume.file->size_bytes();
+  if (next.size_bytes() <= now_bytes) {
     return Error(StatusCode::kInvalidArgument,
                  "volume {} has {} bytes and can only grow: {} bytes are not more", volume.name,
-                 volume.file->size_bytes(), size_bytes);
+                 now_bytes, next.size_bytes());
   }
-  BATON_RETURN_IF_ERROR(CheckRoom({.name = volume.name, .size_bytes = size_bytes}));
+  BATON_RETURN_IF_ERROR(CheckRoom(next, next.size_bytes() - now_bytes));
   return clones_->CheckMayGrow(volume.name);
 }
 
@@ -491,9 +515,9 @@ absl::Status EngineImpl::ResizeVolume(const std::string& name, uint64_t size_byt
   SleepLock::Guard guard(commands_);
   BATON_RETURN_IF_ERROR(CheckServing());
   BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, Find(name));
-  BATON_RETURN_IF_ERROR(CheckMayGrow(*volume, size_bytes));
   VolumeRecord next = volume->RecordNow();
   next.set_size_bytes(size_bytes);
+  BATON_RETURN_IF_ERROR(CheckMayGrow(*volume, next));
   const uint64_t before = volume->file->size_bytes();
   BATON_RETURN_IF_ERROR(ChangeVolume(
       *volume, next, "volume-resized",
@@ -507,25 +531,27 @@ absl::Status EngineImpl::RenameVolume(const std::string& name, const std::string
   SleepLock::Guard guard(commands_);
   BATON_RETURN_IF_ERROR(CheckServing());
   BATON_ASSIGN_OR_RETURN(const std::shared_ptr<Volume> volume, Find(name));
-  BATON_RETURN_IF_ERROR(CheckNewVolume(to));
+  BATON_RETURN_IF_ERROR(CheckFreeName(to));
+  BATON_RETURN_IF_ERROR(CheckNotImporting(*volume));
   BATON_RETURN_IF_ERROR(CheckUnused(*volume));
-  const Openings::Reservation reservation(volume->openings);
+  Openings::Reservation reservation(volume->openings);
   if (!reservation.holds()) return IsOpen(*volume);
   BATON_RETURN_IF_ERROR(RemoveDeletedFiles());
   BATON_RETURN_IF_ERROR(clones_->ReleaseFromLog(*volume));
   VolumeRecord next = volume->RecordNow();
   next.set_name(to);
+  // Before the change: there may be no descriptor for it, and then nothing has happened.
+  BATON_ASSIGN_OR_RETURN(std::shared_ptr<Volume> renamed, OpenFile(next, VolumeFilePath(name)));
   BATON_RETURN_IF_ERROR(
       ChangeVolume(*volume, next, "volume-renamed", fmt::format("was renamed to {}", to)));
-  absl::StatusOr<std::shared_ptr<Volume>> renamed = OpenFile(next);
-  if (!renamed.ok()) return fault_.Report(renamed.status());
-  volumes_.Replace(*volume, *std::move(renamed));
+  volumes_.Replace(*volume, std::move(renamed));
   volume->path.Shutdown(Error(StatusCode::kAborted, "volume {} was renamed", name));
+  reservation.Keep();  // who has found it before looks again
   return absl::OkStatus();
 }
 
 // Nobody sees a step of it: what was recorded first tells a recovery, or the end of this call, what
-// to take back.
+// to take back. While that record is there and the file is in doubt, nothing goes on.
 absl::Status EngineImpl::ChangeVolume(const Volume& volume, const VolumeRecord& next,
                                       const char* kind, const std::string& text) {
   const VolumeRecord now = volume.RecordNow();
@@ -533,16 +559,15 @@ absl::Status EngineImpl::ChangeVolume(const Volume& volume, const VolumeRecord& 
   if (!BATON_MUTANT(kChangeNotRecorded)) catalog_.PutChange(begin, next);
   const absl::Status begun = catalog_.Commit(std::move(begin), Durable::kYes);
   if (!begun.ok()) return fault_.Report(begun);
-  BATON_RETURN_IF_ERROR(fence_.Check());
-  const absl::Status changed = ChangeFile(storage_, now, next);
+  const absl::Status changed = ChangeFile(storage_, fence_, now, next);
   MetaBatch end;
   catalog_.DropChange(end, next.id());
   if (changed.ok()) {
     catalog_.PutVolume(end, next);
     return CommitVolume(std::move(end), now, kind, text);
   }
-  BATON_RETURN_IF_ERROR(fence_.Check());
-  absl::Status undone = UndoFileChange(storage_, now, next);
+  absl::Status undone = fence_.Check();
+  if (undone.ok()) undone = UndoFileChange(storage_, fence_, now, next);
   if (undone.ok()) undone = catalog_.Commit(std::move(end), Durable::kYes);
   return undone.ok() ? changed : fault_.Report(undone);
 }
@@ -556,7 +581,8 @@ absl::Status EngineImpl::UndoChanges() {
   for (const VolumeRecord& next : changes) {
     catalog_.DropChange(batch, next.id());
     for (const VolumeRecord& now : volumes) {
-      if (now.id() == next.id()) BATON_RETURN_IF_ERROR(UndoFileChange(storage_, now, next));
+      if (now.id() != next.id()) continue;
+      BATON_RETURN_IF_ERROR(UndoFileChange(storage_, fence_, now, next));
     }
   }
   return catalog_.Commit(std::move(batch), Durable::kYes);

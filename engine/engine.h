@@ -107,7 +107,7 @@ class Engine : public PoolView {
   virtual absl::StatusOr<VolumeInfo> AdoptVolume(const std::string& name) = 0;
   virtual absl::Status FinishImport(const std::string& name) = 0;
   // Grows it, while it is open, too; what is new reads as zeros. FailedPrecondition also while a
-  // clone uses it that is neither just created nor completed. Open handles see the new size.
+  // clone names it that is not completed. Open handles see the new size.
   virtual absl::Status ResizeVolume(const std::string& name, uint64_t size_bytes) = 0;
   // Of a volume that no clone names and nobody has open. It keeps its id.
   virtual absl::Status RenameVolume(const std::string& name, const std::string& to) = 0;

@@ -49,10 +49,10 @@ class Transfer {
 
 // How much of a range lies in the volume. It is asked for its size where the range ends beyond the
 // one that is known, which is rare.
-uint64_t LengthInside(VolumeIo& volume, uint64_t offset, uint64_t length_bytes) {
-  uint64_t size = volume.size_bytes();
-  if (offset <= size && length_bytes <= size - offset) return length_bytes;
-  size = volume.SizeNow();
+absl::StatusOr<uint64_t> LengthInside(VolumeIo& volume, uint64_t offset, uint64_t length_bytes) {
+  const uint64_t known = volume.size_bytes();
+  if (offset <= known && length_bytes <= known - offset) return length_bytes;
+  BATON_ASSIGN_OR_RETURN(const uint64_t size, volume.SizeNow());
   return offset >= size ? 0 : std::min(length_bytes, size - offset);
 }
 
@@ -90,11 +90,11 @@ void Read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset, fuse_f
   const OpenVolumes::Used volume = VolumeFor(request, node, "reading");
   if (volume.io == nullptr) return;
   const MutableBytes answer = ServerOf(request).answer;
-  const uint64_t length =
+  const absl::StatusOr<uint64_t> length =
       LengthInside(*volume.io, static_cast<uint64_t>(offset), std::min(size, answer.size()));
-  const MutableBytes out = answer.first(length);
-  const absl::Status status =
-      out.empty() ? absl::OkStatus() : volume.io->Read(static_cast<uint64_t>(offset), out);
+  const MutableBytes out = answer.first(length.value_or(0));
+  absl::Status status = length.status();
+  if (!out.empty()) status = volume.io->Read(static_cast<uint64_t>(offset), out);
   transfer.Note(*volume.counters, status, out.size());
   if (!status.ok()) {
     ReplyError(request, status, "reading", node);
@@ -110,19 +110,19 @@ void Write(fuse_req_t request, fuse_ino_t node, const char* data, size_t size, o
   Transfer transfer(request, IoKind::kWrite);
   const OpenVolumes::Used volume = VolumeFor(request, node, "writing");
   if (volume.io == nullptr) return;
-  const uint64_t length = LengthInside(*volume.io, static_cast<uint64_t>(offset), size);
-  if (length == 0) {
-    fuse_reply_err(request, ENOSPC);
-    return;
-  }
-  const Bytes bytes(reinterpret_cast<const std::byte*>(data), length);
-  const absl::Status status = volume.io->Write(static_cast<uint64_t>(offset), bytes);
-  transfer.Note(*volume.counters, status, length);
+  const absl::StatusOr<uint64_t> length =
+      LengthInside(*volume.io, static_cast<uint64_t>(offset), size);
+  const Bytes bytes(reinterpret_cast<const std::byte*>(data), length.value_or(0));
+  absl::Status status = length.status();
+  if (!bytes.empty()) status = volume.io->Write(static_cast<uint64_t>(offset), bytes);
+  transfer.Note(*volume.counters, status, bytes.size());
   if (!status.ok()) {
     ReplyError(request, status, "writing", node);
-    return;
+  } else if (bytes.empty()) {
+    fuse_reply_err(request, ENOSPC);
+  } else {
+    fuse_reply_write(request, bytes.size());
   }
-  fuse_reply_write(request, length);
 }
 
 void Sync(fuse_req_t request, fuse_ino_t node, int, fuse_file_info*) {
@@ -138,15 +138,20 @@ void Sync(fuse_req_t request, fuse_ino_t node, int, fuse_file_info*) {
   fuse_reply_err(request, 0);
 }
 
-bool WouldGrow(VolumeIo& volume, int mode, off_t offset, off_t length) {
-  return !(mode & FALLOC_FL_PUNCH_HOLE) && !(mode & FALLOC_FL_KEEP_SIZE) &&
-         static_cast<uint64_t>(offset) + static_cast<uint64_t>(length) > volume.SizeNow();
+absl::StatusOr<bool> WouldGrow(VolumeIo& volume, int mode, off_t offset, off_t length) {
+  if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) return false;
+  const auto wanted = static_cast<uint64_t>(length);
+  BATON_ASSIGN_OR_RETURN(const uint64_t inside,
+                         LengthInside(volume, static_cast<uint64_t>(offset), wanted));
+  return inside < wanted;
 }
 
 // In pieces that end at multiples of their size; whoever is being killed waits for one at most.
 absl::Status DiscardInside(const Mounted& mounted, VolumeIo& volume, off_t offset, off_t length) {
   auto begin = static_cast<uint64_t>(offset);
-  const uint64_t end = begin + LengthInside(volume, begin, static_cast<uint64_t>(length));
+  BATON_ASSIGN_OR_RETURN(const uint64_t inside,
+                         LengthInside(volume, begin, static_cast<uint64_t>(length)));
+  const uint64_t end = begin + inside;
   HostRequest* const request = HostRequest::Current();
   while (begin < end) {
     if (mounted.ending) return absl::AbortedError("the session ends within a discard");
@@ -175,18 +180,20 @@ void Allocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t
   const OpenVolumes::Used volume = VolumeFor(request, node, "discarding in");
   if (volume.io == nullptr) return;
   Mounted& mounted = MountedOf(request);
-  if (WouldGrow(*volume.io, mode, offset, length)) {
+  const absl::StatusOr<bool> would_grow = WouldGrow(*volume.io, mode, offset, length);
+  if (would_grow.ok() && *would_grow) {
     mounted.refusals.Warn("refused to make {} larger through the mount: use baton volume resize",
                           mounted.Describe(node));
     fuse_reply_err(request, ENOSPC);
     return;
   }
-  absl::Status status;
-  if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) {
+  absl::Status status = would_grow.status();
+  if (status.ok() && (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))) {
     status = DiscardInside(mounted, *volume.io, offset, length);
     transfer.Note(
         *volume.counters, status,
-        LengthInside(*volume.io, static_cast<uint64_t>(offset), static_cast<uint64_t>(length)));
+        LengthInside(*volume.io, static_cast<uint64_t>(offset), static_cast<uint64_t>(length))
+            .value_or(0));
   }
   if (!status.ok()) {
     ReplyError(request, status, "discarding in", node);
@@ -220,20 +227,24 @@ void Seek(fuse_req_t request, fuse_ino_t node, off_t offset, int whence, fuse_fi
   }
   const OpenVolumes::Used volume = VolumeFor(request, node, "finding data in");
   if (volume.io == nullptr) return;
-  const uint64_t size = volume.io->SizeNow();
-  if (offset < 0 || static_cast<uint64_t>(offset) >= size) {
+  const absl::StatusOr<uint64_t> size = volume.io->SizeNow();
+  if (!size.ok()) {
+    ReplyError(request, size.status(), "finding data in", node);
+    return;
+  }
+  if (offset < 0 || static_cast<uint64_t>(offset) >= *size) {
     fuse_reply_err(request, ENXIO);
     return;
   }
   const auto find = whence == SEEK_DATA ? FindData : FindHole;
   const absl::StatusOr<uint64_t> found =
-      find(MountedOf(request).directory, VolumeOf(node), static_cast<uint64_t>(offset), size);
+      find(MountedOf(request).directory, VolumeOf(node), static_cast<uint64_t>(offset), *size);
   if (!found.ok()) {
     ReplyError(request, found.status(), "finding data in", node);
-  } else if (whence == SEEK_DATA && *found >= size) {
+  } else if (whence == SEEK_DATA && *found >= *size) {
     fuse_reply_err(request, ENXIO);
   } else {
-    fuse_reply_lseek(request, static_cast<off_t>(std::min(*found, size)));
+    fuse_reply_lseek(request, static_cast<off_t>(std::min(*found, *size)));
   }
 }
 

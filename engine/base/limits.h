@@ -112,6 +112,8 @@ constexpr size_t kMaxRunsShown = 10000;
 
 // Kept back on the storage for the metadata of the next epoch: its logs are copied.
 constexpr uint64_t kReserveBytes = 32 * kMiB;
+// A thick volume takes its space in slices, and leaves kReserveBytes to everybody else.
+constexpr uint64_t kThickSliceBytes = 256 * kMiB;
 
 // Messages between processes, header included.
 constexpr size_t kMaxMessageBytes = kMaxRequestBytes + 64 * kKiB;

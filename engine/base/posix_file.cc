@@ -192,6 +192,17 @@ absl::Status PosixFile::Truncate(uint64_t size_bytes) {
   return done == 0 ? absl::OkStatus() : Fail("truncate", errno);
 }
 
+// By what cannot cut: space for the last block. CephFS and others that have no fallocate get that
+// block as zeros, over nothing, since it lies beyond the end.
+absl::Status PosixFile::Grow(uint64_t size_bytes) {
+  BATON_ASSIGN_OR_RETURN(const uint64_t now_bytes, SizeBytes());
+  if (size_bytes <= now_bytes) return absl::OkStatus();
+  const uint64_t last = size_bytes - limits::kBlockBytes;
+  const absl::Status grown = Allocate(last, limits::kBlockBytes);
+  if (!absl::IsUnimplemented(grown)) return grown;
+  return Write(last, Bytes(kZeros, limits::kBlockBytes), WriteMode::kCached);
+}
+
 absl::StatusOr<uint64_t> PosixFile::SizeBytes() const {
   struct stat attributes = {};
   if (::fstat(fd_.get(), &attributes) != 0) return Fail("stat", errno);

@@ -177,14 +177,29 @@ absl::StatusOr<bool> PosixStorage::Exists(const std::string& path) const {
   return ErrnoStatus(errno, "look up", FullName(path));
 }
 
-absl::Status PosixStorage::Rename(const std::string& from, const std::string& to) {
+absl::Status PosixStorage::RenameWith(const std::string& from, const std::string& to,
+                                      unsigned flags) {
   BATON_ASSIGN_OR_RETURN(const Place old_place, Locate(from, "rename"));
   BATON_ASSIGN_OR_RETURN(const Place new_place, Locate(to, "rename to"));
-  if (::renameat(old_place.parent.get(), old_place.name.c_str(), new_place.parent.get(),
-                 new_place.name.c_str()) == 0) {
+  if (::renameat2(old_place.parent.get(), old_place.name.c_str(), new_place.parent.get(),
+                  new_place.name.c_str(), flags) == 0) {
     return absl::OkStatus();
   }
   return ErrnoStatus(errno, "rename " + FullName(from) + " to", FullName(to));
+}
+
+absl::Status PosixStorage::Rename(const std::string& from, const std::string& to) {
+  return RenameWith(from, to, 0);
+}
+
+// Without the flag a look before is all there is. Link and unlink would not replace a file either,
+// but an unlink that is carried out late, when the next owner has taken the link back, loses one.
+absl::Status PosixStorage::RenameToFree(const std::string& from, const std::string& to) {
+  const absl::Status renamed = RenameWith(from, to, RENAME_NOREPLACE);
+  if (!absl::IsInvalidArgument(renamed) && !absl::IsUnimplemented(renamed)) return renamed;
+  BATON_ASSIGN_OR_RETURN(const bool is_taken, Exists(to));
+  if (is_taken) return ErrnoStatus(EEXIST, "rename " + FullName(from) + " to", FullName(to));
+  return Rename(from, to);
 }
 
 absl::Status PosixStorage::Link(const std::string& from, const std::string& to) {

@@ -28,6 +28,7 @@ class PosixStorage final : public Storage {
   absl::StatusOr<std::vector<std::string>> List(const std::string& path) const override;
   absl::StatusOr<bool> Exists(const std::string& path) const override;
   absl::Status Rename(const std::string& from, const std::string& to) override;
+  absl::Status RenameToFree(const std::string& from, const std::string& to) override;
   absl::Status Link(const std::string& from, const std::string& to) override;
   absl::Status Remove(const std::string& path) override;
   absl::Status SyncDirectory(const std::string& path) override;
@@ -51,6 +52,8 @@ class PosixStorage final : public Storage {
   absl::StatusOr<UniqueFd> OpenBeneath(const std::string& path, int flags,
                                        const char* operation) const;
   absl::StatusOr<Place> Locate(const std::string& path, const char* operation) const;
+  // `flags` of renameat2.
+  absl::Status RenameWith(const std::string& from, const std::string& to, unsigned flags);
 
   const UniqueFd root_;
   const std::string directory_;

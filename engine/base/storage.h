@@ -55,6 +55,9 @@ class File {
   // Reserves space for the range; bytes already there stay, new ones read as zeros.
   virtual absl::Status Allocate(uint64_t offset, uint64_t length_bytes) = 0;
   virtual absl::Status Truncate(uint64_t size_bytes) = 0;
+  // Makes it that long and never shorter, whatever its size has become meanwhile: what is new reads
+  // as zeros and takes one block of space at most. A multiple of 4 KiB, as the size is.
+  virtual absl::Status Grow(uint64_t size_bytes) = 0;
 
   virtual absl::StatusOr<uint64_t> SizeBytes() const = 0;
   virtual absl::StatusOr<uint64_t> AllocatedBytes() const = 0;
@@ -99,6 +102,9 @@ class Storage {
   virtual absl::StatusOr<std::vector<std::string>> List(const std::string& path) const = 0;
   virtual absl::StatusOr<bool> Exists(const std::string& path) const = 0;
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
+  // As Rename, but AlreadyExists when `to` is there. Atomic where the file system can do that;
+  // where it cannot (NFS, CephFS), only a name that appears at the same moment is replaced.
+  virtual absl::Status RenameToFree(const std::string& from, const std::string& to) = 0;
   // Hard link; AlreadyExists when `to` is there: the exclusive create of a complete file.
   virtual absl::Status Link(const std::string& from, const std::string& to) = 0;
   virtual absl::Status Remove(const std::string& path) = 0;  // a file or an empty directory

@@ -2,14 +2,17 @@
 #pragma once
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
 
 #include "engine/base/bytes.h"
 
 namespace baton {
 
-// A sequence of bytes that changes its size by a command alone, and only grows. All calls are synchronous, may come from any number of threads
-// at once, take any offset and length that lie inside the volume, and are positional: repeating
-// one that was not answered is harmless.
+// A sequence of bytes that changes its size by a command alone, and only grows. All calls are
+// synchronous, may come from any number of threads at once, take any offset and length that lie
+// inside the volume, and are positional: repeating one that was not answered is harmless.
 //
 //  OutOfRange        a range that does not lie inside the volume; nothing was done
 //  ResourceExhausted no space on the storage; a prefix of the range may have been written
@@ -20,8 +23,9 @@ class VolumeIo {
 
   // Never waits. A volume of another node may have grown since it was opened.
   virtual uint64_t size_bytes() const = 0;
-  // As of now: asks whoever knows, and may wait for that.
-  virtual uint64_t SizeNow() { return size_bytes(); }
+  // As of now: asks whoever serves the content, and may wait as a read does. Errors are those of a
+  // read.
+  virtual absl::StatusOr<uint64_t> SizeNow() { return size_bytes(); }
 
   virtual absl::Status Read(uint64_t offset, MutableBytes out) = 0;
 

@@ -114,19 +114,19 @@ absl::Status CloneChecks::CheckOne(const RelationRecord& record) const {
   return CheckPair(record);
 }
 
-// A clone that was created alone is checked again before it is activated. One that is completed has
-// left the paths of its volumes.
+// One that is completed has left the paths of its volumes. One that is created would be activated
+// with its old size by an owner of an older version.
 absl::Status CloneChecks::CheckMayGrow(const CloneLocks::Command&,
                                        const std::string& volume) const {
   absl::Status status;
   table_.ForEach([&](const Relation& relation) {
     const RelationRecord& record = relation.record;
     const bool names_it = record.source() == volume || record.target() == volume;
-    const bool may_grow = record.state() == CREATED || record.state() == COMPLETED;
-    if (!names_it || may_grow || !status.ok()) return;
-    status = Error(absl::StatusCode::kFailedPrecondition,
-                   "clone {} uses volume {} and is {}: wait for its end, or stop and delete it",
-                   record.id(), volume, Name(record.state()));
+    if (!names_it || record.state() == COMPLETED || !status.ok()) return;
+    status = Error(absl::StatusCode::kFailedPrecondition, "clone {} uses volume {} and is {}: {}",
+                   record.id(), volume, Name(record.state()),
+                   record.state() == CREATED ? "delete it, and create it anew afterwards"
+                                             : "wait for its end, or stop and delete it");
   });
   return status;
 }

@@ -41,7 +41,7 @@ class CloneChecks {
   // They may be activated, one after the other: their volumes are usable and theirs, the targets
   // are not open, and they are not in each other's way. ResourceExhausted: too many are active.
   absl::Status CheckActivation(const std::vector<Relation>& relations) const;
-  // No relation of the volume is active, or has left its target offline. FailedPrecondition.
+  // No relation names the volume, but for completed ones. FailedPrecondition.
   absl::Status CheckMayGrow(const CloneLocks::Command&, const std::string& volume) const;
 
  private:

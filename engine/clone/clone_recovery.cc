@@ -1,6 +1,7 @@
 #include "engine/clone/clone_recovery.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -62,10 +63,11 @@ absl::Status CloneRecovery::RecoverSlots() {
   IntentLog& log = parts_.pipeline.log();
   const BufferPool::Handle buffer = parts_.pipeline.buffers().Acquire();
   SlotRecovery recovery(runtime_, log, catalog_, buffer.bytes());
+  MetaBatch batch;
+  FailMisfits(batch);
   parts_.table.ForEach([&](const Relation& relation) {
     if (IsRunning(relation.record.state())) recovery.AddRun(relation.run);
   });
-  MetaBatch batch;
   BATON_RETURN_IF_ERROR(recovery.Run(batch));
   BATON_RETURN_IF_ERROR(parts_.fault.Check());  // what failed was not a copy but a sync
   const CloneLocks::Change change(parts_.locks);
@@ -77,6 +79,26 @@ absl::Status CloneRecovery::RecoverSlots() {
   return log.is_old() ? log.Renew() : absl::OkStatus();
 }
 
+// A run reaches as far as its clone's record says. Volumes do not grow under a clone, unless an
+// owner of an older version has activated one whose volume had grown.
+void CloneRecovery::FailMisfits(MetaBatch& batch) {
+  std::map<uint64_t, absl::Status> misfits;  // by run
+  parts_.table.ForEach([&](const Relation& relation) {
+    const RelationRecord& record = relation.record;
+    if (!IsActive(record.state())) return;
+    for (const auto& volume : {relation.run->source(), relation.run->target()}) {
+      if (volume->file->size_bytes() == record.size_bytes()) continue;
+      misfits[record.run_id()] =
+          Error(absl::StatusCode::kFailedPrecondition,
+                "volume {} has {} bytes, and the clone was made for {}: it has grown since; delete "
+                "the clone and create it anew",
+                volume->name, volume->file->size_bytes(), record.size_bytes());
+    }
+  });
+  const CloneLocks::Change change(parts_.locks);
+  for (const auto& [run_id, why] : misfits) RecordFailure(change, run_id, why, batch);
+}
+
 // As CloneFailures::Fail, before anybody can see the relation.
 void CloneRecovery::RecordFailure(const CloneLocks::Change& change, uint64_t run_id,
                                   const absl::Status& why, MetaBatch& batch) {
@@ -84,7 +106,7 @@ void CloneRecovery::RecordFailure(const CloneLocks::Change& change, uint64_t run
       parts_.table.Get(parts_.table.FindRun(run_id).value_or(0));
   if (!relation.ok()) return;
   RelationRecord record = relation->record;
-  record.set_state(StateAfter(Action::kFail, record.state()));
+  record.set_state(FAILED);
   record.set_error(Message(why));
   record.set_copies_total(relation->run->progress().copies);
   catalog_.PutRelation(batch, record);

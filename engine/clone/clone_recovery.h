@@ -45,6 +45,7 @@ class CloneRecovery {
   absl::Status Load(const CloneLocks::Command& command, const RelationRecord& record);
   absl::Status LoadBits(uint64_t id, CloneRun& run);
   absl::Status RecoverSlots();
+  void FailMisfits(MetaBatch& batch);
   void RecordFailure(const CloneLocks::Change& change, uint64_t run_id, const absl::Status& why,
                      MetaBatch& batch);
   void AddEvents(MetaBatch& batch);

@@ -93,8 +93,8 @@ class Clones {
     return verifier_.Verify(id, progress);
   }
   WriteLogStatus ShowWriteLog() const { return write_log_->Describe(); }
-  // No active clone uses the volume, and none becomes active while the caller keeps activations
-  // away. FailedPrecondition: one does, or its target is offline.
+  // No clone names the volume, but for completed ones, and none will while the caller keeps
+  // creations away. FailedPrecondition.
   absl::Status CheckMayGrow(const std::string& volume) {
     return checks_.CheckMayGrow(CloneLocks::Command(locks_), volume);
   }

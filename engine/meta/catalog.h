@@ -8,8 +8,7 @@
 //  - events: BE64 sequence -> Event
 //  - system: "epoch" -> BE64, the epoch of the newest batch; part of every batch
 //  - system: "times" -> BE64, the epoch whose seal brought the times in the records of volumes up
-//  to
-//    date
+//    to date
 //  - system: "lock/" BE64 volume, node -> LockRecord, while the node's programs hold locks on it
 //  - system: "change/" BE64 volume -> VolumeRecord that its file is being made to fit
 //  - system: "evicted/" NODE -> EvictionRecord

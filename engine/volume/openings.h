@@ -38,6 +38,8 @@ class Openings {
 
     // False: the volume is open, or reserved by somebody else.
     bool holds() const { return holds_; }
+    // Nobody opens the volume any more, when this is gone either.
+    void Keep() { holds_ = false; }
     void Release() {
       if (holds_) openings_.count_ = 0;
       holds_ = false;

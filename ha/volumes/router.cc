@@ -27,11 +27,7 @@ class Router::Handle final : public VolumeIo {
   bool has_files() const { return has_files_; }
   void NoteFiles() { has_files_ = true; }
   uint64_t size_bytes() const override { return size_bytes_; }
-  uint64_t SizeNow() override {
-    const absl::StatusOr<VolumeEntry> entry = router_.Get(id_);
-    if (entry.ok()) RaiseSize(entry->size_bytes);
-    return size_bytes_;
-  }
+  absl::StatusOr<uint64_t> SizeNow() override;
   absl::Status Read(uint64_t offset, MutableBytes out) override {
     return Do([&](VolumeIo& io) { return io.Read(offset, out); });
   }
@@ -357,6 +353,15 @@ auto Router::Ask(Call call, bool view_will_do) const {
     if (!absl::IsAborted(answer.status())) return answer;
     if (destination->is_view) view_will_do = false;  // it knows nothing (any more)
   }
+}
+
+// Not of the view: it may be behind.
+absl::StatusOr<uint64_t> Router::Handle::SizeNow() {
+  BATON_ASSIGN_OR_RETURN(
+      const VolumeEntry entry,
+      router_.Ask([this](const VolumeDirectory& directory) { return directory.Get(id_); }));
+  RaiseSize(entry.size_bytes);
+  return size_bytes_;
 }
 
 absl::StatusOr<std::vector<VolumeName>> Router::List(uint64_t after_id, size_t limit) const {

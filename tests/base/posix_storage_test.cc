@@ -15,6 +15,7 @@
 #include "engine/base/errno_status.h"
 #include "engine/base/limits.h"
 #include "engine/base/status.h"
+#include "tests/base/descriptor_limit.h"
 #include "tests/base/storage_contract.h"
 #include "tests/base/temporary_directory.h"
 
@@ -177,6 +178,7 @@ TEST_F(PosixStorageTest, FilesOfAnotherStorageAreRefusedSideBySide) {
     absl::Status ZeroRange(uint64_t, uint64_t) override { return absl::OkStatus(); }
     absl::Status Allocate(uint64_t, uint64_t) override { return absl::OkStatus(); }
     absl::Status Truncate(uint64_t) override { return absl::OkStatus(); }
+    absl::Status Grow(uint64_t) override { return absl::OkStatus(); }
     absl::StatusOr<uint64_t> SizeBytes() const override { return uint64_t{0}; }
     absl::StatusOr<uint64_t> AllocatedBytes() const override { return uint64_t{0}; }
     absl::StatusOr<std::optional<DataRange>> NextData(uint64_t) const override {
@@ -216,19 +218,21 @@ TEST(PosixStorageFullTest, ASideWriteCutShortIsContinuedUntilTheRealError) {
   });
 }
 
-// The limit on descriptors of this process while it lives.
-class DescriptorLimit {
- public:
-  explicit DescriptorLimit(rlim_t limit) {
-    ::getrlimit(RLIMIT_NOFILE, &before_);
-    const rlimit low{limit, before_.rlim_max};
-    ::setrlimit(RLIMIT_NOFILE, &low);
-  }
-  ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-
- private:
-  rlimit before_ = {};
-};
+TEST(PosixStorageMountTest, GrowsAFileWhereSpaceCannotBeReserved) {
+  WithMount("ramfs", "", [](PosixStorage& storage) {
+    const auto file = Must(storage.Open("f", {.create = true}));
+    ASSERT_OK(file->Write(0, Pattern(4096, 1), WriteMode::kCached));
+    EXPECT_CODE(file->Allocate(0, 4096), kUnimplemented);
+    ASSERT_OK(file->Grow(1 << 20));
+    ASSERT_OK(file->Grow(8192));
+    EXPECT_EQ(Must(file->SizeBytes()), 1u << 20);
+    std::vector<std::byte> content(1 << 20);
+    ASSERT_OK(file->Read(0, content));
+    auto expected = Pattern(4096, 1);
+    expected.resize(1 << 20);
+    EXPECT_EQ(content, expected);
+  });
+}
 
 TEST(PosixStorageDescriptorsTest, TheLastOnesAreNotForVolumes) {
   const TemporaryDirectory directory(testing::TempDir());

@@ -171,6 +171,21 @@ TEST_P(StorageContract, TruncateShrinksAndGrowsWithZeros) {
   EXPECT_EQ(ReadAll(*file, 0, 6000), expected);
 }
 
+TEST_P(StorageContract, GrowingNeverCutsAndTakesNoSpace) {
+  const auto file = Create("f");
+  ASSERT_OK(file->Write(0, Pattern(2 * kBlock, 1), WriteMode::kDurable));
+  ASSERT_OK(file->Grow(1024 * kBlock));
+  EXPECT_EQ(Must(file->SizeBytes()), 1024 * kBlock);
+  EXPECT_LE(Must(file->AllocatedBytes()), 64 * kBlock);
+  auto expected = Pattern(2 * kBlock, 1);
+  expected.resize(1024 * kBlock);
+  EXPECT_EQ(ReadAll(*file, 0, 1024 * kBlock), expected);
+  ASSERT_OK(file->Grow(kBlock));
+  ASSERT_OK(file->Grow(2 * kBlock));
+  EXPECT_EQ(ReadAll(*file, 0, 1024 * kBlock), expected);
+  EXPECT_EQ(Must(file->SizeBytes()), 1024 * kBlock);
+}
+
 TEST_P(StorageContract, APunchedHoleReadsZerosAndGivesItsSpaceBack) {
   const auto file = Create("f");
   ASSERT_OK(file->Write(0, Pattern(8 * kBlock, 1), WriteMode::kDurable));
@@ -281,6 +296,18 @@ TEST_P(StorageContract, RenameReplacesAFile) {
   EXPECT_EQ(ReadAll(*Must(storage().Open("b", {})), 0, 10), Pattern(10, 1));
   EXPECT_FALSE(Must(storage().Exists("a")));
   EXPECT_CODE(storage().Rename("a", "b"), kNotFound);
+}
+
+TEST_P(StorageContract, RenameToFreeNeverReplaces) {
+  ASSERT_OK(Create("a")->Write(0, Pattern(10, 1), WriteMode::kCached));
+  ASSERT_OK(Create("b")->Write(0, Pattern(20, 2), WriteMode::kCached));
+  EXPECT_CODE(storage().RenameToFree("a", "b"), kAlreadyExists);
+  EXPECT_EQ(ReadAll(*Must(storage().Open("a", {})), 0, 10), Pattern(10, 1));
+  EXPECT_EQ(ReadAll(*Must(storage().Open("b", {})), 0, 20), Pattern(20, 2));
+  ASSERT_OK(storage().RenameToFree("a", "c"));
+  EXPECT_EQ(ReadAll(*Must(storage().Open("c", {})), 0, 10), Pattern(10, 1));
+  EXPECT_FALSE(Must(storage().Exists("a")));
+  EXPECT_CODE(storage().RenameToFree("a", "d"), kNotFound);
 }
 
 TEST_P(StorageContract, RenamingADirectoryMovesWhatIsInIt) {

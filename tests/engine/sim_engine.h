@@ -7,11 +7,21 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/meta/catalog.h"
 #include "engine/meta/pool_file.h"
 #include "tests/base/testing.h"
 #include "tests/sim/sim_machine.h"
 
 namespace baton {
+
+// Open until the epoch is lost.
+class LosableFence final : public Fence {
+ public:
+  absl::Status Check() const override {
+    return is_lost ? absl::AbortedError("the epoch is lost") : absl::OkStatus();
+  }
+  bool is_lost = false;
+};
 
 class SimEngine {
  public:
@@ -31,7 +41,7 @@ class SimEngine {
     engine.reset();
     engine = Must(Engine::Open({.storage = machine.storage(),
                                 .runtime = machine.runtime(),
-                                .fence = fence_,
+                                .fence = fence,
                                 .meta = machine.meta().Open(),
                                 .epoch = ++epoch_,
                                 .node = "sim",
@@ -56,6 +66,19 @@ class SimEngine {
     EXPECT_OK(engine->StartClones({id}));
     return id;
   }
+  // While there is no engine: the record of a volume, as it is in the metadata, is changed.
+  void EditVolume(const std::string& name, const std::function<void(VolumeRecord&)>& edit) {
+    const std::unique_ptr<MetaStore> store = machine.meta().Open();
+    Catalog catalog(*store, machine.runtime(), epoch_, "sim");
+    EXPECT_OK(catalog.Load());
+    MetaBatch batch;
+    for (VolumeRecord& record : Must(catalog.LoadVolumes())) {
+      if (record.name() != name) continue;
+      edit(record);
+      catalog.PutVolume(batch, record);
+    }
+    EXPECT_OK(catalog.Commit(std::move(batch), Durable::kYes));
+  }
   // Every operation of this kind on the file fails from now on.
   void Fail(sim::OperationKind kind, const std::string& path, const absl::Status& status) {
     machine.steps().Inject(
@@ -65,11 +88,11 @@ class SimEngine {
   sim::SimMachine machine;
   std::unique_ptr<Engine> engine;
   absl::Status fault;
+  LosableFence fence;
   // Of engines that are opened from now on.
   WriteLogShape write_log_shape = {.segments = 0};
 
  private:
-  OpenFence fence_;
   uint64_t epoch_ = 0;
 };
 

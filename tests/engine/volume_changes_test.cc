@@ -1,10 +1,15 @@
 // Volumes that become larger, or get another name.
+#include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "engine/base/unique_fd.h"
+#include "tests/base/descriptor_limit.h"
 #include "tests/engine/engine_pool.h"
+#include "tests/engine/sim_engine.h"
 
 namespace baton {
 namespace {
@@ -85,34 +90,28 @@ TEST_F(VolumeChanges, SizesThatAreNotLargerAreRefused) {
                  "larger than");
   EXPECT_REFUSED(pool_->ResizeVolume("none", kLarger), kNotFound, "there is no volume none");
   ASSERT_OK(pool_->CreateVolume({.name = "half", .size_bytes = kSize, .importing = true}));
+  EXPECT_REFUSED(pool_->RenameVolume("half", "other"), kFailedPrecondition, "being imported");
   EXPECT_REFUSED(pool_->ResizeVolume("half", kLarger), kFailedPrecondition, "being imported");
 }
 
-TEST_F(VolumeChanges, AVolumeOfARunningCloneDoesNotGrow) {
-  for (const char* state : {"activated", "copying", "paused", "stopped"}) {
+TEST_F(VolumeChanges, AVolumeThatACloneNamesDoesNotGrow) {
+  for (const std::string state : {"created", "activated", "copying", "paused", "stopped"}) {
     const uint64_t id = MakeIn(state);
     for (const char* volume : {"src", "dst"}) {
       EXPECT_REFUSED(pool_->ResizeVolume(volume, kLarger), kFailedPrecondition, state);
     }
-    if (std::string(state) != "stopped") {
+    if (state != "stopped" && state != "created") {
       EXPECT_OK(pool_->StopClone(id));
     }
     ASSERT_OK(pool_->DeleteClone(id));
   }
 }
 
-TEST_F(VolumeChanges, ACloneWhoseVolumeHasGrownIsNotActivated) {
-  const uint64_t first = Create("src", "dst");
-  ASSERT_OK(pool_->ResizeVolume("src", kLarger - kExtent));
-  EXPECT_REFUSED(pool_->ActivateClones({first}), kFailedPrecondition, "src has grown since");
-  ASSERT_OK(pool_->ResizeVolume("dst", kLarger - kExtent));
-  const uint64_t second = Create("src", "dst");
+TEST_F(VolumeChanges, ACloneOfGrownVolumesCopiesAllOfThem) {
   ASSERT_OK(pool_->ResizeVolume("dst", kLarger));
-  EXPECT_REFUSED(pool_->ActivateClones({second}), kFailedPrecondition, "dst has grown since");
+  EXPECT_REFUSED(pool_->CreateClone(Options("src", "dst")), kInvalidArgument, "differ in size");
   ASSERT_OK(pool_->ResizeVolume("src", kLarger));
-  EXPECT_REFUSED(pool_->ActivateClones({second}), kFailedPrecondition, "has grown since");
-  const uint64_t third = Start("src", "dst");
-  AwaitState(third, "completed");
+  AwaitState(Start("src", "dst"), "completed");
   EXPECT_EQ(Content("dst"), Grown(1));
 }
 
@@ -161,6 +160,16 @@ TEST_F(VolumeChanges, AVolumeInUseIsNotRenamed) {
   EXPECT_OK(pool_->RenameVolume("src", "other"));
 }
 
+TEST_F(VolumeChanges, ARenameWithoutADescriptorLeavesTheVolumeAsItWas) {
+  const UniqueFd next(::open("/", O_PATH | O_CLOEXEC));
+  {
+    const DescriptorLimit limit(static_cast<rlim_t>(next.get()) + 12);
+    EXPECT_CODE(pool_->RenameVolume("src", "other"), kResourceExhausted);
+  }
+  EXPECT_EQ(Content("src"), Filled(1));
+  EXPECT_OK(pool_->RenameVolume("src", "other"));
+}
+
 TEST_F(VolumeChanges, WhatWasInTheWriteLogIsInTheRenamedVolume) {
   const uint64_t id = Start("src", "dst", kCrawl);
   Fill("src", 2);
@@ -173,6 +182,144 @@ TEST_F(VolumeChanges, WhatWasInTheWriteLogIsInTheRenamedVolume) {
   ASSERT_OK(pool_->StopClone(again));
   Reopen();
   EXPECT_EQ(Content("other"), Filled(3));
+}
+
+// ---- on a simulated machine ----
+
+using sim::OperationKind;
+
+constexpr uint64_t kSmall = 8 * limits::kBlockBytes;
+
+uint64_t SizeOfFile(SimEngine& sim, const std::string& name) {
+  return Must(Must(sim.machine.storage().Open("volumes/" + name, {}))->SizeBytes());
+}
+
+// So that `bytes` are free.
+void LeaveFree(SimEngine& sim, uint64_t bytes) {
+  sim::SimStorage& storage = sim.machine.storage();
+  const uint64_t used = Must(storage.TotalBytes()) - Must(storage.FreeBytes());
+  storage.set_capacity_bytes(used + bytes);
+}
+
+TEST(VolumeSpace, AThickVolumeLeavesSomeToClones) {
+  SimEngine sim;
+  sim.Run([&] {
+    ASSERT_OK(sim.engine->CreateVolume({.name = "a", .size_bytes = kSmall, .thick = true}));
+    LeaveFree(sim, limits::kReserveBytes + kSmall);
+    const uint64_t changes = sim.machine.steps().count();
+    EXPECT_CODE(sim.engine->ResizeVolume("a", 2 * kSmall + limits::kBlockBytes),
+                kResourceExhausted);
+    EXPECT_CODE(sim.engine->CreateVolume(
+                    {.name = "b", .size_bytes = kSmall + limits::kBlockBytes, .thick = true}),
+                kResourceExhausted);
+    EXPECT_EQ(sim.machine.steps().count(), changes) << "nothing was tried";
+    EXPECT_OK(sim.engine->ResizeVolume("a", 2 * kSmall));
+  });
+}
+
+TEST(VolumeSpace, AThickVolumeStopsWhenTheSpaceGoesMeanwhile) {
+  SimEngine sim;
+  sim.Run([&] {
+    ASSERT_OK(sim.engine->CreateVolume({.name = "a", .size_bytes = kSmall, .thick = true}));
+    // The second slice fits, but leaves less than the reserve.
+    const auto take_space = [&](const sim::Operation& operation) {
+      if (operation.kind != OperationKind::kAllocate) return;
+      sim.machine.storage().set_capacity_bytes(2 * limits::kThickSliceBytes +
+                                               limits::kReserveBytes);
+    };
+    const uint64_t large = kSmall + 2 * limits::kThickSliceBytes;
+    sim.machine.steps().Observe(take_space);
+    EXPECT_CODE(sim.engine->ResizeVolume("a", large), kResourceExhausted);
+    EXPECT_EQ(SizeOfFile(sim, "a"), kSmall);
+    EXPECT_EQ(Must(sim.engine->FindVolume("a")).size_bytes, kSmall);
+    sim.machine.storage().set_capacity_bytes(limits::kGiB);
+    EXPECT_CODE(sim.engine->CreateVolume({.name = "b", .size_bytes = large, .thick = true}),
+                kResourceExhausted);
+    EXPECT_FALSE(Must(sim.machine.storage().Exists("volumes/b")));
+    EXPECT_OK(sim.fault);
+  });
+}
+
+// The epoch is lost when the change is recorded, and its first step is about to come.
+absl::Status ChangeWithoutEpoch(SimEngine& sim,
+                                const std::function<absl::Status(Engine&)>& change) {
+  sim.machine.steps().Observe([&sim](const sim::Operation& operation) {
+    if (operation.kind == OperationKind::kMetaDurableWrite) sim.fence.is_lost = true;
+  });
+  const absl::Status status = change(*sim.engine);
+  sim.machine.steps().Observe(nullptr);
+  EXPECT_FALSE(sim.fault.ok()) << "the change is recorded, and nothing may go on";
+  sim.engine.reset();
+  sim.fence.is_lost = false;
+  sim.fault = absl::OkStatus();
+  return status;
+}
+
+TEST(LostEpoch, NoStepOfAChangeIsTaken) {
+  SimEngine sim;
+  sim.Run([&] {
+    ASSERT_OK(sim.engine->CreateVolume({.name = "a", .size_bytes = kSmall}));
+    EXPECT_CODE(ChangeWithoutEpoch(
+                    sim, [](Engine& engine) { return engine.ResizeVolume("a", 2 * kSmall); }),
+                kAborted);
+    EXPECT_EQ(SizeOfFile(sim, "a"), kSmall);
+    sim.Open();
+    EXPECT_CODE(
+        ChangeWithoutEpoch(sim, [](Engine& engine) { return engine.RenameVolume("a", "b"); }),
+        kAborted);
+    EXPECT_EQ(SizeOfFile(sim, "a"), kSmall);
+    EXPECT_FALSE(Must(sim.machine.storage().Exists("volumes/b")));
+    sim.Open();
+    EXPECT_OK(sim.engine->RenameVolume("a", "b"));
+  });
+}
+
+TEST(VolumeCount, AFullPoolCanStillRename) {
+  SimEngine sim;
+  sim.Run([&] {
+    for (uint64_t i = 0; i < limits::kMaxVolumes; ++i) {
+      ASSERT_OK(sim.engine->CreateVolume(
+          {.name = fmt::format("v{}", i), .size_bytes = limits::kBlockBytes}));
+    }
+    EXPECT_CODE(sim.engine->CreateVolume({.name = "more", .size_bytes = limits::kBlockBytes}),
+                kResourceExhausted);
+    EXPECT_OK(sim.engine->RenameVolume("v7", "other"));
+  });
+}
+
+// As an owner of an older version leaves it, who activates a clone of a volume that has grown.
+TEST(GrownVolumes, ACloneThatDoesNotFitThemFails) {
+  constexpr uint64_t kExtentBytes = limits::kMinExtentBytes;
+  for (const char* grown : {"src", "dst"}) {
+    for (const bool is_started : {false, true}) {
+      SimEngine sim;
+      sim.Run([&] {
+        const uint64_t bytes = 4 * kExtentBytes;
+        for (const char* name : {"src", "dst"}) {
+          ASSERT_OK(sim.engine->CreateVolume({.name = name, .size_bytes = bytes}));
+        }
+        const uint64_t id = Must(sim.engine->CreateClone(
+            {.source = "src", .target = "dst", .extent_bytes = kExtentBytes}));
+        ASSERT_OK(sim.engine->ActivateClones({id}));
+        if (is_started) {
+          ASSERT_OK(sim.engine->StartClones({id}));
+        }
+        sim.engine.reset();
+        ASSERT_OK(
+            Must(sim.machine.storage().Open(std::string("volumes/") + grown, {}))->Grow(2 * bytes));
+        sim.EditVolume(grown, [&](VolumeRecord& record) { record.set_size_bytes(2 * bytes); });
+        for (int epoch = 0; epoch < 2; ++epoch) {
+          sim.Open();
+          const CloneStatus clone = Must(sim.engine->ShowClone(id));
+          EXPECT_EQ(clone.state(), "failed");
+          EXPECT_THAT(clone.error(), testing::HasSubstr(fmt::format("volume {} has", grown)));
+          EXPECT_OK(sim.OpenVolume("src")->Write(0, Pattern(bytes, 1)));
+        }
+        EXPECT_CODE(sim.engine->ActivateClones({id}), kFailedPrecondition);
+        EXPECT_OK(sim.engine->DeleteClone(id));
+      });
+    }
+  }
 }
 
 }  // namespace

@@ -286,6 +286,32 @@ TEST_F(DataTest, AFailureOfTheVolumeIsAnInputOutputErrorUntilItIsOver) {
   EXPECT_EQ(::pwrite(file.get(), &byte, 1, 0), 1);
 }
 
+TEST_F(DataTest, AVolumeThatHasGrownEndsLater) {
+  const UniqueFd file = Open(O_RDWR);
+  char byte = 'x';
+  EXPECT_EQ(::pread(file.get(), &byte, 1, kVolumeBytes), 0);
+  volumes_->Add(kVolume, "alpha", 2 * kVolumeBytes);
+  EXPECT_EQ(::pwrite(file.get(), &byte, 1, kVolumeBytes), 1);
+  EXPECT_EQ(ReadAt(file.get(), kVolumeBytes, 1), std::string(1, byte));
+  EXPECT_EQ(ErrorOf(::fallocate(file.get(), 0, 0, 2 * kVolumeBytes)), 0);
+  EXPECT_EQ(::lseek(file.get(), kVolumeBytes, SEEK_DATA), static_cast<off_t>(kVolumeBytes));
+}
+
+TEST_F(DataTest, AnEndThatNobodyKnowsIsAnError) {
+  const UniqueFd file = Open(O_RDWR);
+  char byte = 'x';
+  volumes_->FailWith(Error(absl::StatusCode::kDeadlineExceeded, "nobody serves"));
+  EXPECT_EQ(ErrorOf(::pread(file.get(), &byte, 1, kVolumeBytes)), ETIMEDOUT);
+  EXPECT_EQ(ErrorOf(::pwrite(file.get(), &byte, 1, kVolumeBytes)), ETIMEDOUT);
+  EXPECT_EQ(ErrorOf(::fallocate(file.get(), 0, kVolumeBytes, 1)), ETIMEDOUT);
+  EXPECT_EQ(ErrorOf(::fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                kVolumeBytes, 4096)),
+            ETIMEDOUT);
+  EXPECT_EQ(ErrorOf(::lseek(file.get(), 5, SEEK_DATA)), ETIMEDOUT);
+  volumes_->FailWith(absl::OkStatus());
+  EXPECT_EQ(::pread(file.get(), &byte, 1, kVolumeBytes), 0);
+}
+
 // A view of the volume's first page.
 class Mapping {
  public:

@@ -25,6 +25,11 @@ class FileVolume final : public VolumeIo {
   ~FileVolume() override { --owner_.counters().open_handles; }
 
   uint64_t size_bytes() const override { return size_bytes_; }
+  absl::StatusOr<uint64_t> SizeNow() override {
+    BATON_RETURN_IF_ERROR(owner_.AwaitService());
+    BATON_ASSIGN_OR_RETURN(const VolumeEntry entry, owner_.Get(id_));
+    return entry.size_bytes;
+  }
 
   absl::Status Read(uint64_t offset, MutableBytes out) override {
     BATON_RETURN_IF_ERROR(owner_.Begin(out.data(), out.size()));

@@ -48,7 +48,11 @@ class OneVolume final : public VolumeServer {
   absl::StatusOr<VolumeEntry> Lookup(const std::string&) const override {
     return absl::NotFoundError("");
   }
-  absl::StatusOr<VolumeEntry> Get(uint64_t) const override { return absl::NotFoundError(""); }
+  absl::StatusOr<VolumeEntry> Get(uint64_t) const override {
+    if (gone) return absl::AbortedError("not the owner");
+    if (!answer.ok()) return answer;
+    return VolumeEntry{.id = 7, .name = name, .size_bytes = size_bytes};
+  }
   absl::StatusOr<std::shared_ptr<VolumeIo>> Open(uint64_t) override {
     ++opens_asked;
     if (gone || eviction != 0) return absl::AbortedError("not the owner, or not of this node");
@@ -77,6 +81,7 @@ class OneVolume final : public VolumeServer {
   SystemRuntime runtime;
   std::vector<std::pair<uint64_t, std::string>> changes;  // with their numbers
   std::string name = "v";
+  uint64_t size_bytes = 4096;
   absl::Status answer;
   std::atomic<bool> gone = false;
   std::atomic<uint64_t> eviction = 0;  // not 0: of the node that asks
@@ -125,6 +130,21 @@ TEST_F(RouterTest, ContentIsNotAskedOfTheView) {
   impatient.UseView(&second_);
   EXPECT_TRUE(absl::IsDeadlineExceeded(impatient.Open(7).status()));
   EXPECT_TRUE(absl::IsDeadlineExceeded(impatient.NextData(7, 0).status()));
+}
+
+TEST_F(RouterTest, TheSizeIsAskedOfTheOwner) {
+  Router impatient(runtime_, absl::Milliseconds(50));
+  impatient.Route(&first_);
+  const auto volume = Must(impatient.Open(7));
+  first_.size_bytes = 8192;
+  EXPECT_EQ(volume->size_bytes(), 4096u);
+  EXPECT_EQ(Must(volume->SizeNow()), 8192u);
+  EXPECT_EQ(volume->size_bytes(), 8192u);
+  first_.answer = absl::DataLossError("no metadata");
+  EXPECT_TRUE(absl::IsDataLoss(volume->SizeNow().status()));
+  impatient.Route(nullptr);
+  impatient.UseView(&second_);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(volume->SizeNow().status())) << "the view may be behind";
 }
 
 TEST_F(RouterTest, AQuestionThatTheViewCannotAnswerWaitsForSomebody) {

@@ -117,6 +117,13 @@ absl::Status SimFile::Truncate(uint64_t size_bytes) {
       [&]() -> absl::StatusOr<Content::ChangeId> { return node_->content.Resize(size_bytes); });
 }
 
+absl::Status SimFile::Grow(uint64_t size_bytes) {
+  return ChangeContent(
+      {OperationKind::kTruncate, path_, size_bytes, 0}, [&]() -> absl::StatusOr<Content::ChangeId> {
+        return node_->content.Resize(std::max(size_bytes, node_->content.size_bytes()));
+      });
+}
+
 uint64_t SimFile::FittingBytes(uint64_t offset, uint64_t length_bytes) const {
   const Pages& pages = node_->content.pages();
   uint64_t missing = pages.Missing(offset, length_bytes);

@@ -19,6 +19,7 @@ class SimFile final : public File {
   absl::Status ZeroRange(uint64_t offset, uint64_t length_bytes) override;
   absl::Status Allocate(uint64_t offset, uint64_t length_bytes) override;
   absl::Status Truncate(uint64_t size_bytes) override;
+  absl::Status Grow(uint64_t size_bytes) override;
   absl::StatusOr<uint64_t> SizeBytes() const override;
   absl::StatusOr<uint64_t> AllocatedBytes() const override;
   absl::StatusOr<std::optional<DataRange>> NextData(uint64_t offset) const override;

@@ -93,6 +93,15 @@ absl::Status SimStorage::Rename(const std::string& from, const std::string& to) 
   return ChangeNames({OperationKind::kRename, from}, [&] { return names_.Rename(from, to); });
 }
 
+absl::Status SimStorage::RenameToFree(const std::string& from, const std::string& to) {
+  BATON_RETURN_IF_ERROR(CheckStoragePath(from));
+  BATON_RETURN_IF_ERROR(CheckStoragePath(to));
+  return ChangeNames({OperationKind::kRename, from}, [&]() -> absl::StatusOr<Namespace::ChangeId> {
+    if (names_.Find(to, "rename to").ok()) return ErrnoStatus(EEXIST, "rename to", to);
+    return names_.Rename(from, to);
+  });
+}
+
 absl::Status SimStorage::Link(const std::string& from, const std::string& to) {
   BATON_RETURN_IF_ERROR(CheckStoragePath(from));
   BATON_RETURN_IF_ERROR(CheckStoragePath(to));

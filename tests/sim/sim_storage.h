@@ -36,6 +36,7 @@ class SimStorage final : public Storage {
   absl::StatusOr<std::vector<std::string>> List(const std::string& path) const override;
   absl::StatusOr<bool> Exists(const std::string& path) const override;
   absl::Status Rename(const std::string& from, const std::string& to) override;
+  absl::Status RenameToFree(const std::string& from, const std::string& to) override;
   absl::Status Link(const std::string& from, const std::string& to) override;
   absl::Status Remove(const std::string& path) override;
   absl::Status SyncDirectory(const std::string& path) override;

@@ -30,6 +30,16 @@ TEST(OpeningsTest, AReservedVolumeIsNotOpenedUntilItIsReleased) {
   EXPECT_EQ(openings.count(), 1u);
 }
 
+TEST(OpeningsTest, AReservationMayBeKeptForGood) {
+  Openings openings;
+  {
+    Openings::Reservation reservation(openings);
+    reservation.Keep();
+  }
+  EXPECT_FALSE(openings.Add());
+  EXPECT_EQ(openings.count(), 0u);
+}
+
 TEST(OpeningsTest, NobodyHasItOpenWhileItIsReserved) {
   Openings openings;
   std::atomic<int> open = 0;

@@ -138,6 +138,7 @@ class MemoryFile final : public File {
   }
   absl::Status Allocate(uint64_t, uint64_t) override { return absl::OkStatus(); }
   absl::Status Truncate(uint64_t) override { return absl::UnimplementedError("truncate"); }
+  absl::Status Grow(uint64_t) override { return absl::UnimplementedError("grow"); }
   absl::StatusOr<uint64_t> SizeBytes() const override { return content().size(); }
   absl::StatusOr<uint64_t> AllocatedBytes() const override { return content().size(); }
   absl::StatusOr<std::optional<DataRange>> NextData(uint64_t offset) const override {
