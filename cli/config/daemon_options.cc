@@ -1,6 +1,7 @@
 #include "cli/config/daemon_options.h"
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <map>
 
 #include "cli/config/config.h"
@@ -114,6 +115,11 @@ class CommandLine {
 };
 
 }  // namespace
+
+std::string DaemonOptions::AbsolutePool() const {
+  const std::filesystem::path path = std::filesystem::absolute(pool).lexically_normal();
+  return path.has_filename() ? path : path.parent_path();
+}
 
 std::variant<DaemonOptions, DaemonUsage> ParseDaemonOptions(int argc, char** argv) {
   Config config;
