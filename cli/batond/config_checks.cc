@@ -21,7 +21,7 @@
 namespace baton {
 namespace {
 
-constexpr char kOwnProgram[] = "batond";
+constexpr char kOwnProgram[] = "batond";  // of any version
 
 Finding Good(const std::string& check, const std::string& text) {
   return {.check = check, .verdict = Verdict::kOk, .text = text};
@@ -44,20 +44,23 @@ absl::StatusOr<std::string> DescribePool(PosixStorage& storage) {
 }
 
 Finding CheckPort(const std::string& what, const ha::PeerAddress& address) {
-  if (ha::ListenTcp(address).ok()) {
+  if (ha::TryTcp(address).ok()) {
     return Good("ports", fmt::format("{} {} is free", what, address.Endpoint()));
   }
-  const std::optional<ha::PortHolder> holder = ha::FindPortHolder(address.port);
-  const std::string who =
-      holder ? fmt::format("process {} ({})", holder->pid, holder->name) : "an unknown process";
-  const std::string text = fmt::format("{} {} is held by {}", what, address.Endpoint(), who);
-  if (holder && holder->name == kOwnProgram) return Good("ports", text);
-  return Bad("ports", text + ": end that, or use another port");
+  std::string who = "an unknown process";
+  for (const ha::PortHolder& holder : ha::FindPortHolders(address)) {
+    if (holder.pid == 0) continue;
+    who = fmt::format("process {} ({})", holder.pid, holder.name);
+    if (!holder.name.starts_with(kOwnProgram)) continue;
+    return Good("ports", fmt::format("{} {} is held by {}", what, address.Endpoint(), who));
+  }
+  return Bad("ports", fmt::format("{} {} is held by {}: end that, or use another port", what,
+                                  address.Endpoint(), who));
 }
 
 std::vector<Finding> CheckPortsAt(const ha::PeerNetwork::Options& network,
                                   const ha::PeerAddress& address) {
-  if (const absl::Status here = ha::ListenTcp(address.WithPort(0)).status(); !here.ok()) {
+  if (const absl::Status here = ha::TryTcp(address.WithPort(0)); !here.ok()) {
     return {Bad("ports",
                 fmt::format("{} is no address of this machine ({})", address.host, Message(here)))};
   }

@@ -50,7 +50,7 @@ absl::Status Controller::OpenPool() {
     if (!pool_.ParseFromString(keeper_.begin().facts().pool())) {
       return absl::InternalError("the keeper tells nothing of the pool");
     }
-    return CheckBeforeTurn(options_, pool_, keeper_.begin().keeper_pid());
+    return CheckBeforeTurn(options_, pool_, keeper_.begin());
   }
   BATON_ASSIGN_OR_RETURN(storage_, PosixStorage::Open(options_.pool));
   const absl::StatusOr<PoolRecord> pool = ReadPool(*storage_);

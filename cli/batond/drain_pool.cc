@@ -17,6 +17,8 @@
 #include "engine/base/system_runtime.h"
 #include "engine/lease/claim.h"
 #include "engine/lease/node_lock.h"
+#include "engine/lease/pause_clock.h"
+#include "engine/lease/pause_meter.h"
 #include "engine/meta/node_identity.h"
 #include "engine/meta/pool_file.h"
 #include "ha/core/options.h"
@@ -37,7 +39,8 @@ absl::StatusOr<OwnerGone> AwaitNobody(const StartOptions& options) {
 }
 
 absl::StatusOr<std::unique_ptr<ha::OwnedEpoch>> Own(PosixStorage& storage, Runtime& runtime,
-                                                    Durability durability, Fault& fault) {
+                                                    PauseMeter& pauses, Durability durability,
+                                                    Fault& fault) {
   BATON_ASSIGN_OR_RETURN(const NodeIdentity identity, MakeNodeIdentity(ha::kDrainName));
   const LeaseTimes times;
   BATON_ASSIGN_OR_RETURN(const OwnerGone gone, AwaitNobody({.storage = storage,
@@ -52,6 +55,7 @@ absl::StatusOr<std::unique_ptr<ha::OwnedEpoch>> Own(PosixStorage& storage, Runti
            .runtime = runtime,
            .identity = identity,
            .lease_times = times,
+           .pauses = &pauses,
            .durability = durability,
            .on_fault = [&fault](const absl::Status& why) { (void)fault.Report(why); }},
           gone));
@@ -92,11 +96,13 @@ std::string ReportOf(const std::string& directory, const Engine& engine) {
 
 absl::Status Drain(const std::string& directory) {
   SystemRuntime runtime;
+  PauseMeter pauses(runtime, MakePauseClock());
   BATON_ASSIGN_OR_RETURN(const auto storage, PosixStorage::Open(directory));
   BATON_ASSIGN_OR_RETURN(const PoolRecord pool, ReadPool(*storage));
   BATON_ASSIGN_OR_RETURN(const NodeLock lock, NodeLock::Take(storage->directory(), ha::kDrainName));
   Fault fault(nullptr);
-  BATON_ASSIGN_OR_RETURN(const auto epoch, Own(*storage, runtime, pool.durability(), fault));
+  BATON_ASSIGN_OR_RETURN(const auto epoch,
+                         Own(*storage, runtime, pauses, pool.durability(), fault));
   BATON_RETURN_IF_ERROR(AwaitDrained(runtime, epoch->engine(), fault));
   BATON_RETURN_IF_ERROR(epoch->Seal().status());
   BATON_RETURN_IF_ERROR(fault.Check());

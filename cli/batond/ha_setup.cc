@@ -1,8 +1,11 @@
 #include "cli/batond/ha_setup.h"
 
-#include <optional>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "engine/base/status.h"
 #include "ha/io/port_holder.h"
@@ -46,35 +49,57 @@ absl::Status CheckPoolAndWatchdog(const DaemonOptions& options, const PoolRecord
   return watchdog.device.empty() ? absl::OkStatus() : ha::Watchdog::CheckDevice(watchdog.device);
 }
 
-// The controller that serves is a child of this keeper, or of an earlier one that is gone.
-bool IsServing(const ha::PortHolder& holder, uint32_t keeper_pid) {
-  return holder.parent == static_cast<pid_t>(keeper_pid) ||
-         (holder.parent == 1 && holder.name == "batond");
+// The address is taken. OK: it will be free when that one gives way, or that cannot be told.
+absl::Status JudgeHolders(const ha::PeerAddress& address, const keeper::Begin& begin) {
+  const auto serving = static_cast<pid_t>(begin.serving_pid());
+  const std::vector<ha::PortHolder> holders = ha::FindPortHolders(address);
+  for (const ha::PortHolder& holder : holders) {
+    if (serving != 0 && holder.pid == serving) return absl::OkStatus();
+  }
+  const auto stranger =
+      std::ranges::find_if(holders, [](const ha::PortHolder& holder) { return holder.pid != 0; });
+  const bool is_of_older_keeper = begin.warm() && serving == 0;
+  if (stranger == holders.end() || is_of_older_keeper) {
+    spdlog::warn("it is not known who holds {}: it may not be free when this process needs it",
+                 address.Endpoint());
+    return absl::OkStatus();
+  }
+  return Error(absl::StatusCode::kFailedPrecondition,
+               "cannot listen at {}: another process does (process {}, {}); stop it, or choose "
+               "another port",
+               address.Endpoint(), stranger->pid, stranger->name);
 }
 
 // Nothing is known of a name without asking a name server.
-absl::Status CheckListening(const ha::PeerAddress& address, uint32_t keeper_pid) {
+absl::Status CheckListening(const ha::PeerAddress& address, const keeper::Begin& begin) {
   if (address.port == 0 || !address.IsNumber()) return absl::OkStatus();
-  BATON_RETURN_IF_ERROR(ha::ListenTcp(address.WithPort(0)).status());
-  if (ha::ListenTcp(address).ok()) return absl::OkStatus();
-  const std::optional<ha::PortHolder> holder = ha::FindPortHolder(address.port);
-  if (holder && IsServing(*holder, keeper_pid)) return absl::OkStatus();
-  const std::string who = holder ? fmt::format(" (process {}, {})", holder->pid, holder->name) : "";
+  BATON_RETURN_IF_ERROR(ha::TryTcp(address.WithPort(0)));
+  if (ha::TryTcp(address).ok()) return absl::OkStatus();
+  const absl::Status judged = JudgeHolders(address, begin);
+  // Whoever held it may have ended between the two looks, and its successor have it now.
+  return judged.ok() || ha::TryTcp(address).ok() ? absl::OkStatus() : judged;
+}
+
+// Another one takes the mount over in its place, and so must go on with the same.
+absl::Status CheckSame(const char* what, const std::string& served, const std::string& wanted) {
+  if (served.empty() || served == wanted) return absl::OkStatus();
   return Error(absl::StatusCode::kFailedPrecondition,
-               "cannot listen at {}: another process does{}; stop it, or choose another port",
-               address.Endpoint(), who);
+               "{} {} is not {}, which this mount was started with: stop and start for that", what,
+               wanted, served);
 }
 
 }  // namespace
 
 absl::Status CheckBeforeTurn(const DaemonOptions& options, const PoolRecord& pool,
-                             uint32_t keeper_pid) {
+                             const keeper::Begin& begin) {
   const PairOptions& pair = options.pair;
+  BATON_RETURN_IF_ERROR(CheckSame("node", begin.facts().node(), options.node));
+  BATON_RETURN_IF_ERROR(CheckSame("pool", begin.facts().pool_directory(), options.AbsolutePool()));
   BATON_RETURN_IF_ERROR(CheckKeyFiles(pair));
   BATON_RETURN_IF_ERROR(CheckPoolAndWatchdog(options, pool));
   BATON_ASSIGN_OR_RETURN(const ha::PeerAddress listen, ha::PeerAddress::Parse(pair.network.listen));
   for (const uint16_t port : {listen.port, pair.network.heartbeat_port, pair.network.data_port}) {
-    BATON_RETURN_IF_ERROR(CheckListening(listen.WithPort(port), keeper_pid));
+    BATON_RETURN_IF_ERROR(CheckListening(listen.WithPort(port), begin));
   }
   return absl::OkStatus();
 }

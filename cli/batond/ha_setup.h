@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "cli/config/daemon_options.h"
+#include "cli/keeper/keeper.pb.h"
 #include "engine/base/model.pb.h"
 #include "ha/node/ha_node.h"
 
@@ -28,10 +29,10 @@ struct HaParts {
 absl::Status CheckKeyFiles(const PairOptions& pair);
 
 // Whether a controller with these settings could take its turn: the key files, the watchdog, the
-// pool, and the addresses to listen at, which are free or held by the controller of `keeper_pid`.
+// pool, and the addresses to listen at, which are free or held by the controller that serves.
 // For one that waits while another one serves: what is wrong is said before that one gives way.
 absl::Status CheckBeforeTurn(const DaemonOptions& options, const PoolRecord& pool,
-                             uint32_t keeper_pid);
+                             const keeper::Begin& begin);
 
 // For how long a host's change that was sent to an owner, and had no answer, may still take effect.
 absl::Duration DoubtOf(const DaemonOptions& options);

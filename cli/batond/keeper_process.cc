@@ -63,6 +63,8 @@ absl::Status LearnPool(const DaemonOptions& options, keeper::MountState& held) {
   if (!direct.ok()) return Annotate(direct, "pool " + options.pool);
   held.pool = pool->SerializeAsString();
   held.writes_end_with_process = storage->WritesEndWithProcess();
+  held.node = options.node;
+  held.pool_directory = options.AbsolutePool();
   return NodeLock::Take(storage->directory(), options.node).status();
 }
 
@@ -91,6 +93,8 @@ absl::StatusOr<keeper::MountState> MakeHeld(const DaemonOptions& options, keeper
   held->listener = std::move(listener);
   held->pool = std::move(known.pool);
   held->writes_end_with_process = known.writes_end_with_process;
+  held->node = std::move(known.node);
+  held->pool_directory = std::move(known.pool_directory);
   if (held->mount != nullptr) return held;
   BATON_ASSIGN_OR_RETURN(held->open_table, fs::OpenTable::MakeFile());
   BATON_ASSIGN_OR_RETURN(held->mount, fs::Mount::Make({.path = options.mount}));

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <string>
@@ -131,6 +132,11 @@ class CommandLine {
 };
 
 }  // namespace
+
+std::string DaemonOptions::AbsolutePool() const {
+  const std::filesystem::path path = std::filesystem::absolute(pool).lexically_normal();
+  return path.has_filename() ? path : path.parent_path();
+}
 
 std::variant<DaemonOptions, DaemonUsage> ParseDaemonOptions(int argc, char** argv) {
   Config config;

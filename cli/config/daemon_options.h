@@ -49,6 +49,8 @@ struct DaemonOptions {
   std::string config_file;
   std::string config_problem;
   std::string pool;
+  // The directory, absolute and in its shortest form.
+  std::string AbsolutePool() const;
   std::string node;
   std::string mount;
   std::string control;

@@ -126,6 +126,11 @@ void Keeper::Begin(Child& child, bool warm) {
   facts.set_restarts(held_.restarts);
   facts.set_pool(held_.pool);
   facts.set_writes_end_with_process(held_.writes_end_with_process);
+  facts.set_node(held_.node);
+  facts.set_pool_directory(held_.pool_directory);
+  if (warm && controller_ != nullptr) {
+    begin.set_serving_pid(static_cast<uint32_t>(controller_->pid()));
+  }
   begin.set_keeper_pid(static_cast<uint32_t>(::getpid()));
   begin.set_warm(warm);
   *begin.mutable_predecessor() = predecessor_;

@@ -41,6 +41,8 @@ MountState HeldFrom(Received received, std::unique_ptr<Child> child) {
   held.restarts = facts.restarts();
   held.pool = facts.pool();
   held.writes_end_with_process = facts.writes_end_with_process();
+  held.node = facts.node();
+  held.pool_directory = facts.pool_directory();
   held.child = std::move(child);
   return held;
 }

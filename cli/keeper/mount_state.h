@@ -23,6 +23,8 @@ struct MountState {
   uint64_t restarts = 0;
   std::string pool;                      // Facts::pool
   bool writes_end_with_process = false;  // Facts
+  std::string node;                      // Facts
+  std::string pool_directory;            // Facts
   std::unique_ptr<Child> child;          // a controller that lost its keeper, or null
 };
 

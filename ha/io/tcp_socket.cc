@@ -69,17 +69,29 @@ int ErrorOfTcp(int fd) {
   return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
 }
 
-}  // namespace
+absl::Status CannotListen(const PeerAddress& address) {
+  return Error(absl::StatusCode::kFailedPrecondition, "cannot listen at {}: {}", address.Endpoint(),
+               std::generic_category().message(errno));
+}
 
-absl::StatusOr<UniqueFd> ListenTcp(const PeerAddress& address) {
+absl::StatusOr<UniqueFd> BindTcp(const PeerAddress& address) {
   BATON_ASSIGN_OR_RETURN(const SocketAddress at, SocketAddressOf(address));
   UniqueFd fd(::socket(at.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return ErrnoStatus(errno, "make", "a socket");
   SetTcpOption(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-  if (::bind(fd.get(), at.get(), at.size) == 0 && ::listen(fd.get(), kMaxStrangers) == 0) return fd;
-  return Error(absl::StatusCode::kFailedPrecondition, "cannot listen at {}: {}", address.Endpoint(),
-               std::generic_category().message(errno));
+  if (::bind(fd.get(), at.get(), at.size) != 0) return CannotListen(address);
+  return fd;
 }
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> ListenTcp(const PeerAddress& address) {
+  BATON_ASSIGN_OR_RETURN(UniqueFd fd, BindTcp(address));
+  if (::listen(fd.get(), kMaxStrangers) != 0) return CannotListen(address);
+  return fd;
+}
+
+absl::Status TryTcp(const PeerAddress& address) { return BindTcp(address).status(); }
 
 uint16_t PortOfTcp(int fd) {
   sockaddr_storage address = {};

@@ -14,6 +14,9 @@ namespace baton::ha {
 
 // Listens; accepting does not block. FailedPrecondition: the address or port cannot be had.
 absl::StatusOr<UniqueFd> ListenTcp(const PeerAddress& address);
+// Whether ListenTcp could have it now. Binds, but does not listen, so that it is in nobody's way.
+// Errors: as ListenTcp.
+absl::Status TryTcp(const PeerAddress& address);
 // The port that a socket has.
 uint16_t PortOfTcp(int fd);
 // One connection that has come, which does not block; not valid: none is waiting, or none can be

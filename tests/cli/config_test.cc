@@ -403,6 +403,9 @@ TEST_F(ConfigTest, TheCoordinatorIsSetByTheOptions) {
   EXPECT_OK(CheckCoordinatorOptions(plain));
   const ha::CoordinatorOptions defaults;
   EXPECT_EQ(plain.node, "left");
+  ha::CoordinatorOptions reserved = plain;
+  reserved.peers = {ha::kDrainName};
+  EXPECT_CODE(CheckCoordinatorOptions(reserved), kInvalidArgument);
   EXPECT_THAT(plain.peers, testing::ElementsAre("b"));
   EXPECT_EQ(plain.times.stale_after, defaults.times.stale_after);
   EXPECT_EQ(plain.times.takeover_after, defaults.times.takeover_after);

@@ -244,10 +244,43 @@ class Upgrades(SystemTest):
         self.owner.upgrade()
         self.assertTrue(self.pair.wait_agreed()["healthy"])
 
+    def test_beside_a_program_at_another_address_are_not(self):
+        port = int(self.owner.options[0].rsplit(":", 1)[1])
+        with socket.create_server(("127.0.0.2", port)):
+            self.owner.upgrade()
+
     def test_of_an_orphan_is_none_of_these(self):
         self.owner.kill_keeper()
         self.owner.start()
         self.owner.upgrade()
+
+
+class UpgradesOfAll(SystemTest):
+    """Where everything is in the file."""
+
+    def test_to_another_pool_or_node_are_refused(self):
+        settings = self.lab.directory / "settings.toml"
+        controller = self.lab.make_controller()
+        controller.command_line = lambda: [str(controller.program), "--config", str(settings)]
+        text = f"""
+            pool = "{controller.pool}"
+            node = "a"
+            mount = "{controller.mount}"
+            control = "{controller.control}"
+            [pair]
+            listen = "tcp://127.0.0.1:{free_port()}"
+            peers = ["b=tcp://127.0.0.1:{free_port()}"]
+            insecure = true
+        """
+        settings.write_text(text)
+        controller.start()
+        pid = controller.controller_pid()
+        for old, new in ((str(controller.pool), "/nowhere"), ('node = "a"', 'node = "c"')):
+            settings.write_text(text.replace(old, new))
+            self.assertIn("which this mount was started with", controller.refused("upgrade"))
+        self.assertEqual(controller.controller_pid(), pid)
+        settings.write_text(text)
+        controller.upgrade()
 
 
 class Fio:
