@@ -32,14 +32,15 @@ struct Exchange {
   HttpRequest request;
   std::optional<HttpAnswer> answer;
   bool suspended = false;
+  std::atomic<bool> abandoned = false;  // nobody will see the answer
 };
 
 // A connection as the loop watches it.
 struct Client {
   int fd = -1;
   absl::Duration since;
-  bool busy = false;   // its request is being carried out
-  bool ended = false;  // by us; the library has not seen that yet
+  std::shared_ptr<Exchange> busy = nullptr;  // its request is with a worker
+  bool ended = false;                        // by us; the library has not seen that yet
 };
 
 struct DaemonStopper {
@@ -144,9 +145,9 @@ class Server final : public HttpServer {
 };
 
 Server::Server(Options options) : options_(std::move(options)) {
-  for (const int threads : options_.threads) {
+  for (const Options::Lane& lane : options_.lanes) {
     lanes_.emplace_back(options_.runtime,
-                        RequestLane::Options{.thread_name = "http-worker", .threads = threads},
+                        RequestLane::Options{.thread_name = "http-worker", .threads = lane.threads},
                         [this](const std::shared_ptr<Exchange>& each) { CarryOut(each); });
   }
 }
@@ -166,6 +167,9 @@ void Server::Close() {
   closing_ = true;
   wake_.Wake();
   loop_.reset();
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    if (!options_.lanes[i].may_wait) lanes_[i].Stop();
+  }
 }
 
 // ---- the loop ----
@@ -230,13 +234,14 @@ void Server::TakeDone() {
   }
   for (const std::shared_ptr<Exchange>& exchange : done) {
     exchange->suspended = false;
-    clients_[exchange->connection].busy = false;
+    clients_[exchange->connection].busy = nullptr;
     MHD_resume_connection(exchange->connection);
   }
 }
 
 void Server::End(Client& client) {
   client.ended = true;
+  if (client.busy != nullptr) client.busy->abandoned = true;
   ::shutdown(client.fd, SHUT_RDWR);
 }
 
@@ -251,7 +256,7 @@ void Server::EndOld() {
 void Server::EndOldest() {
   Client* oldest = nullptr;
   for (auto& [connection, client] : clients_) {
-    if (client.busy || client.ended) continue;
+    if (client.busy != nullptr || client.ended) continue;
     if (oldest == nullptr || client.since < oldest->since) oldest = &client;
   }
   if (oldest != nullptr) End(*oldest);
@@ -263,7 +268,7 @@ void Server::EndAll() {
   TakeDone();
   std::vector<MHD_Connection*> busy;
   for (const auto& [connection, client] : clients_) {
-    if (client.busy) busy.push_back(connection);
+    if (client.busy != nullptr) busy.push_back(connection);
   }
   for (MHD_Connection* const connection : busy) MHD_resume_connection(connection);
   daemon_.reset();
@@ -316,7 +321,7 @@ MHD_Result Server::Queue(const std::shared_ptr<Exchange>& exchange) {
                             "this controller is busy with other requests: try again later"));
   }
   exchange->suspended = true;
-  clients_[exchange->connection].busy = true;
+  clients_[exchange->connection].busy = exchange;
   MHD_suspend_connection(exchange->connection);
   lane.Queue(exchange);
   return MHD_YES;
@@ -343,7 +348,10 @@ void Server::OnCompleted(void*, MHD_Connection*, void** context, MHD_RequestTerm
 // ---- the workers ----
 
 void Server::CarryOut(const std::shared_ptr<Exchange>& exchange) {
-  HttpAnswer answer = options_.answer(exchange->request);
+  const bool is_wanted = !closing_ && !exchange->abandoned;
+  HttpAnswer answer = is_wanted ? options_.answer(exchange->request)
+                                : ErrorAnswer(MHD_HTTP_SERVICE_UNAVAILABLE, "UNAVAILABLE",
+                                              "nobody waits for this answer any more");
   {
     absl::MutexLock lock(&mutex_);
     exchange->answer = std::move(answer);
