@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstdarg>
 #include <cstring>
 #include <deque>
@@ -105,8 +106,9 @@ class Server final : public HttpServer {
   // The loop.
   void Loop();
   void AwaitSomething();
-  void Listen();
-  absl::Status Serve(UniqueFd listener);
+  void TryToServe();
+  absl::Status Serve();
+  void Accept();
   void TakeDone();
   static void End(Client& client);
   void EndOld();
@@ -132,8 +134,10 @@ class Server final : public HttpServer {
   WakeFd wake_;
   std::atomic<bool> closing_ = false;
   // Of the loop.
+  UniqueFd listener_;
   std::unique_ptr<MHD_Daemon, DaemonStopper> daemon_;
   int poll_fd_ = -1;
+  bool has_room_ = true;  // for another connection; false until the next tick
   std::map<MHD_Connection*, Client> clients_;
   absl::Duration next_tick_;
 
@@ -154,11 +158,8 @@ Server::Server(Options options) : options_(std::move(options)) {
 
 absl::Status Server::Start(UniqueFd listener) {
   BATON_RETURN_IF_ERROR(wake_.status());
-  if (listener.valid()) {
-    BATON_RETURN_IF_ERROR(Serve(std::move(listener)));
-  } else {
-    options_.problem.Set(fmt::format("nobody is answered on {} yet", Name(options_.address)));
-  }
+  listener_ = std::move(listener);
+  TryToServe();
   loop_ = options_.runtime.StartThread("http", [this] { Loop(); });
   return absl::OkStatus();
 }
@@ -179,17 +180,21 @@ void Server::Loop() {
   while (!closing_) {
     AwaitSomething();
     TakeDone();
+    Accept();
     if (daemon_ != nullptr) MHD_run(daemon_.get());
     if (options_.runtime.BootTime() < next_tick_) continue;
     next_tick_ = options_.runtime.BootTime() + kTick;
-    if (daemon_ == nullptr) Listen();
+    has_room_ = true;
+    if (daemon_ == nullptr) TryToServe();
     EndOld();
   }
   EndAll();
 }
 
 void Server::AwaitSomething() {
-  std::array<pollfd, 2> watched{pollfd{wake_.fd(), POLLIN, 0}, pollfd{poll_fd_, POLLIN, 0}};
+  const bool accepts = daemon_ != nullptr && has_room_ && clients_.size() < kMaxConnections;
+  std::array<pollfd, 3> watched{pollfd{wake_.fd(), POLLIN, 0}, pollfd{poll_fd_, POLLIN, 0},
+                                pollfd{accepts ? listener_.get() : -1, POLLIN, 0}};
   const absl::Duration left = next_tick_ - options_.runtime.BootTime();
   auto wait_ms = std::max<int64_t>(absl::ToInt64Milliseconds(left) + 1, 0);
   MHD_UNSIGNED_LONG_LONG library_ms = 0;
@@ -200,30 +205,52 @@ void Server::AwaitSomething() {
   if (watched[0].revents != 0) wake_.Clear();
 }
 
-// The address was somebody else's when this controller took over.
-void Server::Listen() {
-  absl::StatusOr<UniqueFd> listener = ListenAt(options_.address);
-  const absl::Status served = listener.ok() ? Serve(*std::move(listener)) : listener.status();
+// The address may be somebody else's when this controller takes over.
+void Server::TryToServe() {
+  const absl::Status served = Serve();
+  if (!served.ok()) spdlog::debug("http: {}", Message(served));
   options_.problem.Set(Message(served));
 }
 
-absl::Status Server::Serve(UniqueFd listener) {
+absl::Status Server::Serve() {
+  if (!listener_.valid()) {
+    BATON_ASSIGN_OR_RETURN(listener_, ListenAt(options_.address));
+  }
   // No thread of its own, and none for a connection: everything happens in MHD_run.
   daemon_.reset(MHD_start_daemon(
-      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, nullptr, nullptr, &OnRequest,
-      this, MHD_OPTION_EXTERNAL_LOGGER, &LogOfLibrary, nullptr, MHD_OPTION_LISTEN_SOCKET,
-      listener.get(), MHD_OPTION_CONNECTION_LIMIT, kMaxConnections,
-      MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionBytes, MHD_OPTION_CONNECTION_TIMEOUT,
+      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET, 0,
+      nullptr, nullptr, &OnRequest, this, MHD_OPTION_EXTERNAL_LOGGER, &LogOfLibrary, nullptr,
+      MHD_OPTION_CONNECTION_LIMIT, kMaxConnections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+      kConnectionBytes, MHD_OPTION_CONNECTION_TIMEOUT,
       static_cast<unsigned>(absl::ToInt64Seconds(kSilence)), MHD_OPTION_NOTIFY_CONNECTION,
       &OnConnection, this, MHD_OPTION_NOTIFY_COMPLETED, &OnCompleted, this, MHD_OPTION_END));
   if (daemon_ == nullptr) {
     return Error(absl::StatusCode::kInternal, "cannot serve HTTP on {}", Name(options_.address));
   }
-  listener.Release();  // the library's from here on
   poll_fd_ = MHD_get_daemon_info(daemon_.get(), MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
   spdlog::info("http: listening on {}{}", Name(options_.address),
                options_.address.IsLoopback() ? "" : ": whoever reaches that is answered");
   return absl::OkStatus();
+}
+
+// The library would ask without a pause for a connection for which there is no descriptor.
+void Server::Accept() {
+  if (daemon_ == nullptr) return;
+  while (has_room_ && clients_.size() < kMaxConnections) {
+    sockaddr_storage from = {};
+    socklen_t length = sizeof(from);
+    auto* const address = reinterpret_cast<sockaddr*>(&from);
+    const int fd = ::accept4(listener_.get(), address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+      // The library's from here on, also where it does not want it.
+      MHD_add_connection(daemon_.get(), fd, address, length);
+      MHD_run(daemon_.get());
+      continue;
+    }
+    has_room_ = errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
+    if (!has_room_) spdlog::debug("http: no connection is accepted: {}", std::strerror(errno));
+    return;
+  }
 }
 
 void Server::TakeDone() {
@@ -264,6 +291,7 @@ void Server::EndOldest() {
 
 // What workers still have is answered for them: nobody waits for it.
 void Server::EndAll() {
+  listener_ = UniqueFd();
   if (daemon_ == nullptr) return;
   TakeDone();
   std::vector<MHD_Connection*> busy;

@@ -42,7 +42,8 @@ class HttpServer {
     std::function<HttpAnswer(const HttpRequest& request)> answer;
   };
 
-  // `listener`: of ListenAt(address); invalid: the loop tries to get it, until it does.
+  // `listener`: of ListenAt(address); invalid: the loop tries to get it, until it does, and so it
+  // does where the system refuses something else. An error: there is not even a loop.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(Options options, UniqueFd listener);
 
   // Lets go of the address and ends all connections, at once. No request begins any more, and those

@@ -5,7 +5,9 @@
 #include <absl/time/clock.h>
 #include <gmock/gmock.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <thread>
@@ -191,6 +193,54 @@ TEST_F(HttpServerTest, ARequestWhoseConnectionHasEndedIsNotBegun) {
   go_on_.Notify();
   EXPECT_THAT(wanted.Receive(), HasSubstr("at /slow"));
   EXPECT_EQ(begun_, 2) << "the one that ran and the one that is waited for";
+}
+
+// No more descriptors for this process than `more` from here on.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(int more) {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const UniqueFd next(::dup(STDIN_FILENO));
+    rlimit limit = before_;
+    limit.rlim_cur = static_cast<rlim_t>(next.get() + more);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_ = {};
+};
+
+absl::Duration CpuTime() {
+  timespec time = {};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return absl::DurationFromTimespec(time);
+}
+
+TEST_F(HttpServerTest, WithoutADescriptorItPausesAndThenAnswers) {
+  HttpClient client;
+  auto limit = std::make_unique<DescriptorLimit>(0);
+  client.Connect(port_);
+  client.Send(kGet);
+  const absl::Duration before = CpuTime();
+  EXPECT_EQ(client.Receive(absl::Seconds(2)), "");
+  EXPECT_LT(CpuTime() - before, absl::Milliseconds(500));
+  limit.reset();
+  EXPECT_THAT(client.Receive(), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(HttpServerTest, AStartWithoutDescriptorsIsTriedAgain) {
+  server_.reset();
+  UniqueFd listener = Must(ListenAt({.host = "127.0.0.1", .port = port_}));
+  HttpClient client;
+  auto limit = std::make_unique<DescriptorLimit>(1);
+  Start(std::move(listener));
+  EXPECT_THAT(problem_.Get(), HasSubstr("cannot serve HTTP"));
+  client.Connect(port_);
+  client.Send(kGet);
+  limit.reset();
+  EXPECT_THAT(client.Receive(), StartsWith("HTTP/1.1 200"));
+  EXPECT_EQ(problem_.Get(), "");
 }
 
 TEST_F(HttpServerTest, AnAddressThatIsTakenIsRefusedAndLaterUsed) {
