@@ -151,7 +151,7 @@ absl::Status Controller::ServeAlone() {
   BATON_RETURN_IF_ERROR(ClaimEpoch());
   BATON_RETURN_IF_ERROR(owned_epoch_->Open());
   // Of a mount that was served before nobody has read yet what is open.
-  const bool may_have_files = !keeper_.begin().facts().init_answer().empty();
+  const bool may_have_files = !IsFirstStart();
   BATON_RETURN_IF_ERROR(
       ha::SettleOwnEviction(owned_epoch_->engine(), options_.node, may_have_files));
   BATON_RETURN_IF_ERROR(owned_epoch_->engine().DropLocksOfOthers({options_.node}));
@@ -265,7 +265,7 @@ absl::Status Controller::ListenForHttp() {
     http_listener_ = *std::move(listener);
     return absl::OkStatus();
   }
-  if (keeper_.begin().facts().init_answer().empty()) {
+  if (IsFirstStart()) {
     return Annotate(listener.status(), "http.listen");
   }
   spdlog::error("http: {}; trying again", Message(listener.status()));
@@ -274,19 +274,25 @@ absl::Status Controller::ListenForHttp() {
 
 absl::Status Controller::StartHttp() {
   if (!options_.http) return absl::OkStatus();
-  BATON_ASSIGN_OR_RETURN(
-      http_, http::HttpService::Start(
-                 {.runtime = runtime_,
-                  .address = *options_.http,
-                  .problem = http_problem_,
-                  .ask = [&service = *node_service_](
-                             const control::Request& request) { return service.Ask(request); },
-                  .io = [&session = session_]() -> std::optional<fs::MountIo> {
-                    const std::shared_ptr<fs::Session> current = session.get();
-                    return current == nullptr ? std::nullopt : std::optional(current->Io());
-                  },
-                  .volumes = [this] { return VolumeNames(); }},
-                 std::move(http_listener_)));
+  absl::StatusOr<std::unique_ptr<http::HttpService>> started = http::HttpService::Start(
+      {.runtime = runtime_,
+       .address = *options_.http,
+       .problem = http_problem_,
+       .ask = [&service = *node_service_](
+                  const control::Request& request) { return service.Ask(request); },
+       .io = [&session = session_]() -> std::optional<fs::MountIo> {
+         const std::shared_ptr<fs::Session> current = session.get();
+         return current == nullptr ? std::nullopt : std::optional(current->Io());
+       },
+       .volumes = [this] { return VolumeNames(); }},
+      std::move(http_listener_));
+  if (started.ok()) {
+    http_ = *std::move(started);
+    return absl::OkStatus();
+  }
+  if (IsFirstStart()) return Annotate(started.status(), "http.listen");
+  http_problem_.Set(Message(started.status()) + "; not tried again before the next start");
+  spdlog::error("http: {}", http_problem_.Get());
   return absl::OkStatus();
 }
 

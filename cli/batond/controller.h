@@ -90,6 +90,8 @@ class Controller {
   // What programs ask by HTTP, where a setting says so.
   absl::Status ListenForHttp();
   absl::Status StartHttp();
+  // The mount was never served before.
+  bool IsFirstStart() const { return keeper_.begin().facts().init_answer().empty(); }
   // By id. Never waits.
   std::map<uint64_t, std::string> VolumeNames() const;
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstdarg>
 #include <cstring>
 #include <deque>
@@ -32,14 +33,15 @@ struct Exchange {
   HttpRequest request;
   std::optional<HttpAnswer> answer;
   bool suspended = false;
+  std::atomic<bool> abandoned = false;  // nobody will see the answer
 };
 
 // A connection as the loop watches it.
 struct Client {
   int fd = -1;
   absl::Duration since;
-  bool busy = false;   // its request is being carried out
-  bool ended = false;  // by us; the library has not seen that yet
+  std::shared_ptr<Exchange> busy = nullptr;  // its request is with a worker
+  bool ended = false;                        // by us; the library has not seen that yet
 };
 
 struct DaemonStopper {
@@ -104,8 +106,9 @@ class Server final : public HttpServer {
   // The loop.
   void Loop();
   void AwaitSomething();
-  void Listen();
-  absl::Status Serve(UniqueFd listener);
+  void TryToServe();
+  absl::Status Serve();
+  void Accept();
   void TakeDone();
   static void End(Client& client);
   void EndOld();
@@ -131,8 +134,10 @@ class Server final : public HttpServer {
   WakeFd wake_;
   std::atomic<bool> closing_ = false;
   // Of the loop.
+  UniqueFd listener_;
   std::unique_ptr<MHD_Daemon, DaemonStopper> daemon_;
   int poll_fd_ = -1;
+  bool has_room_ = true;  // for another connection; false until the next tick
   std::map<MHD_Connection*, Client> clients_;
   absl::Duration next_tick_;
 
@@ -144,20 +149,17 @@ class Server final : public HttpServer {
 };
 
 Server::Server(Options options) : options_(std::move(options)) {
-  for (const int threads : options_.threads) {
+  for (const Options::Lane& lane : options_.lanes) {
     lanes_.emplace_back(options_.runtime,
-                        RequestLane::Options{.thread_name = "http-worker", .threads = threads},
+                        RequestLane::Options{.thread_name = "http-worker", .threads = lane.threads},
                         [this](const std::shared_ptr<Exchange>& each) { CarryOut(each); });
   }
 }
 
 absl::Status Server::Start(UniqueFd listener) {
   BATON_RETURN_IF_ERROR(wake_.status());
-  if (listener.valid()) {
-    BATON_RETURN_IF_ERROR(Serve(std::move(listener)));
-  } else {
-    options_.problem.Set(fmt::format("nobody is answered on {} yet", Name(options_.address)));
-  }
+  listener_ = std::move(listener);
+  TryToServe();
   loop_ = options_.runtime.StartThread("http", [this] { Loop(); });
   return absl::OkStatus();
 }
@@ -166,6 +168,9 @@ void Server::Close() {
   closing_ = true;
   wake_.Wake();
   loop_.reset();
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    if (!options_.lanes[i].may_wait) lanes_[i].Stop();
+  }
 }
 
 // ---- the loop ----
@@ -175,17 +180,21 @@ void Server::Loop() {
   while (!closing_) {
     AwaitSomething();
     TakeDone();
+    Accept();
     if (daemon_ != nullptr) MHD_run(daemon_.get());
     if (options_.runtime.BootTime() < next_tick_) continue;
     next_tick_ = options_.runtime.BootTime() + kTick;
-    if (daemon_ == nullptr) Listen();
+    has_room_ = true;
+    if (daemon_ == nullptr) TryToServe();
     EndOld();
   }
   EndAll();
 }
 
 void Server::AwaitSomething() {
-  std::array<pollfd, 2> watched{pollfd{wake_.fd(), POLLIN, 0}, pollfd{poll_fd_, POLLIN, 0}};
+  const bool accepts = daemon_ != nullptr && has_room_ && clients_.size() < kMaxConnections;
+  std::array<pollfd, 3> watched{pollfd{wake_.fd(), POLLIN, 0}, pollfd{poll_fd_, POLLIN, 0},
+                                pollfd{accepts ? listener_.get() : -1, POLLIN, 0}};
   const absl::Duration left = next_tick_ - options_.runtime.BootTime();
   auto wait_ms = std::max<int64_t>(absl::ToInt64Milliseconds(left) + 1, 0);
   MHD_UNSIGNED_LONG_LONG library_ms = 0;
@@ -196,30 +205,52 @@ void Server::AwaitSomething() {
   if (watched[0].revents != 0) wake_.Clear();
 }
 
-// The address was somebody else's when this controller took over.
-void Server::Listen() {
-  absl::StatusOr<UniqueFd> listener = ListenAt(options_.address);
-  const absl::Status served = listener.ok() ? Serve(*std::move(listener)) : listener.status();
+// The address may be somebody else's when this controller takes over.
+void Server::TryToServe() {
+  const absl::Status served = Serve();
+  if (!served.ok()) spdlog::debug("http: {}", Message(served));
   options_.problem.Set(Message(served));
 }
 
-absl::Status Server::Serve(UniqueFd listener) {
+absl::Status Server::Serve() {
+  if (!listener_.valid()) {
+    BATON_ASSIGN_OR_RETURN(listener_, ListenAt(options_.address));
+  }
   // No thread of its own, and none for a connection: everything happens in MHD_run.
   daemon_.reset(MHD_start_daemon(
-      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, nullptr, nullptr, &OnRequest,
-      this, MHD_OPTION_EXTERNAL_LOGGER, &LogOfLibrary, nullptr, MHD_OPTION_LISTEN_SOCKET,
-      listener.get(), MHD_OPTION_CONNECTION_LIMIT, kMaxConnections,
-      MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionBytes, MHD_OPTION_CONNECTION_TIMEOUT,
+      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET, 0,
+      nullptr, nullptr, &OnRequest, this, MHD_OPTION_EXTERNAL_LOGGER, &LogOfLibrary, nullptr,
+      MHD_OPTION_CONNECTION_LIMIT, kMaxConnections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+      kConnectionBytes, MHD_OPTION_CONNECTION_TIMEOUT,
       static_cast<unsigned>(absl::ToInt64Seconds(kSilence)), MHD_OPTION_NOTIFY_CONNECTION,
       &OnConnection, this, MHD_OPTION_NOTIFY_COMPLETED, &OnCompleted, this, MHD_OPTION_END));
   if (daemon_ == nullptr) {
     return Error(absl::StatusCode::kInternal, "cannot serve HTTP on {}", Name(options_.address));
   }
-  listener.Release();  // the library's from here on
   poll_fd_ = MHD_get_daemon_info(daemon_.get(), MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
   spdlog::info("http: listening on {}{}", Name(options_.address),
                options_.address.IsLoopback() ? "" : ": whoever reaches that is answered");
   return absl::OkStatus();
+}
+
+// The library would ask without a pause for a connection for which there is no descriptor.
+void Server::Accept() {
+  if (daemon_ == nullptr) return;
+  while (has_room_ && clients_.size() < kMaxConnections) {
+    sockaddr_storage from = {};
+    socklen_t length = sizeof(from);
+    auto* const address = reinterpret_cast<sockaddr*>(&from);
+    const int fd = ::accept4(listener_.get(), address, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+      // The library's from here on, also where it does not want it.
+      MHD_add_connection(daemon_.get(), fd, address, length);
+      MHD_run(daemon_.get());
+      continue;
+    }
+    has_room_ = errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
+    if (!has_room_) spdlog::debug("http: no connection is accepted: {}", std::strerror(errno));
+    return;
+  }
 }
 
 void Server::TakeDone() {
@@ -230,13 +261,14 @@ void Server::TakeDone() {
   }
   for (const std::shared_ptr<Exchange>& exchange : done) {
     exchange->suspended = false;
-    clients_[exchange->connection].busy = false;
+    clients_[exchange->connection].busy = nullptr;
     MHD_resume_connection(exchange->connection);
   }
 }
 
 void Server::End(Client& client) {
   client.ended = true;
+  if (client.busy != nullptr) client.busy->abandoned = true;
   ::shutdown(client.fd, SHUT_RDWR);
 }
 
@@ -251,7 +283,7 @@ void Server::EndOld() {
 void Server::EndOldest() {
   Client* oldest = nullptr;
   for (auto& [connection, client] : clients_) {
-    if (client.busy || client.ended) continue;
+    if (client.busy != nullptr || client.ended) continue;
     if (oldest == nullptr || client.since < oldest->since) oldest = &client;
   }
   if (oldest != nullptr) End(*oldest);
@@ -259,11 +291,12 @@ void Server::EndOldest() {
 
 // What workers still have is answered for them: nobody waits for it.
 void Server::EndAll() {
+  listener_ = UniqueFd();
   if (daemon_ == nullptr) return;
   TakeDone();
   std::vector<MHD_Connection*> busy;
   for (const auto& [connection, client] : clients_) {
-    if (client.busy) busy.push_back(connection);
+    if (client.busy != nullptr) busy.push_back(connection);
   }
   for (MHD_Connection* const connection : busy) MHD_resume_connection(connection);
   daemon_.reset();
@@ -316,7 +349,7 @@ MHD_Result Server::Queue(const std::shared_ptr<Exchange>& exchange) {
                             "this controller is busy with other requests: try again later"));
   }
   exchange->suspended = true;
-  clients_[exchange->connection].busy = true;
+  clients_[exchange->connection].busy = exchange;
   MHD_suspend_connection(exchange->connection);
   lane.Queue(exchange);
   return MHD_YES;
@@ -343,7 +376,10 @@ void Server::OnCompleted(void*, MHD_Connection*, void** context, MHD_RequestTerm
 // ---- the workers ----
 
 void Server::CarryOut(const std::shared_ptr<Exchange>& exchange) {
-  HttpAnswer answer = options_.answer(exchange->request);
+  const bool is_wanted = !closing_ && !exchange->abandoned;
+  HttpAnswer answer = is_wanted ? options_.answer(exchange->request)
+                                : ErrorAnswer(MHD_HTTP_SERVICE_UNAVAILABLE, "UNAVAILABLE",
+                                              "nobody waits for this answer any more");
   {
     absl::MutexLock lock(&mutex_);
     exchange->answer = std::move(answer);

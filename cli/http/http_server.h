@@ -30,19 +30,24 @@ class HttpServer {
     Runtime& runtime;  // outlives the server
     ha::PeerAddress address;
     ProblemLine& problem;  // why nobody is answered; outlives the server
-    // Of each lane; requests of one never wait for those of another.
-    std::vector<int> threads = {1};
+    struct Lane {
+      int threads = 1;
+      bool may_wait = true;  // for storage, or for others
+    };
+    // Requests of one never wait for those of another.
+    std::vector<Lane> lanes = {{}};
     // The lane of a request; quick, by the loop.
     std::function<size_t(const HttpRequest& request)> lane = [](const HttpRequest&) { return 0; };
     // By a thread of the lane, several requests at once.
     std::function<HttpAnswer(const HttpRequest& request)> answer;
   };
 
-  // `listener`: of ListenAt(address); invalid: the loop tries to get it, until it does.
+  // `listener`: of ListenAt(address); invalid: the loop tries to get it, until it does, and so it
+  // does where the system refuses something else. An error: there is not even a loop.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(Options options, UniqueFd listener);
 
-  // Lets go of the address and ends all connections, at once: never waits for a request that is
-  // being carried out. Idempotent. The main thread's.
+  // Lets go of the address and ends all connections, at once. No request begins any more, and those
+  // of lanes that never wait have ended; the others go on. Idempotent. The main thread's.
   virtual void Close() = 0;
   // Close, and then waits for the requests that are being carried out.
   virtual ~HttpServer() = default;

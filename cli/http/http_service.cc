@@ -38,17 +38,17 @@ std::string DrawNonce() {
 absl::StatusOr<std::unique_ptr<HttpService>> HttpService::Start(Options options,
                                                                 UniqueFd listener) {
   std::unique_ptr<HttpService> service(new HttpService(std::move(options)));
-  BATON_ASSIGN_OR_RETURN(service->server_,
-                         HttpServer::Start({.runtime = service->options_.runtime,
-                                            .address = service->options_.address,
-                                            .problem = service->options_.problem,
-                                            .threads = {kLookThreads, kQuestionThreads},
-                                            .lane = LaneOf,
-                                            .answer =
-                                                [&self = *service](const HttpRequest& request) {
-                                                  return self.Answer(request);
-                                                }},
-                                           std::move(listener)));
+  BATON_ASSIGN_OR_RETURN(
+      service->server_,
+      HttpServer::Start(
+          {.runtime = service->options_.runtime,
+           .address = service->options_.address,
+           .problem = service->options_.problem,
+           .lanes = {{.threads = kLookThreads, .may_wait = false}, {.threads = kQuestionThreads}},
+           .lane = LaneOf,
+           .answer = [&self =
+                          *service](const HttpRequest& request) { return self.Answer(request); }},
+          std::move(listener)));
   return service;
 }
 

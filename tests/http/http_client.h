@@ -24,7 +24,10 @@ inline uint16_t PortOf(int listener) {
 // One connection to 127.0.0.1.
 class HttpClient {
  public:
-  explicit HttpClient(uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  HttpClient() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
+  explicit HttpClient(uint16_t port) : HttpClient() { Connect(port); }
+
+  void Connect(uint16_t port) const {
     sockaddr_in address = {};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);

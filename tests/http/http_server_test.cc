@@ -5,8 +5,11 @@
 #include <absl/time/clock.h>
 #include <gmock/gmock.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 #include "cli/http/http_listener.h"
@@ -36,11 +39,14 @@ class HttpServerTest : public testing::Test {
         {.runtime = runtime_,
          .address = {.host = "127.0.0.1", .port = port_},
          .problem = problem_,
-         .threads = {2, 1},
+         .lanes = {{.threads = 2, .may_wait = false}, {.threads = 1}},
          .lane = [](const HttpRequest& request) -> size_t { return request.path == "/slow"; },
          .answer =
              [this](const HttpRequest& request) {
+               ++begun_;
                if (request.path == "/slow") go_on_.WaitForNotification();
+               if (request.path == "/look") absl::SleepFor(absl::Milliseconds(300));
+               ++ended_;
                return HttpAnswer{.type = "text/plain", .body = "at " + request.path};
              }},
         std::move(listener)));
@@ -53,6 +59,8 @@ class HttpServerTest : public testing::Test {
   SystemRuntime runtime_;
   ProblemLine problem_;
   absl::Notification go_on_;
+  std::atomic<int> begun_ = 0;
+  std::atomic<int> ended_ = 0;
   uint16_t port_ = 0;
   std::unique_ptr<HttpServer> server_;
 };
@@ -153,6 +161,86 @@ TEST_F(HttpServerTest, CloseWaitsForNoRequestAndFreesTheAddress) {
   EXPECT_LT(absl::Now() - begin, absl::Seconds(1));
   EXPECT_EQ(slow.Receive(), "");
   EXPECT_OK(ListenAt({.host = "127.0.0.1", .port = port_}));
+}
+
+TEST_F(HttpServerTest, AfterCloseNoRequestBeginsAndThoseThatNeverWaitHaveEnded) {
+  std::vector<std::unique_ptr<HttpClient>> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(std::make_unique<HttpClient>(port_));
+    clients.back()->Send("GET /look HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  }
+  while (begun_ < 2) absl::SleepFor(absl::Milliseconds(1));
+  server_->Close();
+  EXPECT_EQ(ended_, begun_);
+  const int begun = begun_;
+  EXPECT_LT(begun, 8);
+  server_.reset();
+  EXPECT_EQ(begun_, begun);
+}
+
+TEST_F(HttpServerTest, ARequestWhoseConnectionHasEndedIsNotBegun) {
+  std::vector<std::unique_ptr<HttpClient>> waiting;
+  for (int i = 0; i < 4; ++i) {
+    waiting.push_back(std::make_unique<HttpClient>(port_));
+    waiting.back()->Send("GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  }
+  for (const auto& client : waiting) {
+    EXPECT_EQ(client->Receive(kConnectionTime + absl::Seconds(5)), "");
+  }
+  HttpClient wanted(port_);
+  wanted.Send("GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  absl::SleepFor(absl::Milliseconds(200));
+  go_on_.Notify();
+  EXPECT_THAT(wanted.Receive(), HasSubstr("at /slow"));
+  EXPECT_EQ(begun_, 2) << "the one that ran and the one that is waited for";
+}
+
+// No more descriptors for this process than `more` from here on.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(int more) {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const UniqueFd next(::dup(STDIN_FILENO));
+    rlimit limit = before_;
+    limit.rlim_cur = static_cast<rlim_t>(next.get() + more);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_ = {};
+};
+
+absl::Duration CpuTime() {
+  timespec time = {};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return absl::DurationFromTimespec(time);
+}
+
+TEST_F(HttpServerTest, WithoutADescriptorItPausesAndThenAnswers) {
+  HttpClient client;
+  auto limit = std::make_unique<DescriptorLimit>(0);
+  client.Connect(port_);
+  client.Send(kGet);
+  const absl::Duration before = CpuTime();
+  EXPECT_EQ(client.Receive(absl::Seconds(2)), "");
+  EXPECT_LT(CpuTime() - before, absl::Milliseconds(500));
+  limit.reset();
+  EXPECT_THAT(client.Receive(), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(HttpServerTest, AStartWithoutDescriptorsIsTriedAgain) {
+  server_.reset();
+  UniqueFd listener = Must(ListenAt({.host = "127.0.0.1", .port = port_}));
+  HttpClient client;
+  auto limit = std::make_unique<DescriptorLimit>(1);
+  Start(std::move(listener));
+  EXPECT_THAT(problem_.Get(), HasSubstr("cannot serve HTTP"));
+  client.Connect(port_);
+  client.Send(kGet);
+  limit.reset();
+  EXPECT_THAT(client.Receive(), StartsWith("HTTP/1.1 200"));
+  EXPECT_EQ(problem_.Get(), "");
 }
 
 TEST_F(HttpServerTest, AnAddressThatIsTakenIsRefusedAndLaterUsed) {

@@ -328,6 +328,28 @@ class Lives(HttpTest):
         for each in hanging:
             each.close()
 
+    def test_scrapes_do_not_disturb_a_stop_or_an_upgrade(self):
+        controller, ends = self.start(), threading.Event()
+
+        def ask():
+            while not ends.is_set():
+                with contextlib.suppress(OSError):
+                    scrape.get(self.port, "/metrics", timeout=5)
+        threads = [threading.Thread(target=ask) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            self.wait_answered()
+            controller.upgrade()
+            controller.stop()
+            controller.start()
+        ends.set()
+        for thread in threads:
+            thread.join()
+        kinds = [each["kind"] for each in controller.json("events")["events"]]
+        self.assertEqual(kinds.count("controller-upgraded"), 3)
+        self.assertNotIn("controller-restarted", kinds)
+
     def test_port_that_is_taken_is_said_at_the_start(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
