@@ -58,6 +58,7 @@ class FaultyFile final : public File {
     return file_->Allocate(offset, length_bytes);
   }
   absl::Status Truncate(uint64_t size_bytes) override { return file_->Truncate(size_bytes); }
+  absl::Status Grow(uint64_t size_bytes) override { return file_->Grow(size_bytes); }
   absl::StatusOr<uint64_t> SizeBytes() const override { return file_->SizeBytes(); }
   absl::StatusOr<uint64_t> AllocatedBytes() const override { return file_->AllocatedBytes(); }
   absl::StatusOr<std::optional<DataRange>> NextData(uint64_t offset) const override {
@@ -94,6 +95,9 @@ class FaultyStorage final : public Storage {
   }
   absl::Status Rename(const std::string& from, const std::string& to) override {
     return storage_.Rename(from, to);
+  }
+  absl::Status RenameToFree(const std::string& from, const std::string& to) override {
+    return storage_.RenameToFree(from, to);
   }
   absl::Status Remove(const std::string& path) override { return storage_.Remove(path); }
   absl::Status SyncDirectory(const std::string& path) override {
