@@ -34,7 +34,7 @@ KEYS = {
         created_unix_us started_unix_us completed_unix_us latency_target_us host_p99_us
         copy_limit_bytes_per_second""",
     "/v1/clones/dst/residual": """id extents_pending extents_copying extents_landing extents_residual bytes_residual
-        sequence extents_named pending copying landing""",
+        sequence extents_named pending copying landing runs_left_out""",
     "/v1/volumes": "volumes",
     "/v1/clones": "clones",
     "/v1/events": "events",
@@ -202,6 +202,10 @@ class Clones(HttpTest):
         self.assertEqual(first, events[:1])
         rest = scrape.get(self.port, f"/v1/events?after={first[0]['sequence']}").json()["events"]
         self.assertEqual(rest, events[1:])
+        newest = scrape.get(self.port, "/v1/events?newest=true&limit=2").json()["events"]
+        self.assertEqual(newest, events[-2:])
+        all_of_them = scrape.get(self.port, "/v1/events?newest=true").json()["events"]
+        self.assertEqual(all_of_them, events)
 
     def test_extents_of_a_residual(self):
         clone = self.controller.start_clone("src", "dst", "--rate", "64K")
@@ -504,6 +508,18 @@ class Pair(SystemTest):
         seconds = time.monotonic() - begin
         print(f"a standby with a question that waits stops in {seconds:.1f} s")
         self.assertLess(seconds, 8)
+
+    def test_question_that_waits_for_a_peer_holds_up_no_stop(self):
+        pid = self.owner.controller_pid()
+        os.kill(pid, signal.SIGSTOP)
+        self.addCleanup(os.kill, pid, signal.SIGCONT)
+        threading.Thread(target=self._ask_quietly, daemon=True).start()
+        time.sleep(0.3)
+        begin = time.monotonic()
+        self.standby.stop()
+        seconds = time.monotonic() - begin
+        print(f"a standby whose peer hangs stops in {seconds:.1f} s")
+        self.assertLess(seconds, 6)
 
     def _ask_quietly(self):
         with contextlib.suppress(OSError):
