@@ -509,22 +509,6 @@ class Pair(SystemTest):
         print(f"a standby with a question that waits stops in {seconds:.1f} s")
         self.assertLess(seconds, 8)
 
-    def test_question_that_waits_for_a_peer_holds_up_no_stop(self):
-        pid = self.owner.controller_pid()
-        os.kill(pid, signal.SIGSTOP)
-        self.addCleanup(self._let_go_on, pid)
-        threading.Thread(target=self._ask_quietly, daemon=True).start()
-        time.sleep(0.3)
-        begin = time.monotonic()
-        self.standby.stop()
-        seconds = time.monotonic() - begin
-        print(f"a standby whose peer hangs stops in {seconds:.1f} s")
-        self.assertLess(seconds, 6)
-
-    def _let_go_on(self, pid):
-        with contextlib.suppress(ProcessLookupError):  # its keeper has ended it by now
-            os.kill(pid, signal.SIGCONT)
-
     def _ask_quietly(self):
         with contextlib.suppress(OSError):
             self.get(self.standby, "/v1/events", timeout=20)
