@@ -181,6 +181,9 @@ class EngineImpl final : public Engine {
                                                 size_t limit) const override {
     return catalog_.ListEvents(after_sequence, limit);
   }
+  absl::StatusOr<uint64_t> LastEventAfter(uint64_t after_sequence) const override {
+    return catalog_.LastEventAfter(after_sequence);
+  }
 
  protected:
   std::optional<KnownVolume> LookUpVolume(const std::string& name) const override {

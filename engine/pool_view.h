@@ -71,6 +71,8 @@ class PoolView {
   // The first `limit` with a greater sequence.
   virtual absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after_sequence,
                                                         size_t limit) const = 0;
+  // The greatest sequence; `after_sequence` where none is greater.
+  virtual absl::StatusOr<uint64_t> LastEventAfter(uint64_t after_sequence) const = 0;
 
  protected:
   struct KnownVolume {

@@ -105,8 +105,10 @@ Residual ResidualOfRun(const RelationRecord& record, const WarmClone& warm,
   residual.set_extents_pending(left - residual.extents_landing());
   SetResidualSum(record, left, residual);
   if (with_extents) {
-    AddPendingRuns(warm.copied(), landing, *residual.mutable_pending());
-    for (const ExtentSpan& span : landing) AddRun(span, *residual.mutable_landing());
+    AddPendingRuns(warm.copied(), landing, residual);
+    for (const ExtentSpan& span : landing) {
+      AddRun(span, *residual.mutable_landing(), residual);
+    }
   }
   return residual;
 }
@@ -134,6 +136,7 @@ class StandbyViewImpl final : public StandbyView {
   absl::StatusOr<Residual> CloneResidual(uint64_t id, bool with_extents) const override;
   absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after_sequence,
                                                 size_t limit) const override;
+  absl::StatusOr<uint64_t> LastEventAfter(uint64_t after_sequence) const override;
 
   absl::Status CheckPrepare(const std::string& source, const std::string& target,
                             uint64_t size_bytes) override;
@@ -390,6 +393,12 @@ absl::StatusOr<std::vector<Event>> StandbyViewImpl::ListEvents(uint64_t after_se
   const ShownPtr shown = Now();
   if (shown->reader == nullptr) return std::vector<Event>();
   return CatalogReader(*shown->reader).ListEvents(after_sequence, limit);
+}
+
+absl::StatusOr<uint64_t> StandbyViewImpl::LastEventAfter(uint64_t after_sequence) const {
+  const ShownPtr shown = Now();
+  if (shown->reader == nullptr) return after_sequence;
+  return CatalogReader(*shown->reader).LastEventAfter(after_sequence);
 }
 
 absl::StatusOr<uint64_t> StandbyViewImpl::SizeOf(const std::string& name) const {

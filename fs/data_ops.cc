@@ -29,19 +29,35 @@ class Transfer {
   Transfer(fuse_req_t request, IoKind kind)
       : mounted_(MountedOf(request)), kind_(kind), begin_(mounted_.runtime.BootTime()) {}
 
+  // As VolumeFor; where there is none it is counted.
+  OpenVolumes::Used VolumeFor(fuse_req_t request, fuse_ino_t node, const char* what) {
+    absl::StatusOr<OpenVolumes::Used> volume = mounted_.volumes.Get(VolumeOf(node));
+    if (volume.ok()) return *std::move(volume);
+    if (!absl::IsCancelled(volume.status())) NoteTime(volume.status());
+    ReplyError(request, volume.status(), what, node);
+    return {};
+  }
+
   // Counts it, before it is answered: whoever has the answer finds it counted. What is left
   // unanswered is counted by whoever answers it.
   void Note(VolumeCounters& volume, const absl::Status& status, uint64_t bytes) {
     if (absl::IsAborted(status)) return;
-    const absl::Duration now = mounted_.runtime.BootTime();
     volume.Note(kind_, status.ok() ? bytes : 0);
-    mounted_.times[static_cast<size_t>(kind_)].Note(now - begin_, !status.ok());
-    // A discard notes a wait also where it takes long.
-    const bool met_change = kind_ != IoKind::kDiscard && ServedRequest::Current().waited();
-    if (met_change) mounted_.stall.Note(now, now - begin_);
+    NoteTime(status);
   }
 
  private:
+  // Nobody sees the answer of one who is being killed: it is no error.
+  void NoteTime(const absl::Status& status) {
+    if (absl::IsAborted(status)) return;
+    const absl::Duration now = mounted_.runtime.BootTime();
+    const bool is_error = !status.ok() && !absl::IsCancelled(status);
+    mounted_.times[static_cast<size_t>(kind_)].Note(now - begin_, is_error);
+    // A discard may take long by itself.
+    const bool met_change = kind_ != IoKind::kDiscard && ServedRequest::Current().was_unserved();
+    if (met_change) mounted_.stall.Note(now, now - begin_);
+  }
+
   Mounted& mounted_;
   const IoKind kind_;
   const absl::Duration begin_;
@@ -87,7 +103,7 @@ void Release(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) {
 
 void Read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset, fuse_file_info*) {
   Transfer transfer(request, IoKind::kRead);
-  const OpenVolumes::Used volume = VolumeFor(request, node, "reading");
+  const OpenVolumes::Used volume = transfer.VolumeFor(request, node, "reading");
   if (volume.io == nullptr) return;
   const MutableBytes answer = ServerOf(request).answer;
   const absl::StatusOr<uint64_t> length =
@@ -108,7 +124,7 @@ void Read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset, fuse_f
 void Write(fuse_req_t request, fuse_ino_t node, const char* data, size_t size, off_t offset,
            fuse_file_info*) {
   Transfer transfer(request, IoKind::kWrite);
-  const OpenVolumes::Used volume = VolumeFor(request, node, "writing");
+  const OpenVolumes::Used volume = transfer.VolumeFor(request, node, "writing");
   if (volume.io == nullptr) return;
   const absl::StatusOr<uint64_t> length =
       LengthInside(*volume.io, static_cast<uint64_t>(offset), size);
@@ -127,7 +143,7 @@ void Write(fuse_req_t request, fuse_ino_t node, const char* data, size_t size, o
 
 void Sync(fuse_req_t request, fuse_ino_t node, int, fuse_file_info*) {
   Transfer transfer(request, IoKind::kFlush);
-  const OpenVolumes::Used volume = VolumeFor(request, node, "flushing");
+  const OpenVolumes::Used volume = transfer.VolumeFor(request, node, "flushing");
   if (volume.io == nullptr) return;
   const absl::Status status = volume.io->Flush();
   transfer.Note(*volume.counters, status, 0);
@@ -177,7 +193,7 @@ void Allocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t
     return;
   }
   Transfer transfer(request, IoKind::kDiscard);
-  const OpenVolumes::Used volume = VolumeFor(request, node, "discarding in");
+  const OpenVolumes::Used volume = transfer.VolumeFor(request, node, "discarding in");
   if (volume.io == nullptr) return;
   Mounted& mounted = MountedOf(request);
   const absl::StatusOr<bool> would_grow = WouldGrow(*volume.io, mode, offset, length);

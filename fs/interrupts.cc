@@ -4,16 +4,16 @@
 #include <cerrno>
 
 #include "fs/asker.h"
+#include "fs/mount_settings.h"
 #include "fs/protocol.h"
 #include "fs/raw_answer.h"
-#include "fs/mount_settings.h"
 
 namespace baton::fs {
 
 void ServedRequest::Begin(Bytes request, bool interrupted) {
   const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
   const Asker asker = AskerOf(request);
-  ForgetUnanswered();
+  Renew();
   if (MayHaveBeenSent(request)) NoteUnanswered(interrupts_.began_);
   task_.store(asker.task, std::memory_order_relaxed);
   waits_.store(false, std::memory_order_relaxed);
@@ -54,9 +54,9 @@ Interrupts::Interrupts(Runtime& runtime, VolumeDirectory& directory, Backlog& ba
   }
 }
 
-uint64_t Interrupts::CountWaiting() const {
-  return static_cast<uint64_t>(std::ranges::count_if(
-      requests_, [](const auto& request) { return request->unique() != 0 && request->waited(); }));
+uint64_t Interrupts::CountUnserved() const {
+  return static_cast<uint64_t>(
+      std::ranges::count_if(requests_, [](const auto& request) { return request->unserved(); }));
 }
 
 bool Interrupts::Take(uint64_t unique) {

@@ -13,9 +13,9 @@
 #include "engine/base/bytes.h"
 #include "engine/base/host_request.h"
 #include "engine/base/runtime.h"
+#include "engine/base/volume_directory.h"
 #include "fs/backlog.h"
 #include "fs/mount_settings.h"
-#include "engine/base/volume_directory.h"
 
 namespace baton::fs {
 
@@ -37,8 +37,6 @@ class alignas(kCacheLineBytes) ServedRequest final : public HostRequest {
 
   bool killed() const override { return word_.load(std::memory_order_acquire) & kKilled; }
   void NoteWait() override;
-  // It has waited (NoteWait).
-  bool waited() const { return waits_.load(std::memory_order_relaxed); }
   // Whoever asked got a signal, of whatever kind. The kernel tells of it once.
   bool interrupted() const { return word_.load(std::memory_order_acquire) & kInterrupted; }
 
@@ -95,8 +93,8 @@ class Interrupts {
   // A thread's: looks at who waits until Stop.
   void Watch();
   void Stop();
-  // Requests that are served and wait.
-  uint64_t CountWaiting() const;
+  // Requests that have a worker and wait for somebody who serves.
+  uint64_t CountUnserved() const;
   // Something is kept in the backlog that should be looked at.
   void Wake();
 

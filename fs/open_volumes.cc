@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/base/limits.h"
 #include "engine/base/status.h"
 
 namespace baton::fs {
@@ -95,6 +96,7 @@ void OpenVolumes::DropOpen(uint64_t id, uint64_t handle) {
 
 std::vector<VolumeIoCounts> OpenVolumes::Counts() const {
   std::vector<VolumeIoCounts> counts;
+  counts.reserve(limits::kMaxVolumes);  // before the lock, for which requests wait
   {
     absl::ReaderMutexLock lock(&mutex_);
     for (const auto& [id, volume] : volumes_) {

@@ -224,9 +224,11 @@ void Session::Stop() {
 }
 
 MountIo Session::Io() const {
+  // What is kept waits for the worker of another one that waits: maybe of a long discard.
+  const uint64_t unserved = mounted_->interrupts.CountUnserved();
   MountIo io = {.volumes = mounted_->volumes.Counts(),
                 .kinds = {},
-                .waiting = mounted_->interrupts.CountWaiting() + mounted_->backlog.size(),
+                .waiting = unserved == 0 ? 0 : unserved + mounted_->backlog.size(),
                 .last_stall = mounted_->stall.longest()};
   for (size_t i = 0; i < kIoKinds; ++i) io.kinds[i] = mounted_->times[i].Load();
   return io;

@@ -284,7 +284,7 @@ absl::Status Controller::StartHttp() {
          const std::shared_ptr<fs::Session> current = session.get();
          return current == nullptr ? std::nullopt : std::optional(current->Io());
        },
-       .volumes = [this] { return VolumeNames(); }},
+       .volumes = [this] { return ListVolumeNames(); }},
       std::move(http_listener_));
   if (started.ok()) {
     http_ = *std::move(started);
@@ -296,19 +296,19 @@ absl::Status Controller::StartHttp() {
   return absl::OkStatus();
 }
 
-std::map<uint64_t, std::string> Controller::VolumeNames() const {
-  std::map<uint64_t, std::string> names;
-  const auto take = [&names](const PoolView& pool) {
+std::optional<http::VolumeNames> Controller::ListVolumeNames() const {
+  const auto take = [](const PoolView& pool) {
+    http::VolumeNames names;
     for (const VolumeInfo& volume : pool.ListVolumesAfter(0, limits::kMaxVolumes)) {
       names[volume.id] = volume.name;
     }
+    return names;
   };
   if (const ha::Drainable<ha::OwnedPool>::Use owned(services_->pool()); owned) {
-    take(owned->engine);
-  } else if (const auto view = ha_node_ == nullptr ? nullptr : ha_node_->view(); view != nullptr) {
-    take(*view);
+    return take(owned->engine);
   }
-  return names;
+  const auto view = ha_node_ == nullptr ? nullptr : ha_node_->view();
+  return view == nullptr ? std::nullopt : std::optional(take(*view));
 }
 
 absl::Status Controller::Stop() {

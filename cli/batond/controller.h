@@ -6,8 +6,8 @@
 #include <absl/status/statusor.h>
 
 #include <atomic>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cli/batond/ha_setup.h"
@@ -92,8 +92,8 @@ class Controller {
   absl::Status StartHttp();
   // The mount was never served before.
   bool IsFirstStart() const { return keeper_.begin().facts().init_answer().empty(); }
-  // By id. Never waits.
-  std::map<uint64_t, std::string> VolumeNames() const;
+  // nullopt: they are not known. Never waits.
+  std::optional<http::VolumeNames> ListVolumeNames() const;
 
   void StopCommands();
   void Unmount();

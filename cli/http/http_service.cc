@@ -71,9 +71,11 @@ HttpAnswer HttpService::Metrics() {
   request.mutable_status();
   absl::StatusOr<control::Response> response = options_.ask(request);
   if (!response.ok()) return RefusalAnswer(response.status());
-  Observation observation = {.status = std::move(*response->mutable_status()),
-                             .io = options_.io(),
-                             .volumes = options_.volumes()};
+  Observation observation = {
+      .status = std::move(*response->mutable_status()), .io = options_.io(), .volumes = {}};
+  const std::optional<VolumeNames> names = options_.volumes();
+  if (names) observation.volumes = names->size();
+  if (observation.io) observation.volume_counts = series_.Note(observation.io->volumes, names);
   observation.rates = rates_.Note(options_.runtime.BootTime(), observation.status.clones());
   return {.type = kMetricsType, .body = MetricsText(observation)};
 }

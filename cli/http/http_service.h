@@ -14,6 +14,7 @@
 #include "cli/http/copy_rates.h"
 #include "cli/http/http_server.h"
 #include "cli/http/rest.h"
+#include "cli/http/volume_series.h"
 #include "engine/base/runtime.h"
 #include "engine/base/unique_fd.h"
 #include "fs/io_counters.h"
@@ -33,8 +34,8 @@ class HttpService {
     AskController ask;
     // Never waits. nullopt: the mount is not served (any more).
     std::function<std::optional<fs::MountIo>()> io;
-    // Names of volumes by id, as far as they are known here. Never waits.
-    std::function<std::map<uint64_t, std::string>()> volumes;
+    // All volumes of the pool; nullopt: they are not known here. Never waits.
+    std::function<std::optional<VolumeNames>()> volumes;
   };
 
   // `listener`: as HttpServer::Start has it.
@@ -53,6 +54,7 @@ class HttpService {
   const Options options_;
   const Rest rest_;
   CopyRates rates_;
+  VolumeSeries series_;
   std::unique_ptr<HttpServer> server_;  // last: it calls the others
 };
 

@@ -262,33 +262,11 @@ void AddClonePace(const std::vector<const CloneStatus*>& clones,
 
 // ---- hosts ----
 
-using ShownVolumes = std::map<std::string, fs::PerKind<fs::IoCount>>;
-
-// By name. What is not known has been deleted, or is not known yet.
-ShownVolumes VolumesShown(const Observation& observation) {
-  ShownVolumes shown;
-  std::map<uint64_t, std::string> names;
-  for (const auto& [id, name] : observation.volumes) {
-    names[id] = names.size() < kVolumesShown ? name : kOtherVolumes;
-  }
-  for (const fs::VolumeIoCounts& volume : observation.io->volumes) {
-    const auto name = names.find(volume.volume_id);
-    if (name == names.end()) continue;
-    fs::PerKind<fs::IoCount>& sum = shown[name->second];
-    for (size_t kind = 0; kind < fs::kIoKinds; ++kind) {
-      sum[kind].requests += volume.kinds[kind].requests;
-      sum[kind].bytes += volume.kinds[kind].bytes;
-    }
-  }
-  return shown;
-}
-
 void AddVolumes(const Observation& observation, MetricFamilies& out) {
-  out.Gauge("baton_volumes", "Volumes of the pool, as far as they are known here.")
-      .Add(Double(observation.volumes.size()));
-  const ShownVolumes shown = observation.io ? VolumesShown(observation) : ShownVolumes();
+  out.Gauge("baton_volumes", "Volumes of the pool; none: they are not known here.");
+  if (observation.volumes) out.Add(Double(*observation.volumes));
   const auto add = [&](uint64_t fs::IoCount::*part) {
-    for (const auto& [name, kinds] : shown) {
+    for (const auto& [name, kinds] : observation.volume_counts) {
       for (size_t kind = 0; kind < fs::kIoKinds; ++kind) {
         if (part == &fs::IoCount::bytes && kind == static_cast<size_t>(fs::IoKind::kFlush))
           continue;

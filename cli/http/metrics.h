@@ -8,6 +8,7 @@
 
 #include "cli/control/control.pb.h"
 #include "cli/http/copy_rates.h"
+#include "cli/http/volume_series.h"
 #include "fs/io_counters.h"
 
 namespace baton::http {
@@ -16,12 +17,10 @@ namespace baton::http {
 struct Observation {
   control::ControllerStatus status;         // as `baton status` has it
   std::optional<fs::MountIo> io;            // missing: the mount is not served
-  std::map<uint64_t, std::string> volumes;  // names by id, as far as they are known
+  std::optional<size_t> volumes;            // of the pool; missing: that is not known
+  VolumeCounts volume_counts = {};          // of `io`
   std::map<uint64_t, CopyRate> rates = {};  // by clone
 };
-
-// A volume that is not among the first kVolumesShown by id adds to the series of this one.
-inline constexpr char kOtherVolumes[] = "(other)";
 
 std::string MetricsText(const Observation& observation);
 

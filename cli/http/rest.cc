@@ -158,10 +158,12 @@ absl::StatusOr<std::string> Rest::Residual(const std::string& clone,
 absl::StatusOr<std::string> Rest::Events(const HttpRequest& http) const {
   BATON_ASSIGN_OR_RETURN(const uint64_t after, NumberOf(http, "after"));
   BATON_ASSIGN_OR_RETURN(const uint64_t limit, NumberOf(http, "limit"));
+  BATON_ASSIGN_OR_RETURN(const bool newest, SwitchOf(http, "newest"));
   if (limit > UINT32_MAX) return absl::InvalidArgumentError("limit: too large");
   Request request;
   request.mutable_events()->set_after_sequence(after);
   request.mutable_events()->set_limit(static_cast<uint32_t>(limit));
+  request.mutable_events()->set_newest(newest);
   BATON_ASSIGN_OR_RETURN(const Response response, ask_(request));
   return JsonOf(response.events());
 }

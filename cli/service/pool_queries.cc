@@ -44,9 +44,11 @@ absl::StatusOr<ResidualAnswer> GetResidual(const PoolView& pool, const ResidualR
   Residual& residual = *answer.mutable_residual();
   ReplyBudget budget;
   // The small ones first: copying and landing are bounded.
-  uint64_t cut = CutRuns(budget, *residual.mutable_copying());
+  uint64_t cut = residual.runs_left_out();
+  cut += CutRuns(budget, *residual.mutable_copying());
   cut += CutRuns(budget, *residual.mutable_landing());
   cut += CutRuns(budget, *residual.mutable_pending());
+  residual.set_runs_left_out(cut);
   answer.set_runs_left_out(cut);
   return answer;
 }
@@ -54,8 +56,12 @@ absl::StatusOr<ResidualAnswer> GetResidual(const PoolView& pool, const ResidualR
 absl::StatusOr<EventList> ListEvents(const PoolView& pool, const EventsRequest& request) {
   const size_t limit =
       request.limit() == 0 ? kDefaultEvents : std::min<size_t>(request.limit(), kDefaultEvents);
-  BATON_ASSIGN_OR_RETURN(std::vector<Event> events,
-                         pool.ListEvents(request.after_sequence(), limit));
+  uint64_t after = request.after_sequence();
+  if (request.newest()) {
+    BATON_ASSIGN_OR_RETURN(const uint64_t last, pool.LastEventAfter(after));
+    if (last - after > limit) after = last - limit;
+  }
+  BATON_ASSIGN_OR_RETURN(std::vector<Event> events, pool.ListEvents(after, limit));
   EventList list;
   ReplyBudget budget;
   for (Event& event : events) {

@@ -4,11 +4,13 @@
 #include <absl/time/time.h>
 
 #include <algorithm>
+#include <atomic>
 
 namespace baton {
 
 // Calls of VolumeIo say nothing of who asked: a thread carries out one request at a time, and this
-// is where that one is found. All is the thread's own, except `killed`, which others set.
+// is where that one is found. All is the thread's own, except `killed`, which others set, and
+// `unserved`, which others read.
 class HostRequest {
  public:
   // Of this thread; null: what it does is not for a request of a host.
@@ -26,6 +28,18 @@ class HostRequest {
     HostRequest* const before_;
   };
 
+  // The request of this thread, where it has one, waits while this lives for somebody who serves.
+  class ServiceWait {
+   public:
+    ServiceWait();
+    ~ServiceWait();
+    ServiceWait(const ServiceWait&) = delete;
+    ServiceWait& operator=(const ServiceWait&) = delete;
+
+   private:
+    HostRequest* const request_;
+  };
+
   virtual ~HostRequest() = default;
 
   // Whoever asked is being killed, so that nobody will see the answer. Kept up to date from
@@ -35,6 +49,11 @@ class HostRequest {
   // called again and again. Never waits.
   virtual void NoteWait() = 0;
 
+  // It waits for somebody who serves (ServiceWait).
+  bool unserved() const { return unserved_.load(std::memory_order_relaxed); }
+  // It has done so at some time.
+  bool was_unserved() const { return was_unserved_; }
+
   // An attempt to change content that ended at `boot_time` may still take effect, though it had no
   // answer.
   void NoteUnanswered(absl::Duration boot_time) { unanswered_ = std::max(unanswered_, boot_time); }
@@ -43,9 +62,14 @@ class HostRequest {
 
  protected:
   // The next request begins.
-  void ForgetUnanswered() { unanswered_ = -absl::InfiniteDuration(); }
+  void Renew() {
+    unanswered_ = -absl::InfiniteDuration();
+    was_unserved_ = false;
+  }
 
  private:
+  std::atomic<bool> unserved_ = false;
+  bool was_unserved_ = false;
   absl::Duration unanswered_ = -absl::InfiniteDuration();
 };
 

@@ -37,14 +37,19 @@ CloneStatus MakeCloneStatus(const RelationRecord& record, const Residual& residu
   return view;
 }
 
-void AddRun(ExtentSpan span, ExtentRuns& runs) {
-  if (span.count == 0 || static_cast<size_t>(runs.size()) >= limits::kMaxRunsShown) return;
+void AddRun(ExtentSpan span, ExtentRuns& runs, Residual& residual) {
+  if (span.count == 0) return;
+  if (static_cast<size_t>(runs.size()) >= limits::kMaxRunsShown) {
+    residual.set_runs_left_out(residual.runs_left_out() + 1);
+    return;
+  }
   ExtentRun& run = *runs.Add();
   run.set_first(span.first);
   run.set_count(span.count);
 }
 
-void AddPendingRuns(const Bitmap& copied, const std::vector<ExtentSpan>& taken, ExtentRuns& runs) {
+void AddPendingRuns(const Bitmap& copied, const std::vector<ExtentSpan>& taken,
+                    Residual& residual) {
   auto other = taken.begin();
   for (uint64_t first = 0; (first = copied.NextClear(first, copied.bits())) < copied.bits();) {
     while (other != taken.end() && other->end() <= first) ++other;
@@ -54,7 +59,7 @@ void AddPendingRuns(const Bitmap& copied, const std::vector<ExtentSpan>& taken, 
     }
     uint64_t end = copied.NextSet(first, copied.bits());
     if (other != taken.end()) end = std::min(end, other->first);
-    AddRun({first, end - first}, runs);
+    AddRun({first, end - first}, *residual.mutable_pending(), residual);
     first = end;
   }
 }
@@ -69,7 +74,7 @@ Residual ResidualWithoutRun(const RelationRecord& record, bool with_extents) {
   if (record.state() == COMPLETED) return residual;
   const uint64_t left = GeometryOf(record).extents();
   residual.set_extents_pending(left);
-  if (with_extents) AddRun({0, left}, *residual.mutable_pending());
+  if (with_extents) AddRun({0, left}, *residual.mutable_pending(), residual);
   SetResidualSum(record, left, residual);
   return residual;
 }

@@ -23,10 +23,11 @@ inline Geometry GeometryOf(const RelationRecord& record) {
 CloneStatus MakeCloneStatus(const RelationRecord& record, const Residual& residual,
                             uint64_t copies_total);
 
-// Appends `span`, unless it is empty or there are limits::kMaxRunsShown already.
-void AddRun(ExtentSpan span, ExtentRuns& runs);
-// The clear bits of `copied` that no span of `taken` (ascending) covers.
-void AddPendingRuns(const Bitmap& copied, const std::vector<ExtentSpan>& taken, ExtentRuns& runs);
+// Appends `span`, unless it is empty, to `runs` of `residual`; where there are
+// limits::kMaxRunsShown already it is counted as left out.
+void AddRun(ExtentSpan span, ExtentRuns& runs, Residual& residual);
+// Those that are pending: the clear bits of `copied` that no span of `taken` (ascending) covers.
+void AddPendingRuns(const Bitmap& copied, const std::vector<ExtentSpan>& taken, Residual& residual);
 // Sets the sum: `left` extents.
 void SetResidualSum(const RelationRecord& record, uint64_t left, Residual& residual);
 // Of a clone that has no run: nothing is left of one that is complete, all of any other. Without

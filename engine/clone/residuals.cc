@@ -29,10 +29,12 @@ Residual Residuals::Of(const Relation& relation, bool with_extents) const {
 
 void Residuals::AddExtents(const CloneRun& run, Residual& residual) const {
   const std::vector<ExtentSpan> locked = run.locks().Snapshot();
-  AddPendingRuns(run.copied(), locked, *residual.mutable_pending());
-  for (const ExtentSpan& span : locked) AddRun(span, *residual.mutable_copying());
+  AddPendingRuns(run.copied(), locked, residual);
+  for (const ExtentSpan& span : locked) {
+    AddRun(span, *residual.mutable_copying(), residual);
+  }
   for (const ExtentSpan& span : pipeline_.Landing(run.progress())) {
-    AddRun(span, *residual.mutable_landing());
+    AddRun(span, *residual.mutable_landing(), residual);
   }
 }
 

@@ -90,6 +90,9 @@ class Network final : public PeerNetwork {
   void Publish(Heartbeat heartbeat) override { heartbeats_->Publish(std::move(heartbeat)); }
   absl::StatusOr<std::string> Call(const std::string& peer, const std::string& request,
                                    absl::Duration timeout) override;
+  void EndCalls() override {
+    for (auto& [name, peer] : peers_) peer.calls->Stop();
+  }
   bool EndForwarded(const std::string& peer, absl::Duration timeout) override {
     return forward_server_ == nullptr || forward_server_->EndSession(peer, timeout);
   }

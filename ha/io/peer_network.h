@@ -100,6 +100,9 @@ class PeerNetwork {
   // Never waits longer than `timeout`. Calls to one peer are answered in any order.
   virtual absl::StatusOr<std::string> Call(const std::string& peer, const std::string& request,
                                            absl::Duration timeout) = 0;
+  // For good: calls in flight end with Unavailable, and so does every one from here on. By the
+  // thread that ends the network. Heartbeats, forwarded I/O and calls of peers go on.
+  virtual void EndCalls() = 0;
 
   // What `peer` has forwarded to us, over the connection that it has, and what of that is still on
   // its way: nothing of it begins any more. It has to connect anew. Returns when what runs of it

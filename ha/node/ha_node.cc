@@ -315,7 +315,9 @@ absl::Status HaNode::Stop() {
 }
 
 void HaNode::StopWaiting() {
-  if (parts_ != nullptr) parts_->StopWaiting();
+  if (parts_ == nullptr) return;
+  parts_->StopWaiting();
+  network_->EndCalls();
 }
 
 HaStatus HaNode::Describe() const {

@@ -91,7 +91,7 @@ class HaNode {
   // The orderly end: an owner seals and gives the epoch back. What waits for an owner goes on
   // waiting. Aborted: sealing failed, or took too long.
   absl::Status Stop();
-  // Whatever still waits for an owner by a call below goes on now, with an error. After Stop().
+  // Whatever still waits for an owner or a peer goes on now, with an error. After Stop().
   void StopWaiting();
 
   HaStatus Describe() const;

@@ -30,7 +30,7 @@ absl::StatusOr<std::string> OwnerClient::Ask(const std::string& request, absl::D
     const absl::StatusOr<std::string> answer = AskNode(now.owner, request, end);
     // It has just given the epoch back, and nothing was done.
     if (!absl::IsAborted(answer.status()) || runtime_.BootTime() >= deadline) return answer;
-    stop_.Rest(kOwnerAgain);
+    if (!stop_.Rest(kOwnerAgain)) return absl::UnavailableError("this controller is ending");
   }
   return absl::UnavailableError("no controller owns the pool at the moment: try again");
 }

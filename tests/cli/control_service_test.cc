@@ -198,6 +198,7 @@ TEST_F(ControlServiceTest, CutsAResidualToAMessageAndSaysSo) {
   EXPECT_GT(answer.residual().pending_size(), 0);
   EXPECT_EQ(static_cast<uint64_t>(answer.residual().pending_size()) + answer.runs_left_out(),
             kRuns);
+  EXPECT_EQ(answer.residual().runs_left_out(), answer.runs_left_out());
   EXPECT_EQ(answer.residual().extents_pending(), kRuns);
 }
 

@@ -311,6 +311,11 @@ absl::StatusOr<std::vector<Event>> FakeEngine::ListEvents(uint64_t after_sequenc
   return events;
 }
 
+absl::StatusOr<uint64_t> FakeEngine::LastEventAfter(uint64_t after_sequence) const {
+  absl::MutexLock guard(&mutex_);
+  return events_.empty() ? after_sequence : std::max(after_sequence, events_.back().sequence());
+}
+
 void FakeEngine::SetCloneState(uint64_t id, const std::string& state, const std::string& error) {
   absl::MutexLock guard(&mutex_);
   CloneStatus& clone = clones_[id];

@@ -73,6 +73,7 @@ class FakeEngine final : public Engine {
   absl::Status RecordEvent(Event event) override;
   absl::StatusOr<std::vector<Event>> ListEvents(uint64_t after_sequence,
                                                 size_t limit) const override;
+  absl::StatusOr<uint64_t> LastEventAfter(uint64_t after_sequence) const override;
 
   // ---- what a test arranges ----
   void SetCloneState(uint64_t id, const std::string& state, const std::string& error = "");

@@ -78,6 +78,40 @@ TEST_F(DataTest, RequestsAreCountedWhenTheyAreAnswered) {
   EXPECT_EQ(io.last_stall, absl::ZeroDuration());
 }
 
+TEST_F(DataTest, OnlyWhatAProgramSeesIsCountedAsAnError) {
+  const UniqueFd file = Open(O_RDWR);
+  char byte = 'x';
+  const auto read = [&] { return ErrorOf(::pread(file.get(), &byte, 1, 0)); };
+  const auto reads = [&] { return session_->Io().kinds[0]; };
+  volumes_->FailWith(absl::CancelledError("whoever asked is being killed"));
+  EXPECT_EQ(read(), EINTR);
+  EXPECT_EQ(reads().errors, 0u);
+  EXPECT_EQ(reads().latencies.total(), 1u);
+  volumes_->FailWith(absl::InternalError("broken"));
+  EXPECT_EQ(read(), EIO);
+  EXPECT_EQ(reads().errors, 1u);
+  session_->Stop();
+  volumes_->Remove(kVolume);
+  Serve(/*adopt=*/true);
+  EXPECT_NE(read(), 0);
+  EXPECT_EQ(reads().errors, 1u) << "of a session that found no volume";
+}
+
+TEST_F(DataTest, ARequestWaitsUntilSomebodyServes) {
+  const UniqueFd file = Open(O_RDWR);
+  volumes_->SetOutage(true);
+  char byte = 'x';
+  std::thread host([&] { EXPECT_EQ(::pread(file.get(), &byte, 1, 0), 1); });
+  while (session_->Io().waiting == 0) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_EQ(session_->Io().waiting, 1u);
+  volumes_->DelayEachIo(absl::Milliseconds(500));
+  volumes_->SetOutage(false);
+  absl::SleepFor(absl::Milliseconds(200));
+  EXPECT_EQ(session_->Io().waiting, 0u) << "while it is being answered";
+  host.join();
+  EXPECT_GT(session_->Io().last_stall, absl::ZeroDuration());
+}
+
 TEST(StallMeterTest, KeepsTheLongestOfOneChangeAndForgetsTheOneBefore) {
   StallMeter stall;
   stall.Note(absl::Seconds(100), absl::Seconds(3));
@@ -227,6 +261,14 @@ class LongDiscardTest : public DataTest {
 TEST_F(LongDiscardTest, IsDoneInPieces) {
   EXPECT_EQ(DiscardAll(), 0);
   EXPECT_EQ(counters_.discards, kPieces);
+}
+
+TEST_F(LongDiscardTest, DoesNotWaitForSomebodyWhoServes) {
+  volumes_->DelayEachIo(absl::Milliseconds(100));
+  std::thread host([&] { EXPECT_EQ(DiscardAll(), 0); });
+  while (counters_.discards < 2) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_EQ(session_->Io().waiting, 0u);
+  host.join();
 }
 
 TEST_F(LongDiscardTest, IsLeftToTheNextSessionWhenThisOneEnds) {

@@ -198,6 +198,7 @@ absl::Status FakeVolumes::AwaitService() {
   while (outage_ && failure_.ok()) {
     if (request != nullptr && request->killed()) return absl::CancelledError("called off");
     if (request != nullptr) request->NoteWait();
+    const HostRequest::ServiceWait wait;
     changed_.Wait(&mutex_);
   }
   return failure_;

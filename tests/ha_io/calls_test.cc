@@ -76,6 +76,24 @@ TEST_P(CallsTest, ASlowOneDoesNotHoldUpTheOthers) {
   slow.join();
 }
 
+TEST_P(CallsTest, EndAtOnceWhenNoneAreWantedAnyMore) {
+  const auto go = std::make_shared<absl::Notification>();  // a handler may be in it for longer
+  absl::Notification begun;
+  Pair pair(GetParam(), nullptr, [&](const std::string&, const std::string& request) {
+    begun.Notify();
+    go->WaitForNotification();
+    return request;
+  });
+  ASSERT_TRUE(pair.AwaitConnection());
+  std::thread slow(
+      [&] { EXPECT_CODE(pair.network().Call("b", "slow", absl::Hours(1)), kUnavailable); });
+  begun.WaitForNotification();
+  pair.network().EndCalls();
+  slow.join();
+  EXPECT_CODE(pair.network().Call("b", "late", absl::Hours(1)), kUnavailable);
+  go->Notify();
+}
+
 TEST_P(CallsTest, EndAtTheirDeadlineAndTheLateAnswerIsNobodys) {
   const auto go = std::make_shared<absl::Notification>();  // a handler may be in it for longer
   Pair pair(GetParam(), nullptr, [&go](const std::string&, const std::string& request) {

@@ -39,6 +39,7 @@ class FakeNetwork final : public PeerNetwork {
     if (!given.ok()) return given.status();
     return given->SerializeAsString();
   }
+  void EndCalls() override { answer = {}; }
   bool EndForwarded(const std::string&, absl::Duration) override {
     if (while_forwarded_ends) std::exchange(while_forwarded_ends, nullptr)();
     return ends_forwarded;

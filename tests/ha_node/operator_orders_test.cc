@@ -214,6 +214,16 @@ TEST_F(OwnerClientTest, AsksAgainWhileTheOwnerChanges) {
   EXPECT_TRUE(board_.Read().serves);
 }
 
+TEST_F(OwnerClientTest, AsksNobodyAgainOnceItIsTheEnd) {
+  board_.Publish(OwnedBy("b", 7));
+  network_.answer = [](const FakeNetwork::Asked&) -> absl::StatusOr<peer_api::Answer> {
+    return absl::AbortedError("it has just given the epoch back");
+  };
+  client_.Stop();
+  EXPECT_TRUE(absl::IsUnavailable(client_.Ask("status", absl::Seconds(60)).status()));
+  EXPECT_EQ(network_.calls.size(), 1u);
+}
+
 TEST_F(OwnerClientTest, TellsWhatTheOwnerRefusesAtOnce) {
   board_.Publish(OwnedBy("b", 7));
   network_.answer = [](const FakeNetwork::Asked&) -> absl::StatusOr<peer_api::Answer> {

@@ -34,7 +34,7 @@ KEYS = {
         created_unix_us started_unix_us completed_unix_us latency_target_us host_p99_us
         copy_limit_bytes_per_second""",
     "/v1/clones/dst/residual": """id extents_pending extents_copying extents_landing extents_residual bytes_residual
-        sequence extents_named pending copying landing""",
+        sequence extents_named pending copying landing runs_left_out""",
     "/v1/volumes": "volumes",
     "/v1/clones": "clones",
     "/v1/events": "events",
@@ -202,6 +202,10 @@ class Clones(HttpTest):
         self.assertEqual(first, events[:1])
         rest = scrape.get(self.port, f"/v1/events?after={first[0]['sequence']}").json()["events"]
         self.assertEqual(rest, events[1:])
+        newest = scrape.get(self.port, "/v1/events?newest=true&limit=2").json()["events"]
+        self.assertEqual(newest, events[-2:])
+        all_of_them = scrape.get(self.port, "/v1/events?newest=true").json()["events"]
+        self.assertEqual(all_of_them, events)
 
     def test_extents_of_a_residual(self):
         clone = self.controller.start_clone("src", "dst", "--rate", "64K")

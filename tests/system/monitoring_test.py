@@ -31,7 +31,7 @@ class Files(SystemTest):
         return result.stdout
 
     def test_rules_and_configuration_are_valid(self):
-        self.assertIn("18 rules found", self.check("check", "rules", MONITORING / "baton-alerts.yml"))
+        self.assertIn("19 rules found", self.check("check", "rules", MONITORING / "baton-alerts.yml"))
         self.check("check", "config", MONITORING / "prometheus.yml")
 
     def test_rules_fire_when_they_should(self):

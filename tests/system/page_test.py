@@ -5,9 +5,11 @@ own policy. With --pictures DIR the pictures are kept.
     page_test.py [--pictures DIR]
 """
 
+import contextlib
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -141,6 +143,20 @@ class Page(SystemTest):
         self.assertIn("What to do: Look whether that machine is on", alarms)
         self.assertRegex(self.text(page, data_node=self.owner.node), "health ?not reachable")
         self.assertEqual(page.one("title")["text"], f"! {self.standby.node}: Baton")
+
+    def test_an_owner_that_hangs_stops_no_status(self):
+        """What waits for the owner has no answer; the rest goes on being asked."""
+        pid = self.owner.controller_pid()
+        os.kill(pid, signal.SIGSTOP)
+        self.addCleanup(self._let_go_on, pid)
+        page = self.show(self.standby, "page-owner-hangs")
+        self.assertIn(self.standby.node, self.text(page, id="health"))
+        self.assertIn("hidden", page.one(id="age")["attrs"])
+        self.assertEqual(len(page.find(data_node=self.standby.node)), 1)
+
+    def _let_go_on(self, pid):
+        with contextlib.suppress(ProcessLookupError):  # its keeper has ended it by now
+            os.kill(pid, signal.SIGCONT)
 
     def test_it_is_usable_without_eyes_and_without_a_mouse(self):
         page = self.show(self.owner, "page-healthy")
