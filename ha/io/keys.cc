@@ -9,8 +9,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <filesystem>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -98,13 +100,25 @@ absl::Status CheckNotForeign(int fd, const std::string& path) {
                path);
 }
 
+// Absl's function for this has another signature in each release.
+std::string BytesOfHex(std::string_view digits) {
+  std::string bytes(digits.size() / 2, '\0');
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    const char* const pair = digits.data() + 2 * i;
+    unsigned char byte = 0;
+    std::from_chars(pair, pair + 2, byte, 16);
+    bytes[i] = static_cast<char>(byte);
+  }
+  return bytes;
+}
+
 // In Z85, of either spelling; the check is the same for both kinds. InvalidArgument.
 absl::StatusOr<std::string> ParseKey(const std::string& text) {
   const bool is_hex = text.size() == kHexDigits &&
                       std::ranges::all_of(text, [](char c) { return absl::ascii_isxdigit(c); });
   std::string key = text;
   if (is_hex) {
-    const std::string bytes = absl::HexStringToBytes(text);
+    const std::string bytes = BytesOfHex(text);
     key = ZmqKeyText(std::as_bytes(std::span(bytes)));
   }
   BATON_RETURN_IF_ERROR(ZmqKeyBytes(key).status());
