@@ -20,6 +20,7 @@
 
 #include "cli/http/http_listener.h"
 #include "cli/http/http_settings.h"
+#include "engine/base/errno_status.h"
 #include "engine/base/status.h"
 #include "engine/base/wake_fd.h"
 #include "ha/io/worker_pool.h"
@@ -248,7 +249,9 @@ void Server::Accept() {
       continue;
     }
     has_room_ = errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
-    if (!has_room_) spdlog::debug("http: no connection is accepted: {}", std::strerror(errno));
+    if (!has_room_) {
+      spdlog::debug("http: {}", Message(ErrnoStatus(errno, "accept a connection at", "the port")));
+    }
     return;
   }
 }

@@ -32,7 +32,7 @@ bool IsNarrow(const Address& address) {
   return std::equal(address.begin(), address.begin() + kPrefix, kAnyNarrow.begin());
 }
 
-Address AddressOf(const std::string& host) {
+Address BytesOfAddress(const std::string& host) {
   Address address = kAnyNarrow;
   if (::inet_pton(AF_INET, host.c_str(), address.data() + kPrefix) == 1) return address;
   address = kAnyWide;
@@ -66,7 +66,7 @@ bool Overlap(const Address& a, const Address& b) { return a == b || Covers(a, b)
 
 // What /proc calls the open file of a socket that listens there: "socket:[4711]".
 std::set<std::string> ListeningAt(const PeerAddress& wanted) {
-  const Address address = AddressOf(wanted.host);
+  const Address address = BytesOfAddress(wanted.host);
   const std::string port = fmt::format("{:04X}", wanted.port);
   std::set<std::string> sockets;
   for (const char* table : {"/proc/net/tcp", "/proc/net/tcp6"}) {
