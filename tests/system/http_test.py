@@ -271,14 +271,24 @@ class Lives(HttpTest):
         controller = self.start()
         write(controller.create_volume("one", MIB), 0, 4096)
         controller.spare_pid()
-        controller.kill_controller()
-        metrics, seconds = self.wait_answered()
-        print(f"/metrics is back {seconds * 1e3:.0f} ms after a kill")
-        self.assertEqual(metrics("controller_restarts_total"), 1)
-        write(controller.path("one"), 0, 4096)
+        ends = threading.Event()
+
+        def host():
+            while not ends.is_set():
+                write(controller.path("one"), 0, 4096)
+        writer = threading.Thread(target=host)
+        writer.start()
+        try:
+            controller.wait_restarted(controller.kill_controller())
+            _, seconds = self.wait_answered()
+            print(f"/metrics is back {seconds * 1e3:.0f} ms after the controller")
+        finally:
+            ends.set()
+            writer.join()
         metrics = self.metrics()
+        self.assertEqual(metrics("controller_restarts_total"), 1)
         self.assertGreater(metrics("last_stall_seconds", cause="restart"), 0)
-        self.assertEqual(metrics("host_requests_total", kind="write", volume="one"), 1)
+        self.assertGreater(metrics("host_requests_total", kind="write", volume="one"), 0)
 
     def test_upgrade_has_a_short_gap(self):
         controller = self.start()
