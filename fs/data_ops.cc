@@ -15,9 +15,9 @@
 namespace baton::fs {
 namespace {
 
-// The volume of `node`, or a null `io` and the request answered.
-OpenVolumes::Used VolumeFor(fuse_req_t request, fuse_ino_t node, const char* what) {
-  absl::StatusOr<OpenVolumes::Used> volume = MountedOf(request).volumes.Get(VolumeOf(node));
+// The volume, or a null `io` and the request answered.
+OpenVolumes::Used UsedOrReply(fuse_req_t request, absl::StatusOr<OpenVolumes::Used> volume,
+                              const char* what, fuse_ino_t node) {
   if (volume.ok()) return *std::move(volume);
   ReplyError(request, volume.status(), what, node);
   return {};
@@ -29,20 +29,17 @@ class Transfer {
   Transfer(fuse_req_t request, IoKind kind)
       : mounted_(MountedOf(request)), kind_(kind), begin_(mounted_.runtime.BootTime()) {}
 
-  // As VolumeFor; where there is none it is counted.
+  // The volume of `node`, or a null `io` and the request counted and answered.
   OpenVolumes::Used VolumeFor(fuse_req_t request, fuse_ino_t node, const char* what) {
     absl::StatusOr<OpenVolumes::Used> volume = mounted_.volumes.Get(VolumeOf(node));
-    if (volume.ok()) return *std::move(volume);
-    if (!absl::IsCancelled(volume.status())) NoteTime(volume.status());
-    ReplyError(request, volume.status(), what, node);
-    return {};
+    if (!volume.ok() && !absl::IsCancelled(volume.status())) NoteTime(volume.status());
+    return UsedOrReply(request, std::move(volume), what, node);
   }
 
   // Counts it, before it is answered: whoever has the answer finds it counted. What is left
   // unanswered is counted by whoever answers it.
   void Note(VolumeCounters& volume, const absl::Status& status, uint64_t bytes) {
-    if (absl::IsAborted(status)) return;
-    volume.Note(kind_, status.ok() ? bytes : 0);
+    if (!absl::IsAborted(status)) volume.Note(kind_, status.ok() ? bytes : 0);
     NoteTime(status);
   }
 
@@ -154,20 +151,10 @@ void Sync(fuse_req_t request, fuse_ino_t node, int, fuse_file_info*) {
   fuse_reply_err(request, 0);
 }
 
-absl::StatusOr<bool> WouldGrow(VolumeIo& volume, int mode, off_t offset, off_t length) {
-  if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) return false;
-  const auto wanted = static_cast<uint64_t>(length);
-  BATON_ASSIGN_OR_RETURN(const uint64_t inside,
-                         LengthInside(volume, static_cast<uint64_t>(offset), wanted));
-  return inside < wanted;
-}
-
 // In pieces that end at multiples of their size; whoever is being killed waits for one at most.
-absl::Status DiscardInside(const Mounted& mounted, VolumeIo& volume, off_t offset, off_t length) {
-  auto begin = static_cast<uint64_t>(offset);
-  BATON_ASSIGN_OR_RETURN(const uint64_t inside,
-                         LengthInside(volume, begin, static_cast<uint64_t>(length)));
-  const uint64_t end = begin + inside;
+absl::Status DiscardInPieces(const Mounted& mounted, VolumeIo& volume, uint64_t begin,
+                             uint64_t length_bytes) {
+  const uint64_t end = begin + length_bytes;
   HostRequest* const request = HostRequest::Current();
   while (begin < end) {
     if (mounted.ending) return absl::AbortedError("the session ends within a discard");
@@ -195,21 +182,26 @@ void Allocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t
   Transfer transfer(request, IoKind::kDiscard);
   const OpenVolumes::Used volume = transfer.VolumeFor(request, node, "discarding in");
   if (volume.io == nullptr) return;
+  const bool may_grow = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)) == 0;
+  const bool discards = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0;
+  if (!may_grow && !discards) {
+    fuse_reply_err(request, 0);
+    return;
+  }
   Mounted& mounted = MountedOf(request);
-  const absl::StatusOr<bool> would_grow = WouldGrow(*volume.io, mode, offset, length);
-  if (would_grow.ok() && *would_grow) {
+  const auto begin = static_cast<uint64_t>(offset);
+  const auto wanted = static_cast<uint64_t>(length);
+  const absl::StatusOr<uint64_t> inside = LengthInside(*volume.io, begin, wanted);
+  if (may_grow && inside.ok() && *inside < wanted) {
     mounted.refusals.Warn("refused to make {} larger through the mount: use baton volume resize",
                           mounted.Describe(node));
     fuse_reply_err(request, ENOSPC);
     return;
   }
-  absl::Status status = would_grow.status();
-  if (status.ok() && (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))) {
-    status = DiscardInside(mounted, *volume.io, offset, length);
-    transfer.Note(
-        *volume.counters, status,
-        LengthInside(*volume.io, static_cast<uint64_t>(offset), static_cast<uint64_t>(length))
-            .value_or(0));
+  absl::Status status = inside.status();
+  if (discards) {
+    if (status.ok()) status = DiscardInPieces(mounted, *volume.io, begin, *inside);
+    transfer.Note(*volume.counters, status, inside.value_or(0));
   }
   if (!status.ok()) {
     ReplyError(request, status, "discarding in", node);
@@ -241,7 +233,8 @@ void Seek(fuse_req_t request, fuse_ino_t node, off_t offset, int whence, fuse_fi
     fuse_reply_err(request, EINVAL);
     return;
   }
-  const OpenVolumes::Used volume = VolumeFor(request, node, "finding data in");
+  const OpenVolumes::Used volume =
+      UsedOrReply(request, MountedOf(request).volumes.Get(VolumeOf(node)), "finding data in", node);
   if (volume.io == nullptr) return;
   const absl::StatusOr<uint64_t> size = volume.io->SizeNow();
   if (!size.ok()) {
