@@ -7,7 +7,7 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
-#include <vector>
+#include <set>
 
 namespace baton {
 namespace {
@@ -16,23 +16,12 @@ namespace {
 constexpr std::array<const char*, 6> kGuestVendors = {"QEMU", "KVM",       "VMware",
                                                       "Xen",  "Parallels", "OpenStack"};
 
-std::string ReadVendor(const std::string& root) {
+// Empty: there is no such file.
+std::string FirstLine(const std::string& path) {
   std::string line;
-  std::ifstream file(root + "/sys/class/dmi/id/sys_vendor");
+  std::ifstream file(path);
   std::getline(file, line);
   return std::string(absl::StripAsciiWhitespace(line));
-}
-
-// The flag that x86 has for that; nullopt: this processor has no flags.
-std::optional<bool> HypervisorFlag(const std::string& root) {
-  std::ifstream file(root + "/proc/cpuinfo");
-  std::string line;
-  while (std::getline(file, line)) {
-    if (!line.starts_with("flags")) continue;
-    const std::vector<std::string> words = absl::StrSplit(line, ' ');
-    return std::ranges::find(words, "hypervisor") != words.end();
-  }
-  return std::nullopt;
 }
 
 bool IsGuestByFirmware(const std::string& root, const std::string& vendor) {
@@ -45,9 +34,24 @@ bool IsGuestByFirmware(const std::string& root, const std::string& vendor) {
 }  // namespace
 
 std::optional<std::string> VirtualMachine(const std::string& root) {
-  const std::string vendor = ReadVendor(root);
-  if (!HypervisorFlag(root).value_or(IsGuestByFirmware(root, vendor))) return std::nullopt;
+  const std::string vendor = FirstLine(root + "/sys/class/dmi/id/sys_vendor");
+  const std::optional<std::set<std::string>> flags = ProcessorFlags(root);
+  const bool is_guest = flags ? flags->contains("hypervisor") : IsGuestByFirmware(root, vendor);
+  if (!is_guest) return std::nullopt;
   return vendor.empty() ? "its maker is not told" : vendor;
+}
+
+std::optional<std::set<std::string>> ProcessorFlags(const std::string& root) {
+  std::ifstream file(root + "/proc/cpuinfo");
+  std::string line;
+  while (std::getline(file, line)) {
+    if (line.starts_with("flags")) return absl::StrSplit(line, ' ', absl::SkipEmpty());
+  }
+  return std::nullopt;
+}
+
+std::string ClockSource(const std::string& root) {
+  return FirstLine(root + "/sys/devices/system/clocksource/clocksource0/current_clocksource");
 }
 
 }  // namespace baton

@@ -1,9 +1,6 @@
 #include "engine/base/virtual_machine.h"
 
-#include <filesystem>
-#include <fstream>
-
-#include "tests/base/temporary_directory.h"
+#include "tests/base/machine_files.h"
 #include "tests/base/testing.h"
 
 namespace baton {
@@ -11,20 +8,15 @@ namespace {
 
 class VirtualMachineTest : public testing::Test {
  protected:
-  void Write(const std::string& path, const std::string& text) {
-    const std::filesystem::path file = directory_.path() + path;
-    std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file) << text;
-  }
   void WriteFlags(const std::string& flags) {
-    Write("/proc/cpuinfo", "processor\t: 0\nflags\t\t: " + flags + "\nbugs\t\t:\n");
+    files_.Write("/proc/cpuinfo", "processor\t: 0\nflags\t\t: " + flags + "\nbugs\t\t:");
   }
   void WriteVendor(const std::string& vendor) {
-    Write("/sys/class/dmi/id/sys_vendor", vendor + "\n");
+    files_.Write("/sys/class/dmi/id/sys_vendor", vendor);
   }
-  std::optional<std::string> Found() { return VirtualMachine(directory_.path()); }
+  std::optional<std::string> Found() { return VirtualMachine(files_.root()); }
 
-  TemporaryDirectory directory_;
+  MachineFiles files_;
 };
 
 TEST_F(VirtualMachineTest, IsToldByTheProcessor) {
@@ -41,7 +33,7 @@ TEST_F(VirtualMachineTest, ARealOneOfAMakerOfGuestsIsNone) {
 }
 
 TEST_F(VirtualMachineTest, IsToldByTheFirmwareWhereTheProcessorHasNoFlags) {
-  Write("/proc/cpuinfo", "processor\t: 0\nFeatures\t: fp asimd\n");
+  files_.Write("/proc/cpuinfo", "processor\t: 0\nFeatures\t: fp asimd");
   EXPECT_EQ(Found(), std::nullopt);
   WriteVendor("QEMU");
   EXPECT_EQ(Found(), "QEMU");

@@ -1,9 +1,6 @@
 #include "engine/lease/pause_clock.h"
 
-#include <filesystem>
-#include <fstream>
-
-#include "tests/base/temporary_directory.h"
+#include "tests/base/machine_files.h"
 #include "tests/base/testing.h"
 
 namespace baton {
@@ -11,18 +8,13 @@ namespace {
 
 class PauseClockTest : public testing::Test {
  protected:
-  void Write(const std::string& path, const std::string& text) {
-    const std::filesystem::path file = directory_.path() + path;
-    std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file) << text << "\n";
-  }
   void WriteMachine(const std::string& flags, const std::string& source) {
-    Write("/proc/cpuinfo", "processor\t: 0\nflags\t\t: " + flags);
-    Write("/sys/devices/system/clocksource/clocksource0/current_clocksource", source);
+    files_.Write("/proc/cpuinfo", "processor\t: 0\nflags\t\t: " + flags);
+    files_.Write("/sys/devices/system/clocksource/clocksource0/current_clocksource", source);
   }
-  std::unique_ptr<PauseClock> Make() { return MakePauseClock(directory_.path()); }
+  std::unique_ptr<PauseClock> Make() { return MakePauseClock(files_.root()); }
 
-  TemporaryDirectory directory_;
+  MachineFiles files_;
 };
 
 TEST_F(PauseClockTest, IsForGuestsWhoseOwnClockStandsStill) {
