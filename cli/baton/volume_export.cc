@@ -23,7 +23,9 @@
 #include "engine/base/limits.h"
 #include "engine/base/names.h"
 #include "engine/base/status.h"
+#include "engine/base/sync_folder.h"
 #include "engine/base/unique_fd.h"
+#include "engine/base/write_all.h"
 
 namespace baton {
 namespace {
@@ -136,13 +138,7 @@ class NewFile {
     if (::fsync(fd_.get()) != 0) return ErrnoStatus(errno, "sync", name_);
     BATON_RETURN_IF_ERROR(Rename(may_replace));
     done_ = true;
-    const size_t slash = path_.rfind('/');
-    const std::string folder = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
-    const UniqueFd directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!directory.valid() || ::fsync(directory.get()) != 0) {
-      return ErrnoStatus(errno, "sync", folder);
-    }
-    return absl::OkStatus();
+    return SyncFolderOf(path_);
   }
 
  private:
@@ -179,17 +175,6 @@ absl::Status ExportToFile(const ImportSource& volume, const ExportArguments& arg
   return file->Finish(arguments.force);
 }
 
-absl::Status WriteToStream(const char* data, size_t size_bytes) {
-  while (size_bytes > 0) {
-    const ssize_t count = ::write(STDOUT_FILENO, data, size_bytes);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return ErrnoStatus(errno, "write", "to standard output");
-    data += count;
-    size_bytes -= static_cast<size_t>(count);
-  }
-  return absl::OkStatus();
-}
-
 absl::Status ExportToStream(const ImportSource& volume, const CopyProgress& progress) {
   std::vector<char> buffer(limits::kMaxRequestBytes);
   for (uint64_t done = 0; done < volume.size_bytes;) {
@@ -201,7 +186,9 @@ absl::Status ExportToStream(const ImportSource& volume, const CopyProgress& prog
     if (count == 0) {
       return Error(absl::StatusCode::kFailedPrecondition, "{} ends before its size", volume.path);
     }
-    BATON_RETURN_IF_ERROR(WriteToStream(buffer.data(), static_cast<size_t>(count)));
+    if (!WriteAll(STDOUT_FILENO, {buffer.data(), static_cast<size_t>(count)})) {
+      return ErrnoStatus(errno, "write", "to standard output");
+    }
     done += static_cast<uint64_t>(count);
   }
   return CheckUnchanged(volume);

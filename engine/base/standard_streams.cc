@@ -9,21 +9,14 @@
 #include <cstdlib>
 #include <string>
 
+#include "engine/base/write_all.h"
+
 namespace baton {
 namespace {
 
-void WriteLine(const std::string& line) {
-  const std::string text = line + '\n';
-  for (size_t written = 0; written < text.size();) {
-    const ssize_t count = ::write(STDERR_FILENO, text.data() + written, text.size() - written);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return;
-    written += static_cast<size_t>(count);
-  }
-}
-
-std::string Prioritized(std::string_view priority, std::string_view line) {
-  return fmt::format("{}{}", StandardErrorIsJournal() ? priority : "", line);
+void WriteLine(std::string_view priority, std::string_view line) {
+  (void)WriteAll(STDERR_FILENO,
+                 fmt::format("{}{}\n", StandardErrorIsJournal() ? priority : "", line));
 }
 
 }  // namespace
@@ -45,7 +38,7 @@ bool StandardErrorIsJournal() {
          stream == fmt::format("{}:{}", file.st_dev, file.st_ino);
 }
 
-void SayError(std::string_view line) { WriteLine(Prioritized("<3>", line)); }
-void SayNotice(std::string_view line) { WriteLine(Prioritized("<5>", line)); }
+void SayError(std::string_view line) { WriteLine("<3>", line); }
+void SayNotice(std::string_view line) { WriteLine("<5>", line); }
 
 }  // namespace baton

@@ -20,6 +20,7 @@
 #include "engine/base/limits.h"
 #include "engine/base/names.h"
 #include "engine/base/status.h"
+#include "engine/base/sync_folder.h"
 #include "engine/base/unique_fd.h"
 #include "ha/io/zmq_socket.h"
 
@@ -43,13 +44,6 @@ absl::Status NewFile(const std::string& path, const std::string& text, mode_t mo
   const int error = errno;
   ::unlink(path.c_str());
   return ErrnoStatus(error, "write", path);
-}
-
-absl::Status SyncFolderOf(const std::string& path) {
-  const std::string folder = (std::filesystem::path(path).parent_path() / ".").string();
-  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid() || ::fsync(fd.get()) != 0) return ErrnoStatus(errno, "sync", folder);
-  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> ReadSmallFile(int fd, const std::string& path) {
