@@ -8,6 +8,7 @@
 
 #include "cli/baton/become_batond.h"
 #include "cli/baton/commands.h"
+#include "cli/control/finding_of.h"
 #include "cli/control/names_of.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/model.pb.h"
@@ -52,12 +53,7 @@ absl::StatusOr<control::PoolMade> MakePoolIn(const PoolInitArguments& arguments)
   made.set_path(arguments.directory);
   made.set_pool_id(pool.pool_id());
   made.set_durability(NameOf(pool.durability()));
-  for (const Finding& finding : findings) {
-    control::Finding& told = *made.add_storage();
-    told.set_check(finding.check);
-    told.set_verdict(Name(finding.verdict));
-    told.set_text(finding.text);
-  }
+  for (const Finding& finding : findings) *made.add_storage() = control::FindingOf(finding);
   return made;
 }
 

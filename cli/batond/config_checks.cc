@@ -23,14 +23,6 @@ namespace {
 
 constexpr char kOwnProgram[] = "batond";  // of any version
 
-Finding Good(const std::string& check, const std::string& text) {
-  return {.check = check, .verdict = Verdict::kOk, .text = text};
-}
-
-Finding Bad(const std::string& check, const std::string& text) {
-  return {.check = check, .verdict = Verdict::kFail, .text = text};
-}
-
 Finding FromStatus(const std::string& check, const absl::Status& status, const std::string& good) {
   return status.ok() ? Good(check, good) : Bad(check, Message(status));
 }

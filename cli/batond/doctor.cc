@@ -3,7 +3,6 @@
 #include <absl/time/time.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <google/protobuf/util/json_util.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -20,9 +19,12 @@
 #include "cli/batond/config_checks.h"
 #include "cli/batond/machine_checks.h"
 #include "cli/control/control.pb.h"
+#include "cli/control/finding_of.h"
+#include "cli/control/json.h"
 #include "engine/base/boot_time.h"
 #include "engine/base/status.h"
 #include "engine/base/unique_fd.h"
+#include "engine/base/write_all.h"
 
 namespace baton {
 namespace {
@@ -34,12 +36,7 @@ constexpr int kUnfit = 1;
 constexpr absl::Duration kPatience = absl::Seconds(10);
 
 void Add(const std::vector<Finding>& findings, control::Diagnosis& diagnosis) {
-  for (const Finding& finding : findings) {
-    control::Finding& told = *diagnosis.add_findings();
-    told.set_check(finding.check);
-    told.set_verdict(Name(finding.verdict));
-    told.set_text(finding.text);
-  }
+  for (const Finding& finding : findings) *diagnosis.add_findings() = control::FindingOf(finding);
 }
 
 // A check in a process of its own, which is killed when its time is over; one that hangs in the
@@ -70,11 +67,9 @@ class ConfinedCheck {
     const bool ended = ReadAll(bytes);
     control::Diagnosis part;
     if (ended && part.ParseFromString(bytes) && part.fit()) return diagnosis.MergeFrom(part);
-    Add({{.check = name_,
-          .verdict = Verdict::kFail,
-          .text = ended ? "the check ended without a result"
-                        : fmt::format("no answer within {}: what it asks hangs",
-                                      absl::FormatDuration(patience_))}},
+    Add({Bad(name_, ended ? "the check ended without a result"
+                          : fmt::format("no answer within {}: what it asks hangs",
+                                        absl::FormatDuration(patience_)))},
         diagnosis);
   }
 
@@ -83,12 +78,7 @@ class ConfinedCheck {
     control::Diagnosis part;
     Add(check(options), part);
     part.set_fit(true);  // it is complete
-    const std::string bytes = part.SerializeAsString();
-    for (size_t done = 0; done < bytes.size();) {
-      const ssize_t count = ::write(output, bytes.data() + done, bytes.size() - done);
-      if (count <= 0) break;
-      done += static_cast<size_t>(count);
-    }
+    (void)WriteAll(output, part.SerializeAsString());
     ::_exit(0);
   }
 
@@ -123,18 +113,14 @@ absl::Duration PatienceForFence(const DaemonOptions& options) {
 
 void CheckSettings(const DaemonOptions& options, control::Diagnosis& diagnosis) {
   if (options.config_file.empty()) {
-    Add({{.check = "config",
-          .verdict = Verdict::kWarn,
-          .text = "no settings were looked at: name the file with --config"}},
-        diagnosis);
+    Add({Doubtful("config", "no settings were looked at: name the file with --config")}, diagnosis);
     return;
   }
   if (!options.config_problem.empty()) {
-    Add({{.check = "config", .verdict = Verdict::kFail, .text = options.config_problem}},
-        diagnosis);
+    Add({Bad("config", options.config_problem)}, diagnosis);
     return;
   }
-  Add({{.check = "config", .verdict = Verdict::kOk, .text = options.config_file}}, diagnosis);
+  Add({Good("config", options.config_file)}, diagnosis);
   // All at one time, told in this order.
   ConfinedCheck pool("pool", kPatience, CheckPool, options);
   ConfinedCheck mount("mount", kPatience, CheckMountPoint, options);
@@ -146,13 +132,7 @@ void CheckSettings(const DaemonOptions& options, control::Diagnosis& diagnosis) 
 
 void Print(const control::Diagnosis& diagnosis, bool as_json) {
   if (as_json) {
-    google::protobuf::util::JsonPrintOptions format;
-    format.add_whitespace = true;
-    format.always_print_primitive_fields = true;
-    format.preserve_proto_field_names = true;
-    std::string text;
-    if (!google::protobuf::util::MessageToJsonString(diagnosis, &text, format).ok()) text = "{}\n";
-    fmt::print("{}", text);
+    fmt::print("{}\n", ToJson(diagnosis));
     return;
   }
   for (const control::Finding& finding : diagnosis.findings()) {

@@ -8,7 +8,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <fstream>
 #include <string>
 #include <system_error>
 
@@ -32,26 +31,23 @@ Finding CheckKernel() {
   const bool known = std::sscanf(name.release, "%d.%d", &major, &minor) == 2;
   const bool resends =
       !known || major > kResendMajor || (major == kResendMajor && minor >= kResendMinor);
-  if (resends) return {.check = "kernel", .verdict = Verdict::kOk, .text = name.release};
-  return {.check = "kernel",
-          .verdict = Verdict::kWarn,
-          .text = fmt::format("{}: before Linux 6.9 no controller can go on with the mount of one "
+  if (resends) return Good("kernel", name.release);
+  return Doubtful("kernel",
+                  fmt::format("{}: before Linux 6.9 no controller can go on with the mount of one "
                               "that ended; use a newer kernel",
-                              name.release)};
+                              name.release));
 }
 
 Finding CheckFuse() {
   const UniqueFd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
   if (device.valid()) {
-    return {.check = "fuse", .verdict = Verdict::kOk, .text = "/dev/fuse can be opened"};
+    return Good("fuse", "/dev/fuse can be opened");
   }
   const std::string why = std::generic_category().message(errno);
-  return {
-      .check = "fuse",
-      .verdict = Verdict::kFail,
-      .text = fmt::format("/dev/fuse cannot be opened ({}): run as root, and `modprobe fuse`; in "
-                          "a container the device must be passed in",
-                          why)};
+  return Bad("fuse",
+             fmt::format("/dev/fuse cannot be opened ({}): run as root, and `modprobe fuse`; in "
+                         "a container the device must be passed in",
+                         why));
 }
 
 // After RaiseDescriptorLimit.
@@ -59,42 +55,34 @@ Finding CheckLimits() {
   rlimit files = {};
   ::getrlimit(RLIMIT_NOFILE, &files);
   if (files.rlim_cur < limits::kDescriptors) {
-    return {.check = "limits",
-            .verdict = Verdict::kWarn,
-            .text = fmt::format("at most {} files can be open, and a full pool needs {}: raise "
+    return Doubtful("limits",
+                    fmt::format("at most {} files can be open, and a full pool needs {}: raise "
                                 "LimitNOFILE, or ulimit -n",
-                                files.rlim_cur, limits::kDescriptors)};
+                                files.rlim_cur, limits::kDescriptors));
   }
-  return {.check = "limits",
-          .verdict = Verdict::kOk,
-          .text = fmt::format("{} files can be open", files.rlim_cur)};
+  return Good("limits", fmt::format("{} files can be open", files.rlim_cur));
 }
 
 Finding CheckClock() {
   timex state = {};
   const bool is_synchronised = ::adjtimex(&state) != TIME_ERROR;
-  std::ifstream file("/sys/devices/system/clocksource/clocksource0/current_clocksource");
-  std::string source;
-  std::getline(file, source);
+  const std::string source = ClockSource();
   const std::string text = source.empty() ? "" : "clock source " + source + "; ";
   if (is_synchronised) {
-    return {.check = "clock", .verdict = Verdict::kOk, .text = text + "the time is synchronised"};
+    return Good("clock", text + "the time is synchronised");
   }
-  return {.check = "clock",
-          .verdict = Verdict::kWarn,
-          .text = text +
-                  "the time is not synchronised: times of volumes and events are as wrong as "
-                  "it is; run chrony or systemd-timesyncd"};
+  return Doubtful("clock",
+                  text +
+                      "the time is not synchronised: times of volumes and events are as wrong as "
+                      "it is; run chrony or systemd-timesyncd");
 }
 
 Finding CheckHypervisor(const PairOptions& pair) {
   if (const std::optional<std::string> warning = WarnOfPauses(pair)) {
-    return {.check = "hypervisor", .verdict = Verdict::kWarn, .text = *warning};
+    return Doubtful("hypervisor", *warning);
   }
   const std::optional<std::string> machine = VirtualMachine();
-  return {.check = "hypervisor",
-          .verdict = Verdict::kOk,
-          .text = machine ? "a virtual machine (" + *machine + ")" : "none"};
+  return Good("hypervisor", machine ? "a virtual machine (" + *machine + ")" : "none");
 }
 
 }  // namespace

@@ -19,4 +19,14 @@ struct Finding {
   std::string text;  // what there is; of a warning or a failure also what to do, in one line
 };
 
+inline Finding Good(const std::string& check, const std::string& text) {
+  return {.check = check, .verdict = Verdict::kOk, .text = text};
+}
+inline Finding Doubtful(const std::string& check, const std::string& text) {
+  return {.check = check, .verdict = Verdict::kWarn, .text = text};
+}
+inline Finding Bad(const std::string& check, const std::string& text) {
+  return {.check = check, .verdict = Verdict::kFail, .text = text};
+}
+
 }  // namespace baton

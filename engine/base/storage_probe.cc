@@ -37,6 +37,14 @@ constexpr auto kProbeIsOld = std::chrono::hours(1);
 // What the pool itself, its metadata and its reserve take.
 constexpr uint64_t kLittleSpaceBytes = 128 * limits::kMiB;
 
+// The checks.
+constexpr char kDirectIo[] = "direct-io";
+constexpr char kReadBack[] = "read-back";
+constexpr char kLinks[] = "links";
+constexpr char kLocks[] = "locks";
+constexpr char kSync[] = "sync";
+constexpr char kSpace[] = "space";
+
 struct Part {
   uint64_t begin = 0;
   uint64_t length_bytes = 0;
@@ -122,10 +130,6 @@ class ReadBack {
   uint64_t writes_ = 0;
 };
 
-Finding Fail(const std::string& check, const std::string& text) {
-  return {.check = check, .verdict = Verdict::kFail, .text = text};
-}
-
 class Probe {
  public:
   Probe(Storage& storage, Runtime& runtime, std::string root, std::string directory)
@@ -135,16 +139,13 @@ class Probe {
         directory_(std::move(directory)) {}
 
   std::vector<Finding> Run() {
-    return {Judge("direct-io", DirectIo()), Judge("read-back", ReadsBack()),
-            Judge("links", Links()),        Judge("locks", Locks()),
-            Judge("sync", SyncTime()),      Judge("space", Space())};
+    return {OrBad(kDirectIo, DirectIo()), OrBad(kReadBack, ReadsBack()), OrBad(kLinks, Links()),
+            OrBad(kLocks, Locks()),       OrBad(kSync, SyncTime()),      OrBad(kSpace, Space())};
   }
 
  private:
-  static Finding Judge(const std::string& check, absl::StatusOr<Finding> finding) {
-    if (!finding.ok()) return Fail(check, Message(finding.status()));
-    finding->check = check;
-    return *std::move(finding);
+  static Finding OrBad(const std::string& check, absl::StatusOr<Finding> finding) {
+    return finding.ok() ? *std::move(finding) : Bad(check, Message(finding.status()));
   }
   std::string In(const std::string& name) const { return directory_ + "/" + name; }
 
@@ -152,22 +153,18 @@ class Probe {
     BATON_ASSIGN_OR_RETURN(const auto file,
                            storage_.Open(In("direct"), {.create = true, .direct = true}));
     if (IsDirect(*file)) {
-      return Finding{
-          .check = {},
-          .verdict = Verdict::kOk,
-          .text = fmt::format("O_DIRECT in blocks of {} bytes", file->alignment().offset_bytes)};
+      return Good(kDirectIo,
+                  fmt::format("O_DIRECT in blocks of {} bytes", file->alignment().offset_bytes));
     }
-    return Finding{.check = {},
-                   .verdict = Verdict::kWarn,
-                   .text =
-                       "there is no O_DIRECT: no controller with peers can use it, and a loss "
-                       "of power loses what was not flushed"};
+    return Doubtful(
+        kDirectIo,
+        "there is no O_DIRECT: no controller with peers can use it, and a loss of power "
+        "loses what was not flushed");
   }
 
   absl::StatusOr<Finding> ReadsBack() {
     BATON_RETURN_IF_ERROR(ReadBack(storage_, runtime_, In("data")).Run());
-    return Finding{
-        .check = {}, .verdict = Verdict::kOk, .text = "data and holes are read back as written"};
+    return Good(kReadBack, "data and holes are read back as written");
   }
 
   absl::StatusOr<Finding> Links() {
@@ -189,9 +186,7 @@ class Probe {
     BATON_RETURN_IF_ERROR(storage_.SyncDirectory(directory_));
     BATON_RETURN_IF_ERROR(Expect("one", "two"));
     BATON_RETURN_IF_ERROR(Expect("claim", "one"));
-    return Finding{.check = {},
-                   .verdict = Verdict::kOk,
-                   .text = "hard links are exclusive, a rename replaces"};
+    return Good(kLinks, "hard links are exclusive, a rename replaces");
   }
 
   absl::Status Expect(const std::string& name, const std::string& content) {
@@ -218,7 +213,7 @@ class Probe {
           "flock does not exclude a second one: two controllers of one name would not notice each "
           "other");
     }
-    return Finding{.check = {}, .verdict = Verdict::kOk, .text = "flock excludes"};
+    return Good(kLocks, "flock excludes");
   }
 
   absl::StatusOr<Finding> SyncTime() {
@@ -240,22 +235,19 @@ class Probe {
         "a durable write of 4 KiB takes {:.1f} ms, of {} the slowest {:.1f} ms",
         absl::ToDoubleMilliseconds(times[kSyncs / 2]), kSyncs, absl::ToDoubleMilliseconds(worst));
     if (times[kSyncs / 2] >= kTooSlowSync) {
-      return Fail("", text + ": the lease would run out; find out what it waits for");
+      return Bad(kSync, text + ": the lease would run out; find out what it waits for");
     }
-    const Verdict verdict = worst < kSlowSync ? Verdict::kOk : Verdict::kWarn;
-    return Finding{.check = {},
-                   .verdict = verdict,
-                   .text = text + (verdict == Verdict::kOk ? "" : ": storage is slow or busy")};
+    return worst < kSlowSync ? Good(kSync, text)
+                             : Doubtful(kSync, text + ": storage is slow or busy");
   }
 
   absl::StatusOr<Finding> Space() {
     BATON_ASSIGN_OR_RETURN(const uint64_t free_bytes, storage_.FreeBytes());
     BATON_ASSIGN_OR_RETURN(const uint64_t total_bytes, storage_.TotalBytes());
-    const bool is_little = free_bytes < kLittleSpaceBytes;
-    return Finding{.check = {},
-                   .verdict = is_little ? Verdict::kWarn : Verdict::kOk,
-                   .text = fmt::format("{} of {} free{}", FormatSize(free_bytes),
-                                       FormatSize(total_bytes), is_little ? ": make room" : "")};
+    const std::string text =
+        fmt::format("{} of {} free", FormatSize(free_bytes), FormatSize(total_bytes));
+    return free_bytes < kLittleSpaceBytes ? Doubtful(kSpace, text + ": make room")
+                                          : Good(kSpace, text);
   }
 
   Storage& storage_;
@@ -293,12 +285,12 @@ std::vector<Finding> ProbeStorage(Storage& storage, Runtime& runtime,
                                   const std::string& directory) {
   const std::string own = fmt::format("{}{:08x}", kProbePrefix, std::random_device()());
   if (const absl::Status made = storage.MakeDirectory(own); !made.ok()) {
-    return {Fail("write", fmt::format("nothing can be made there: {}", Message(made)))};
+    return {Bad("write", fmt::format("nothing can be made there: {}", Message(made)))};
   }
   RemoveOldProbes(storage, directory, own);
   std::vector<Finding> findings = Probe(storage, runtime, directory, own).Run();
   if (const absl::Status removed = RemoveWithContent(storage, own); !removed.ok()) {
-    findings.push_back(Fail("remove", fmt::format("{} is left behind: {}", own, Message(removed))));
+    findings.push_back(Bad("remove", fmt::format("{} is left behind: {}", own, Message(removed))));
   }
   return findings;
 }
