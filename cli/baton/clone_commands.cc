@@ -6,6 +6,7 @@
 #include "cli/baton/clone_calls.h"
 #include "cli/baton/clone_text.h"
 #include "cli/baton/commands.h"
+#include "cli/control/fetch_all.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -40,22 +41,9 @@ absl::StatusOr<ExitCode> DeleteClone(CommandContext& context, const std::string&
   return ExitCode::kDone;
 }
 
-absl::StatusOr<control::CloneList> FetchClones(CommandContext& context) {
-  control::CloneList all;
-  while (true) {
-    Request request;
-    auto& page = *request.mutable_clone_list();
-    if (all.clones_size() > 0) {
-      page.set_after(fmt::format("{}", all.clones(all.clones_size() - 1).id()));
-    }
-    BATON_ASSIGN_OR_RETURN(const Response response, context.client->Call(request));
-    if (response.clones().clones().empty()) return all;
-    all.mutable_clones()->MergeFrom(response.clones().clones());
-  }
-}
-
 absl::StatusOr<ExitCode> ListClones(CommandContext& context) {
-  BATON_ASSIGN_OR_RETURN(const control::CloneList list, FetchClones(context));
+  const auto call = [&](const Request& request) { return context.client->Call(request); };
+  BATON_ASSIGN_OR_RETURN(const control::CloneList list, control::FetchAllClones(call));
   if (context.console.json()) {
     context.console.AnswerJson(list);
   } else {

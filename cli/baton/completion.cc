@@ -8,13 +8,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
-#include <optional>
 #include <set>
 #include <utility>
 
 #include "cli/baton/commands.h"
 #include "cli/baton/control_client.h"
 #include "cli/baton/help_topics.h"
+#include "cli/control/fetch_all.h"
 #include "cli/control/usage.h"
 #include "engine/base/names.h"
 
@@ -40,11 +40,6 @@ struct Place {
   bool only_arguments = false;          // behind "--"
   std::string control;                  // of --control
 };
-
-std::string TypeOf(const CLI::Option& option) {
-  const std::string type = option.get_type_name();
-  return type.substr(0, type.find(':'));
-}
 
 // Options of the commands above may stand here, too.
 const CLI::Option* FindOption(const CLI::App* app, const std::string& word) {
@@ -105,17 +100,6 @@ void AddCommandNames(const CLI::App& app, Candidates& candidates) {
   }
 }
 
-// "a" and "b" of a type "TEXT:{a,b}".
-void AddChoices(const CLI::Option& option, Candidates& candidates) {
-  const std::string type = option.get_type_name();
-  const size_t begin = type.find('{');
-  const size_t end = type.rfind('}');
-  if (begin == std::string::npos || end == std::string::npos) return;
-  const std::vector<std::string> words =
-      absl::StrSplit(type.substr(begin + 1, end - begin - 1), ',');
-  for (const std::string& word : words) candidates.push_back({word, ""});
-}
-
 class Asker {
  public:
   explicit Asker(const std::string& control_path) {
@@ -124,50 +108,40 @@ class Asker {
   }
 
   void AddVolumes(Candidates& candidates) {
-    for (control::Request request;;) {
-      control::Page& page = *request.mutable_volume_list();
-      const std::optional<control::Response> answer = Ask(request);
-      if (!answer || answer->volumes().volumes().empty()) return;
-      for (const VolumeStatus& volume : answer->volumes().volumes()) {
-        candidates.push_back({volume.name(), FormatSize(volume.size_bytes())});
-        page.set_after(volume.name());
-      }
+    const auto all = control::FetchAllVolumes([this](const auto& request) { return Ask(request); });
+    if (!all.ok()) return;
+    for (const VolumeStatus& volume : all->volumes()) {
+      candidates.push_back({volume.name(), FormatSize(volume.size_bytes())});
     }
   }
 
   // By their targets, and the ids of those that have one in common with others.
   void AddClones(Candidates& candidates) {
+    const auto all = control::FetchAllClones([this](const auto& request) { return Ask(request); });
+    if (!all.ok()) return;
     std::set<std::string> targets;
-    for (control::Request request;;) {
-      control::Page& page = *request.mutable_clone_list();
-      const std::optional<control::Response> answer = Ask(request);
-      if (!answer || answer->clones().clones().empty()) return;
-      for (const CloneStatus& clone : answer->clones().clones()) {
-        const std::string what =
-            fmt::format("clone {} of {}: {}", clone.id(), clone.source(), clone.state());
-        const bool is_new = targets.insert(clone.target()).second;
-        candidates.push_back({is_new ? clone.target() : fmt::format("{}", clone.id()), what});
-        page.set_after(fmt::format("{}", clone.id()));
-      }
+    for (const CloneStatus& clone : all->clones()) {
+      const std::string what =
+          fmt::format("clone {} of {}: {}", clone.id(), clone.source(), clone.state());
+      const bool is_new = targets.insert(clone.target()).second;
+      candidates.push_back({is_new ? clone.target() : fmt::format("{}", clone.id()), what});
     }
   }
 
   void AddNodes(Candidates& candidates) {
     control::Request request;
     request.mutable_status();
-    const std::optional<control::Response> answer = Ask(request);
-    if (!answer) return;
+    const absl::StatusOr<control::Response> answer = Ask(request);
+    if (!answer.ok()) return;
     for (const control::NodeStatus& node : answer->status().nodes()) {
       candidates.push_back({node.name(), node.role()});
     }
   }
 
  private:
-  std::optional<control::Response> Ask(const control::Request& request) {
-    if (client_ == nullptr) return std::nullopt;
-    absl::StatusOr<control::Response> answer = client_->Call(request, kAnswerTime);
-    if (!answer.ok()) return std::nullopt;
-    return *std::move(answer);
+  absl::StatusOr<control::Response> Ask(const control::Request& request) {
+    if (client_ == nullptr) return absl::UnavailableError("there is no client");
+    return client_->Call(request, kAnswerTime);
   }
 
   std::unique_ptr<control::ControlClient> client_;
@@ -199,7 +173,7 @@ void AddValues(const CLI::App& root, const CLI::Option& option, const std::strin
   if (type == kTopicType) AddTopics(root, words, candidates);
   if (type == kFileType) candidates.push_back({":files", ""});
   if (type == kDirectoryType) candidates.push_back({":directories", ""});
-  AddChoices(option, candidates);
+  for (const std::string& choice : ChoicesOf(option)) candidates.push_back({choice, ""});
 }
 
 void Print(const Candidates& candidates, const std::string& prefix) {

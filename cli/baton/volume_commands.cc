@@ -5,6 +5,7 @@
 
 #include "cli/baton/clone_arguments.h"
 #include "cli/baton/commands.h"
+#include "cli/control/fetch_all.h"
 #include "engine/base/names.h"
 #include "engine/base/status.h"
 
@@ -73,20 +74,9 @@ absl::StatusOr<ExitCode> AdoptVolume(CommandContext& context, const std::string&
   return ExitCode::kDone;
 }
 
-absl::StatusOr<VolumeList> FetchVolumes(CommandContext& context) {
-  VolumeList all;
-  while (true) {
-    Request request;
-    auto& page = *request.mutable_volume_list();
-    if (all.volumes_size() > 0) page.set_after(all.volumes(all.volumes_size() - 1).name());
-    BATON_ASSIGN_OR_RETURN(const Response response, context.client->Call(request));
-    if (response.volumes().volumes().empty()) return all;
-    all.mutable_volumes()->MergeFrom(response.volumes().volumes());
-  }
-}
-
 absl::StatusOr<ExitCode> ListVolumes(CommandContext& context) {
-  BATON_ASSIGN_OR_RETURN(const VolumeList list, FetchVolumes(context));
+  const auto call = [&](const Request& request) { return context.client->Call(request); };
+  BATON_ASSIGN_OR_RETURN(const VolumeList list, control::FetchAllVolumes(call));
   if (context.console.json()) {
     context.console.AnswerJson(list);
     return ExitCode::kDone;

@@ -1,7 +1,6 @@
 #include "cli/config/daemon_options.h"
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <map>
@@ -48,7 +47,7 @@ class CommandLine {
   CLI::App& app() { return app_; }
   const std::string& drain() const { return drain_; }
   // What was asked for instead of a controller; empty: nothing.
-  std::string Print(const DaemonOptions& options) const {
+  std::string TextFor(const DaemonOptions& options) const {
     if (print_control_) return options.control + '\n';
     return print_unit_dropin_ ? UnitDropin(options) : "";
   }
@@ -131,6 +130,12 @@ class CommandLine {
   std::map<std::string, CLI::Option*> options_, old_options_;  // by the path of the setting
 };
 
+DaemonUsage Print(const std::string& text) {
+  std::cout << text;
+  const ExitCode code = std::cout.flush() ? ExitCode::kDone : ExitCode::kRefused;
+  return {.exit_code = static_cast<int>(code), .problem = ""};
+}
+
 }  // namespace
 
 std::string DaemonOptions::AbsolutePool() const {
@@ -141,10 +146,7 @@ std::string DaemonOptions::AbsolutePool() const {
 std::variant<DaemonOptions, DaemonUsage> ParseDaemonOptions(int argc, char** argv) {
   Config config;
   CommandLine line(config);
-  if (argc == 2 && std::string(argv[1]) == kManualOption) {
-    std::fputs(ManualOf(line.app()).c_str(), stdout);
-    return DaemonUsage{.exit_code = static_cast<int>(ExitCode::kDone), .problem = ""};
-  }
+  if (argc == 2 && std::string(argv[1]) == kManualOption) return Print(ManualOf(line.app()));
   DaemonOptions options;
   try {
     line.Parse(argc, argv);
@@ -161,11 +163,9 @@ std::variant<DaemonOptions, DaemonUsage> ParseDaemonOptions(int argc, char** arg
   }
   options.doctor = line.doctor();
   options.config_file = line.file();
-  const std::string text = line.Print(options);
+  const std::string text = line.TextFor(options);
   if (text.empty()) return options;
-  std::cout << text;
-  const ExitCode code = std::cout.flush() ? ExitCode::kDone : ExitCode::kRefused;
-  return DaemonUsage{.exit_code = static_cast<int>(code), .problem = ""};
+  return Print(text);
 }
 
 }  // namespace baton

@@ -1,7 +1,7 @@
 #include "cli/control/manual.h"
 
 #include <absl/strings/ascii.h>
-#include <absl/strings/str_replace.h>
+#include <absl/strings/str_join.h>
 #include <absl/strings/str_split.h>
 #include <fmt/format.h>
 
@@ -59,23 +59,13 @@ std::string SynopsisOf(const CLI::Option* option) {
   }
   names.resize(names.size() - 2);
   if (!TakesValue(*option)) return names;
-  const std::string type = option->get_type_name();
-  return fmt::format("{} _{}_", names, EscapeText(type.substr(0, type.find(':'))));
-}
-
-// "a, b" of a type "TEXT:{a,b}".
-std::string ChoicesOf(const CLI::Option* option) {
-  const std::string type = option->get_type_name();
-  const size_t begin = type.find('{');
-  const size_t end = type.rfind('}');
-  if (begin == std::string::npos || end == std::string::npos) return "";
-  return absl::StrReplaceAll(type.substr(begin + 1, end - begin - 1), {{",", ", "}});
+  return fmt::format("{} _{}_", names, EscapeText(TypeOf(*option)));
 }
 
 std::string DescriptionOf(const CLI::Option* option) {
   std::string text = EscapeText(Sentence(option->get_description()));
-  if (const std::string choices = ChoicesOf(option); !choices.empty()) {
-    text += ". One of " + EscapeText(choices);
+  if (const std::vector<std::string> choices = ChoicesOf(*option); !choices.empty()) {
+    text += ". One of " + EscapeText(absl::StrJoin(choices, ", "));
   }
   const std::string standard = option->get_default_str();
   if (!standard.empty()) text += fmt::format(". Default: {}", EscapeText(standard));

@@ -1,5 +1,6 @@
 #include "cli/control/usage.h"
 
+#include <absl/strings/str_split.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -83,6 +84,19 @@ std::optional<std::string> WrongCommand(const CLI::App& app) {
 }  // namespace
 
 bool TakesValue(const CLI::Option& option) { return option.get_expected_max() > 0; }
+
+std::string TypeOf(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  return type.substr(0, type.find(':'));
+}
+
+std::vector<std::string> ChoicesOf(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  const size_t begin = type.find('{');
+  const size_t end = type.rfind('}');
+  if (begin == std::string::npos || end == std::string::npos) return {};
+  return absl::StrSplit(type.substr(begin + 1, end - begin - 1), ',');
+}
 
 const CLI::App* FindCommand(const CLI::App& app, const std::string& name) {
   for (const CLI::App* command : app.get_subcommands(nullptr)) {

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <vector>
 
 namespace baton {
 
@@ -12,6 +13,10 @@ int ExplainUsage(const CLI::App& app, const CLI::ParseError& error);
 
 // Not so of a flag.
 bool TakesValue(const CLI::Option& option);
+// What its value is: "TEXT" of a type "TEXT:{a,b}".
+std::string TypeOf(const CLI::Option& option);
+// "a" and "b" of that; empty: anything may be given.
+std::vector<std::string> ChoicesOf(const CLI::Option& option);
 
 // The command of that name below `app`; null: there is none.
 const CLI::App* FindCommand(const CLI::App& app, const std::string& name);

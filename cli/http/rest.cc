@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "cli/control/fetch_all.h"
 #include "cli/control/json.h"
 #include "cli/http/embedded.h"
 #include "engine/base/names.h"
@@ -105,15 +106,8 @@ absl::StatusOr<std::string> Rest::Status() const {
 }
 
 absl::StatusOr<std::string> Rest::Volumes() const {
-  control::VolumeList all;
-  while (true) {
-    Request request;
-    auto& page = *request.mutable_volume_list();
-    if (!all.volumes().empty()) page.set_after(all.volumes().rbegin()->name());
-    BATON_ASSIGN_OR_RETURN(const Response response, ask_(request));
-    if (response.volumes().volumes().empty()) return JsonOf(all);
-    all.mutable_volumes()->MergeFrom(response.volumes().volumes());
-  }
+  BATON_ASSIGN_OR_RETURN(const control::VolumeList all, control::FetchAllVolumes(ask_));
+  return JsonOf(all);
 }
 
 absl::StatusOr<std::string> Rest::Volume(const std::string& name) const {
@@ -125,15 +119,8 @@ absl::StatusOr<std::string> Rest::Volume(const std::string& name) const {
 }
 
 absl::StatusOr<std::string> Rest::Clones() const {
-  control::CloneList all;
-  while (true) {
-    Request request;
-    auto& page = *request.mutable_clone_list();
-    if (!all.clones().empty()) page.set_after(fmt::format("{}", all.clones().rbegin()->id()));
-    BATON_ASSIGN_OR_RETURN(const Response response, ask_(request));
-    if (response.clones().clones().empty()) return JsonOf(all);
-    all.mutable_clones()->MergeFrom(response.clones().clones());
-  }
+  BATON_ASSIGN_OR_RETURN(const control::CloneList all, control::FetchAllClones(ask_));
+  return JsonOf(all);
 }
 
 absl::StatusOr<std::string> Rest::Clone(const std::string& clone) const {
