@@ -65,14 +65,13 @@ void StorageWatch::NoteLook(const absl::Status& status) {
     last_look_ = options_.runtime.BootTime();
     return;
   }
+  looked_ = true;
   if (status.ok()) {
-    looked_ = true;
     failed_looks_ = 0;
     last_look_ = options_.runtime.BootTime();
     last_ = status;
     return;
   }
-  looked_ = true;
   ++failed_looks_;
   if (last_.ok() && failed_looks_ < kFailedLooks) {
     spdlog::warn("storage: {}: looking again", Message(status));

@@ -443,10 +443,7 @@ class Pair(SystemTest):
     def setUp(self):
         super().setUp()
         self.pair = pair.LocalPair(self.lab)
-        self.ports = {}
-        for name in self.pair.names:
-            self.ports[name] = pair.free_port()
-            self.pair[name].options += ["--http-listen", str(self.ports[name])]
+        self.ports = self.pair.listen_for_http()
         self.pair.start()
         self.owner, self.standby = self.pair.owner(), self.pair.standby()
 

@@ -102,11 +102,7 @@ scrape_configs: [{{job_name: baton, static_configs: [{{targets: {json.dumps(targ
 
     def test_prometheus_sees_the_pair_and_a_takeover(self):
         both = pair.LocalPair(self.lab)
-        targets = {}
-        for name in both.names:
-            port = pair.free_port()
-            targets[name] = f"127.0.0.1:{port}"
-            both[name].options += ["--http-listen", str(port)]
+        targets = {name: f"127.0.0.1:{port}" for name, port in both.listen_for_http().items()}
         both.start()
         owner, standby = both.owner().node, both.standby().node
         self.start_prometheus(list(targets.values()))

@@ -52,6 +52,13 @@ class Pair:
         self.pool = lab_.make_pool()
         self.controllers = {}
 
+    def listen_for_http(self):
+        """Each serves HTTP once it is started. Returns the ports, by name."""
+        ports = {name: free_port() for name in self.names}
+        for name, port in ports.items():
+            self[name].options += ["--http-listen", str(port)]
+        return ports
+
     def _links(self, name, addresses):
         """The options by which `name` knows the others."""
         peers = [f"--peer={other}={addresses[other]}" for other in self.names if other != name]
