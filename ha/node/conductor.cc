@@ -63,7 +63,7 @@ void Conductor::Publish() {
   const std::optional<PeerTable::Peer> peer = hands_.peers.Find(ownership.owner);
   if (peer && peer->last.owner()) {
     ownership.proof = ParseProof(peer->last.proof());
-    ownership.serves = peer->silence < kPeerIsHeard && peer->last.epoch() == ownership.epoch;
+    ownership.serves = hands_.peers.IsHeard(peer->silence) && peer->last.epoch() == ownership.epoch;
   }
   hands_.board.Publish(std::move(ownership));
 }

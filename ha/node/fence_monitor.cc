@@ -24,7 +24,7 @@ FenceMonitor::FenceMonitor(Runtime& runtime, Options options, const PeerTable& p
 // What an agent says of peers that are not heard does not count.
 bool FenceMonitor::IsDue(const std::string& node, const PeerTable::Peer& peer) {
   const absl::Duration now = runtime_.BootTime();
-  const bool is_new = !next_.contains(node) || peer.silence >= kPeerIsHeard;
+  const bool is_new = !next_.contains(node) || !peers_.IsHeard(peer.silence);
   if (is_new) next_[node] = now + std::min(kFirstMonitor, options_.every);
   if (asking_ || now < next_[node]) return false;
   next_[node] = now + options_.every;

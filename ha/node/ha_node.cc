@@ -92,7 +92,7 @@ struct HaNode::Parts {
 
   // What is known, and by whom it is waited for.
   EventQueue events{runtime};
-  PeerTable peers{runtime};
+  PeerTable peers;
   OwnershipBoard board{runtime};
   ServedEpoch served_epoch{runtime};
   StopSignal ended{runtime};
@@ -133,6 +133,7 @@ HaNode::Parts::Parts(const Options& options, CommandTarget& commands, ServedVolu
       nodes(NodesOf(options)),
       own_times(OwnerTimesOf(options.lease_times, options.watchdog.EffectiveTime())),
       remotes(MakeRemotePeers(runtime, network, nodes.peers, options.identity.boot_id)),
+      peers(runtime, options.coordinator.suspect_after),
       opens(runtime, options.router, remotes, network, options.on_fault),
       lease_reporter(
           {.identity = options.identity,

@@ -42,7 +42,7 @@ bool MountRouting::Follow(const std::string& owner, uint64_t epoch) {
 
 bool MountRouting::IsServed() const {
   if (here_) return true;
-  return remote_ != nullptr && targets_.table.SilenceOf(remote_->peer()) < kPeerIsHeard;
+  return remote_ != nullptr && targets_.table.Hears(remote_->peer());
 }
 
 void MountRouting::LeaveRemote() {

@@ -78,7 +78,6 @@ absl::StatusOr<peer_api::Answer> PeerInbox::AnswerControl(const std::string& pee
 void PeerInbox::Hear(const Heartbeat& heartbeat) {
   const std::optional<State> state = StateOf(heartbeat.state());
   if (!state) return;
-  receivers_.peers.Note(heartbeat);
   // Whoever tells the owner what is open here learns the rest.
   for (const std::string& evicted : heartbeat.evicted()) {
     if (heartbeat.owner() && evicted == options_.node) receivers_.opens.TellAgain(heartbeat.node());
@@ -90,9 +89,12 @@ void PeerInbox::Hear(const Heartbeat& heartbeat) {
                        .healthy = heartbeat.health().empty(),
                        .eligible = heartbeat.eligible(),
                        .other_times = OtherTimes(heartbeat, options_.times, options_.node)});
-  if (heartbeat.certificate_epoch() == 0) return;
-  receivers_.events.Post(
-      event::Certificate{.node = heartbeat.node(), .epoch = heartbeat.certificate_epoch()});
+  if (heartbeat.certificate_epoch() != 0) {
+    receivers_.events.Post(
+        event::Certificate{.node = heartbeat.node(), .epoch = heartbeat.certificate_epoch()});
+  }
+  // Last: whoever waited for this peer may post what the coordinator must take as from one heard.
+  receivers_.peers.Note(heartbeat);
 }
 
 void PeerInbox::NoteConnected(const std::string& peer) { receivers_.opens.TellAgain(peer); }

@@ -35,7 +35,7 @@ absl::Duration PeerTable::SilenceOf(const std::string& name) const {
 }
 
 bool PeerTable::HearsLately(const std::string& name) const {
-  return SilenceOf(name) < kPeerIsHeardLately;
+  return SilenceOf(name) < suspect_after_;
 }
 
 bool PeerTable::HearsEligible() const {

@@ -14,12 +14,6 @@
 
 namespace baton::ha {
 
-// A heartbeat lost more or less is none of a peer's fault: one that is heard has sent one within
-// this time.
-inline constexpr absl::Duration kPeerIsHeard = absl::Seconds(1);
-// Whoever relies on a peer from now on asks for a newer one.
-inline constexpr absl::Duration kPeerIsHeardLately = absl::Milliseconds(500);
-
 // Thread-safe.
 class PeerTable {
  public:
@@ -28,7 +22,9 @@ class PeerTable {
     absl::Duration silence;  // since it came
   };
 
-  explicit PeerTable(Runtime& runtime) : runtime_(runtime) {}
+  // `suspect_after`: the coordinator takes a peer for silent after that.
+  PeerTable(Runtime& runtime, absl::Duration suspect_after)
+      : runtime_(runtime), suspect_after_(suspect_after) {}
 
   // A heartbeat came just now.
   void Note(const Heartbeat& heartbeat);
@@ -39,6 +35,11 @@ class PeerTable {
   std::optional<Peer> Find(const std::string& name) const;
   // Since its last heartbeat; InfiniteDuration: it was never heard.
   absl::Duration SilenceOf(const std::string& name) const;
+  // A heartbeat lost more or less is none of a peer's fault: it is heard for twice
+  // `suspect_after`.
+  bool Hears(const std::string& name) const { return IsHeard(SilenceOf(name)); }
+  bool IsHeard(absl::Duration silence) const { return silence < 2 * suspect_after_; }
+  // Within `suspect_after`: for whoever relies on the peer from now on.
   bool HearsLately(const std::string& name) const;
   // A peer is heard lately that may take over by itself.
   bool HearsEligible() const;
@@ -56,11 +57,12 @@ class PeerTable {
   };
 
   bool IsLate(const Entry& entry) const {
-    return runtime_.BootTime() - entry.heard >= kPeerIsHeardLately;
+    return runtime_.BootTime() - entry.heard >= suspect_after_;
   }
   bool HearsHealthy(const std::string& name) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   Runtime& runtime_;
+  const absl::Duration suspect_after_;
   mutable absl::Mutex mutex_;
   absl::CondVar changed_;
   std::map<std::string, Entry> peers_ ABSL_GUARDED_BY(mutex_);

@@ -44,7 +44,7 @@ class NodeEvictionsTest : public testing::Test, protected EpochServices {
   uint64_t volume_ = 0;
   uint64_t order_ = 0;
   FakeNetwork network_;
-  PeerTable peers_{runtime_};
+  PeerTable peers_{runtime_, absl::Milliseconds(500)};
   ServedEpoch epoch_{runtime_};
   Drainable<OwnedPool> pool_;
   VolumeAdapter local_{pool_};

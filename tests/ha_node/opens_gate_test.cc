@@ -51,7 +51,7 @@ class OpensGateTest : public testing::Test {
   NoLocks locks_;
   Router router_{runtime_};
   ServedVolumes served_{local_, locks_};
-  PeerTable peers_{runtime_};
+  PeerTable peers_{runtime_, absl::Milliseconds(500)};
   ServedEpoch epoch_{runtime_};
   OpensGate gate_{
       runtime_,

@@ -41,7 +41,7 @@ class OperatorOrdersTest : public testing::Test {
   }
 
   sim::SimRuntime runtime_{1};
-  PeerTable table_{runtime_};
+  PeerTable table_{runtime_, absl::Milliseconds(500)};
   OwnershipBoard board_{runtime_};
   EventQueue events_{runtime_};
   OperatorOrders orders_{runtime_, {"b", "c"}, table_, board_, events_};

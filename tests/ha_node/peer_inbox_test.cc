@@ -78,7 +78,7 @@ class PeerInboxTest : public testing::Test,
   sim::SimRuntime runtime_{1};
   FakeNetwork network_;
   EventQueue events_{runtime_};
-  PeerTable peers_{runtime_};
+  PeerTable peers_{runtime_, absl::Milliseconds(500)};
   OwnershipBoard board_{runtime_};
   ServedEpoch epoch_{runtime_};
   LatestLease lease_;

@@ -25,7 +25,7 @@ class PeerTableTest : public testing::Test {
   }
 
   sim::SimRuntime runtime_{1};
-  PeerTable table_{runtime_};
+  PeerTable table_{runtime_, absl::Milliseconds(500)};
 };
 
 TEST_F(PeerTableTest, KnowsNothingOfOneThatWasNeverHeard) {
@@ -44,6 +44,27 @@ TEST_F(PeerTableTest, HearsLatelyForHalfASecond) {
   EXPECT_FALSE(table_.HearsLately("b"));
   EXPECT_GT(table_.SilenceOf("b"), absl::Milliseconds(500));
   EXPECT_LT(table_.SilenceOf("b"), absl::Milliseconds(510));
+}
+
+TEST_F(PeerTableTest, HearsForTwiceThatTime) {
+  EXPECT_FALSE(table_.Hears("b"));
+  Hear("b");
+  runtime_.SleepFor(absl::Milliseconds(999));
+  EXPECT_TRUE(table_.Hears("b"));
+  runtime_.SleepFor(absl::Milliseconds(2));
+  EXPECT_FALSE(table_.Hears("b"));
+}
+
+TEST_F(PeerTableTest, CountsInTimesOfThePool) {
+  PeerTable slow(runtime_, absl::Seconds(3));
+  Heartbeat heartbeat;
+  heartbeat.set_node("b");
+  slow.Note(heartbeat);
+  runtime_.SleepFor(absl::Seconds(2));
+  EXPECT_TRUE(slow.HearsLately("b"));
+  runtime_.SleepFor(absl::Seconds(2));
+  EXPECT_FALSE(slow.HearsLately("b"));
+  EXPECT_TRUE(slow.Hears("b"));
 }
 
 TEST_F(PeerTableTest, KeepsTheLastHeartbeatOfEach) {

@@ -80,7 +80,7 @@ class FenceMonitorTest : public testing::Test {
   }
 
   sim::SimRuntime runtime_{1};
-  PeerTable peers_{runtime_};
+  PeerTable peers_{runtime_, absl::Milliseconds(500)};
   EventQueue events_{runtime_};
   std::vector<std::string> asked_;
   absl::Status answer_;

@@ -566,12 +566,16 @@ class StorageFaults(Rounds, FaultTest):
 
 class Silence(FaultTest):
     def test_of_a_moment_does_not_refuse_a_handover(self):
+        for _ in range(3):
+            self.hand_over_after_silence()
+
+    def hand_over_after_silence(self):
         owner, standby = self.pair.owner(), self.pair.standby()
         node = self.pair.nodes[standby.node]
         node.cut()
         lab.wait_until(lambda: owner.run("status", check=False).returncode == DEGRADED,
                        what="a silent standby")
-        healing = threading.Timer(1.0, node.heal)
+        healing = threading.Timer(0.3, node.heal)
         healing.start()
         owner.run("failover", "--to", standby.node)
         healing.join()
