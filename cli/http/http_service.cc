@@ -2,7 +2,6 @@
 
 #include <absl/strings/escaping.h>
 #include <absl/strings/str_replace.h>
-#include <sys/random.h>
 
 #include <array>
 #include <utility>
@@ -10,6 +9,7 @@
 #include "cli/http/embedded.h"
 #include "cli/http/host_check.h"
 #include "cli/http/metrics.h"
+#include "engine/base/random.h"
 #include "engine/base/status.h"
 
 namespace baton::http {
@@ -29,7 +29,7 @@ size_t LaneOf(const HttpRequest& request) {
 
 std::string DrawNonce() {
   std::array<char, 16> bytes = {};
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return "";
+  FillRandom(bytes.data(), bytes.size());
   return absl::BytesToHexString(absl::string_view(bytes.data(), bytes.size()));
 }
 

@@ -1,6 +1,5 @@
 #include "cli/service/verify_jobs.h"
 
-#include <random>
 #include <utility>
 #include <vector>
 
@@ -31,11 +30,6 @@ absl::StatusOr<VerifyJob> FinishedJob(uint64_t number, absl::StatusOr<VerifyRepo
 }
 
 }  // namespace
-
-uint64_t RandomJobNumber() {
-  std::random_device random;
-  return uint64_t{random()} << 32 | random();
-}
 
 VerifyJobs::~VerifyJobs() {
   absl::flat_hash_map<uint64_t, std::shared_ptr<Job>> jobs;

@@ -15,14 +15,11 @@
 #include <string>
 
 #include "cli/control/control.pb.h"
+#include "engine/base/random.h"
 #include "engine/base/runtime.h"
 #include "engine/engine.h"
 
 namespace baton::control {
-
-// Where a process begins to count its jobs. A client may go on asking after the process that knows
-// its job has been replaced: it must not be answered with another job's result.
-uint64_t RandomJobNumber();
 
 // A job a thread, at most kMaxJobs. A job that nobody polls for kAbandoned gives up: its client is
 // gone. Thread-safe; the destructor cancels all jobs and waits for them.
@@ -31,7 +28,9 @@ class VerifyJobs {
   static constexpr size_t kMaxJobs = 4;
   static constexpr absl::Duration kAbandoned = absl::Seconds(30);
 
-  VerifyJobs(Engine& engine, Runtime& runtime, uint64_t first_job = RandomJobNumber())
+  // Processes begin to count their jobs at random. A client may go on asking after the process that
+  // knows its job has been replaced: it must not be answered with another job's result.
+  VerifyJobs(Engine& engine, Runtime& runtime, uint64_t first_job = RandomNumber())
       : engine_(engine), runtime_(runtime), next_job_(first_job) {}
   ~VerifyJobs();
 

@@ -19,6 +19,7 @@
 #include "engine/base/errno_status.h"
 #include "engine/base/limits.h"
 #include "engine/base/names.h"
+#include "engine/base/random.h"
 #include "engine/base/status.h"
 #include "engine/base/unique_fd.h"
 
@@ -283,7 +284,7 @@ void RemoveOldProbes(Storage& storage, const std::filesystem::path& root, const 
 
 std::vector<Finding> ProbeStorage(Storage& storage, Runtime& runtime,
                                   const std::string& directory) {
-  const std::string own = fmt::format("{}{:08x}", kProbePrefix, std::random_device()());
+  const std::string own = fmt::format("{}{:016x}", kProbePrefix, RandomNumber());
   if (const absl::Status made = storage.MakeDirectory(own); !made.ok()) {
     return {Bad("write", fmt::format("nothing can be made there: {}", Message(made)))};
   }

@@ -1,7 +1,6 @@
 #include "engine/meta/node_identity.h"
 
 #include <fmt/format.h>
-#include <sys/random.h>
 
 #include <array>
 #include <cerrno>
@@ -9,6 +8,7 @@
 #include <fstream>
 
 #include "engine/base/errno_status.h"
+#include "engine/base/random.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -32,9 +32,7 @@ absl::StatusOr<NodeIdentity> MakeNodeIdentity(const std::string& node) {
 
 std::string RandomUuid() {
   std::array<uint8_t, 16> random = {};
-  // Up to 256 bytes come whole once the kernel has any; it waits until then.
-  while (::getrandom(random.data(), random.size(), 0) < 0 && errno == EINTR) {
-  }
+  FillRandom(random.data(), random.size());
   random[6] = (random[6] & 0x0f) | 0x40;  // version 4
   random[8] = (random[8] & 0x3f) | 0x80;  // variant 1
   std::string uuid;

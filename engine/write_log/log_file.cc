@@ -1,10 +1,10 @@
 #include "engine/write_log/log_file.h"
 
 #include <algorithm>
-#include <random>
 #include <utility>
 
 #include "engine/base/mutant.h"
+#include "engine/base/random.h"
 #include "engine/base/resident_memory.h"
 #include "engine/base/status.h"
 #include "engine/meta/epoch_name.h"
@@ -14,11 +14,6 @@ namespace baton {
 namespace {
 
 constexpr char kTemporaryPath[] = "writes/new";
-
-uint64_t RandomNonce() {
-  std::random_device random;
-  return uint64_t{random()} << 32 | random();
-}
 
 absl::Status WriteHeader(File& file, const WriteLogHeader& header) {
   const ResidentMemory memory(limits::kBlockBytes);
@@ -63,7 +58,7 @@ std::string WriteLogPath(uint64_t epoch) {
 absl::StatusOr<std::unique_ptr<WriteLogFile>> WriteLogFile::Create(Storage& storage,
                                                                    Runtime& runtime, uint64_t epoch,
                                                                    const WriteLogShape& shape) {
-  const WriteLogHeader header = {.nonce = RandomNonce(), .epoch = epoch, .shape = shape};
+  const WriteLogHeader header = {.nonce = RandomNumber(), .epoch = epoch, .shape = shape};
   BATON_ASSIGN_OR_RETURN(std::unique_ptr<File> file, MakeFile(storage, header));
   return std::unique_ptr<WriteLogFile>(new WriteLogFile(runtime, header, std::move(file)));
 }

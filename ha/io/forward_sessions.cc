@@ -1,21 +1,16 @@
 #include "ha/io/forward_sessions.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
-#include <cstdlib>
+
+#include "engine/base/random.h"
 
 namespace baton::ha {
 namespace {
 
 SessionKey DrawKey() {
   SessionKey key;
-  const auto draw = [](void* out, size_t size) {
-    // It fails on no kernel that is supported.
-    if (::getrandom(out, size, 0) != static_cast<ssize_t>(size)) std::abort();
-  };
-  draw(&key.number, sizeof(key.number));
-  draw(key.secret.data(), key.secret.size());
+  key.number = RandomNumber();
+  FillRandom(key.secret.data(), key.secret.size());
   return key;
 }
 

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <random>
 #include <set>
 #include <utility>
 
 #include "engine/base/limits.h"
 #include "engine/base/names.h"
+#include "engine/base/random.h"
 #include "engine/base/status.h"
 #include "ha/io/forward_server.h"
 #include "ha/io/forward_streams.h"
@@ -126,11 +126,6 @@ class Network final : public PeerNetwork {
   std::map<std::string, Peer> peers_;
 };
 
-uint64_t RandomInstance() {
-  std::random_device device;
-  return (uint64_t{device()} << 32) | device();
-}
-
 // A key alone is no right: whoever is not named among the peers is nobody.
 PeerSecurity SecurityOf(const PeerNetwork::Options& options) {
   std::set<std::string> names;
@@ -143,7 +138,7 @@ PeerSecurity SecurityOf(const PeerNetwork::Options& options) {
 PeerIdentity IdentityOf(const PeerNetwork::Options& options) {
   return {.node = options.node,
           .pool_id = options.pool_id,
-          .instance = RandomInstance(),
+          .instance = RandomNumber(),
           .protocol = options.protocol == 0 ? kProtocol : options.protocol,
           .security = SecurityOf(options)};
 }
