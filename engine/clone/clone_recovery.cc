@@ -106,7 +106,7 @@ void CloneRecovery::RecordFailure(const CloneLocks::Change& change, uint64_t run
       parts_.table.Get(parts_.table.FindRun(run_id).value_or(0));
   if (!relation.ok()) return;
   RelationRecord record = relation->record;
-  record.set_state(FAILED);
+  record.set_state(StateAfter(Action::kFail, record.state()));
   record.set_error(Message(why));
   record.set_copies_total(relation->run->progress().copies);
   catalog_.PutRelation(batch, record);

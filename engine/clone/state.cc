@@ -32,6 +32,7 @@ constexpr Transition kTable[] = {
     {Action::kDelete, FAILED, FAILED},
     {Action::kVerify, COMPLETED, COMPLETED},
     {Action::kComplete, COPYING, COMPLETED},
+    {Action::kFail, ACTIVATED, FAILED},  // at a start: its volumes do not fit it any more
     {Action::kFail, COPYING, FAILED},
     {Action::kFail, PAUSED, FAILED},
 };

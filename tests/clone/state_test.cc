@@ -29,7 +29,7 @@ stop       -         stopped   stopped   stopped   -         -         -
 delete     created   -         -         -         completed stopped   failed
 verify     -         -         -         -         completed -         -
 complete   -         -         completed -         -         -         -
-fail       -         -         failed    failed    -         -         -
+fail       -         failed    failed    failed    -         -         -
 )";
 
 RelationRecord RecordIn(RelationState state) {
