@@ -11,6 +11,7 @@
 #include "engine/base/forwarding_io.h"
 #include "engine/base/mutant.h"
 #include "engine/base/names.h"
+#include "engine/base/side_by_side.h"
 #include "engine/base/sleep_lock.h"
 #include "engine/base/status.h"
 #include "engine/clone/clone_status.h"
@@ -348,15 +349,12 @@ absl::Status EngineImpl::FlushVolumes() {
   const std::vector<std::shared_ptr<Volume>> volumes = volumes_.All();
   std::atomic<size_t> next = 0;
   std::vector<absl::Status> results(std::min(volumes.size(), limits::kSealThreads));
-  std::vector<std::unique_ptr<Thread>> threads;
-  for (absl::Status& result : results) {
-    threads.push_back(runtime_.StartThread("seal", [&] {
-      for (size_t i = next++; i < volumes.size() && result.ok(); i = next++) {
-        result = volumes[i]->file->Flush();
-      }
-    }));
-  }
-  threads.clear();  // waits for them
+  SideBySide(runtime_, "seal", results.size(), [&](size_t number) {
+    absl::Status& result = results[number];
+    for (size_t i = next++; i < volumes.size() && result.ok(); i = next++) {
+      result = volumes[i]->file->Flush();
+    }
+  });
   absl::Status status;
   for (const absl::Status& result : results) status.Update(result);
   return status;

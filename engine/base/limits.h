@@ -86,8 +86,10 @@ constexpr uint64_t kWriteLogMaxDelayUs = 5000;
 // the rest is for the next owner.
 constexpr int kWriteLogSealMs = 50;
 constexpr uint64_t kWriteLogSealBlocks = 64;
-// Extents that draining the write log copies to a target at once, between two syncs of it.
-constexpr uint64_t kExtentsPerDrainStep = 32;
+// Extents that draining the write log copies to a target between two syncs of it. As long as hosts
+// do not wait for that they notice less of one thread; otherwise so many threads share them.
+constexpr uint64_t kDrainExtents = 48;
+constexpr size_t kDrainThreads = 4;
 // Bits are landed in batches: whichever comes first.
 constexpr uint64_t kLandingBatch = 64;
 constexpr int kLandingDelayMs = 100;
@@ -125,6 +127,8 @@ static_assert(kLogDataBytes >= kDefaultExtentBytes && kLogDataBytes % kBlockByte
 static_assert(kCopyWorkers * kMaxExtentsPerCopy + kExtentsForHostWrites <= kMaxExtentsInFlight,
               "the background copier never keeps a host write waiting for room");
 static_assert(kExtentsForHostWrites >= kMaxExtentsPerCopy);
+// They are held while the drain waits for more.
+static_assert(kDrainExtents + kExtentsForHostWrites <= kMaxExtentsInFlight);
 static_assert(kLandingBatch + kWritebackBatch < kLogEntries,
               "writers must find entries while batches are under way");
 

@@ -1,4 +1,5 @@
-// What the mount needs: a flat directory of fixed-size volumes. ha/volumes connects it with the engine.
+// What the mount needs: a flat directory of fixed-size volumes. ha/volumes connects it with the
+// engine.
 #pragma once
 
 #include <absl/status/statusor.h>

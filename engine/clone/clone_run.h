@@ -88,9 +88,9 @@ class CloneRun {
 
   // What is pending of `spans`, which are in order and apart, is in the target when it returns OK,
   // and its bits are durable; or the run is not active any more. Errors as of Preserve. `go_on` is
-  // asked before each step of limits::kExtentsPerDrainStep; its error ends it.
-  absl::Status CopyAll(std::span<const ExtentSpan> spans, MutableBytes buffer,
-                       absl::FunctionRef<absl::Status()> go_on);
+  // asked before each step of at most `extents_per_step`; its error ends it.
+  absl::Status CopyAll(std::span<const ExtentSpan> spans, uint64_t extents_per_step,
+                       MutableBytes buffer, absl::FunctionRef<absl::Status()> go_on);
 
   enum class Step { kCopied, kBusy, kDone };
   // What a step was about, also when it failed; and how many bytes it copied.

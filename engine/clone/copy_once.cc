@@ -231,12 +231,13 @@ absl::Status CloneRun::CopyInBackground(ExtentSpan span, MutableBytes buffer) {
 // Copies that become durable together, with one sync of the target and one of the metadata.
 class CloneRun::CopyStep {
  public:
-  explicit CopyStep(CloneRun& run) : run_(run) {}
+  CopyStep(CloneRun& run, uint64_t max_extents) : run_(run), max_extents_(max_extents) {}
 
   // Copies the first pending extents of `wanted`, and returns the rest of it.
   absl::StatusOr<ExtentSpan> Copy(ExtentSpan wanted, MutableBytes buffer) {
     ExtentLocks::Hold& hold = holds_.emplace_back(run_.locks_);
-    const uint64_t max = ExtentsPerCopy(run_.geometry_.extent_bytes, buffer.size());
+    const uint64_t max = std::min(ExtentsPerCopy(run_.geometry_.extent_bytes, buffer.size()),
+                                  max_extents_ - extents_);
     run_.locks_.AcquirePending(hold, wanted, max);
     if (!hold.holds_any() || run_.phase() != Phase::kActive) {
       holds_.pop_back();
@@ -249,7 +250,7 @@ class CloneRun::CopyStep {
     return ExtentSpan{span.end(), wanted.end() - span.end()};
   }
 
-  bool is_full() const { return extents_ >= limits::kExtentsPerDrainStep; }
+  bool is_full() const { return extents_ == max_extents_; }
 
   absl::Status Finish() {
     if (landings_.empty()) return absl::OkStatus();
@@ -271,17 +272,18 @@ class CloneRun::CopyStep {
   }
 
   CloneRun& run_;
+  const uint64_t max_extents_;
   std::deque<ExtentLocks::Hold> holds_;
   std::vector<Landing> landings_;
   uint64_t extents_ = 0;
   bool has_data_ = false;
 };
 
-absl::Status CloneRun::CopyAll(std::span<const ExtentSpan> spans, MutableBytes buffer,
-                               absl::FunctionRef<absl::Status()> go_on) {
+absl::Status CloneRun::CopyAll(std::span<const ExtentSpan> spans, uint64_t extents_per_step,
+                               MutableBytes buffer, absl::FunctionRef<absl::Status()> go_on) {
   for (size_t next = 0; next < spans.size();) {
     BATON_RETURN_IF_ERROR(go_on());
-    CopyStep step(*this);
+    CopyStep step(*this, extents_per_step);
     ExtentSpan left = spans[next];
     while (!step.is_full() && next < spans.size()) {
       BATON_ASSIGN_OR_RETURN(left, step.Copy(left, buffer));

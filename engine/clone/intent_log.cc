@@ -5,6 +5,7 @@
 
 #include "engine/base/mutant.h"
 #include "engine/base/retry.h"
+#include "engine/base/side_by_side.h"
 #include "engine/base/status.h"
 #include "engine/meta/pool_file.h"
 
@@ -34,21 +35,17 @@ absl::StatusOr<OpenLog> OpenLogFile(Storage& storage, const LogShape& shape, boo
 std::vector<absl::Status> ReadBlocks(const File& file, Runtime& runtime, const LogShape& shape,
                                      std::byte* blocks) {
   std::vector<absl::Status> results(shape.entries);
-  std::vector<std::unique_ptr<Thread>> threads;
-  for (uint64_t number = 0; number < kScanThreads; ++number) {
-    threads.push_back(runtime.StartThread("slots", [&, number] {
-      bool has_failed = false;  // then storage has had its time
-      for (uint64_t i = number; i < shape.entries; i += kScanThreads) {
-        const auto read = [&] {
-          return file.Read(shape.OffsetOf(i),
-                           {blocks + i * limits::kBlockBytes, limits::kBlockBytes});
-        };
-        results[i] = has_failed ? read() : Repeated(runtime, read);
-        has_failed = has_failed || !results[i].ok();
-      }
-    }));
-  }
-  threads.clear();  // waits for them
+  SideBySide(runtime, "slots", kScanThreads, [&](size_t number) {
+    bool has_failed = false;  // then storage has had its time
+    for (uint64_t i = number; i < shape.entries; i += kScanThreads) {
+      const auto read = [&] {
+        return file.Read(shape.OffsetOf(i),
+                         {blocks + i * limits::kBlockBytes, limits::kBlockBytes});
+      };
+      results[i] = has_failed ? read() : Repeated(runtime, read);
+      has_failed = has_failed || !results[i].ok();
+    }
+  });
   return results;
 }
 

@@ -3,10 +3,12 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "engine/base/mutant.h"
 #include "engine/base/retry.h"
+#include "engine/base/side_by_side.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -14,6 +16,10 @@ namespace {
 
 using limits::kBlockBytes;
 constexpr absl::Duration kBetweenAttempts = absl::Seconds(1);
+
+size_t ThreadsFor(const WriteLog::Batch& batch) {
+  return batch.is_urgent ? limits::kDrainThreads : 1;
+}
 
 // Consecutive pieces of one volume.
 template <typename Pieces>
@@ -48,8 +54,7 @@ LogDrain::LogDrain(Runtime& runtime, WriteLog& log, const Redirects& redirects, 
       redirects_(redirects),
       fault_(fault),
       on_failed_(std::move(on_failed)),
-      memory_(limits::kMaxCopyBytes),
-      buffer_(memory_.data(), limits::kMaxCopyBytes) {}
+      memory_(limits::kDrainThreads * limits::kMaxCopyBytes) {}
 
 void LogDrain::Start() {
   thread_ = runtime_.StartThread("log-drain", [this] { Work(); });
@@ -70,10 +75,10 @@ absl::Status LogDrain::Drain(const WriteLog::Batch& batch) {
   const std::vector<Piece> pieces = PiecesOf(batch, redirects);
   if (BATON_MUTANT(kAppliedBeforePreserved)) {
     BATON_RETURN_IF_ERROR(Apply(batch, pieces));
-    BATON_RETURN_IF_ERROR(Preserve(pieces));
+    BATON_RETURN_IF_ERROR(Preserve(pieces, ThreadsFor(batch)));
     return log_.Free(batch);
   }
-  BATON_RETURN_IF_ERROR(Preserve(pieces));
+  BATON_RETURN_IF_ERROR(Preserve(pieces, ThreadsFor(batch)));
   BATON_RETURN_IF_ERROR(Apply(batch, pieces));
   return log_.Free(batch);
 }
@@ -104,14 +109,36 @@ std::vector<LogDrain::Piece> LogDrain::PiecesOf(
   return pieces;
 }
 
-absl::Status LogDrain::Preserve(std::span<const Piece> pieces) {
+// Work that was given up tells more than work that failed.
+absl::Status LogDrain::InParts(size_t threads, size_t count, PartWork work) {
+  const size_t parts = std::clamp<size_t>(count, 1, threads);
+  std::array<absl::Status, limits::kDrainThreads> results;
+  SideBySide(runtime_, "drain-part", parts, [&](size_t part) {
+    const MutableBytes buffer = {memory_.data() + part * limits::kMaxCopyBytes,
+                                 limits::kMaxCopyBytes};
+    results[part] = work(count * part / parts, count * (part + 1) / parts, buffer);
+  });
+  absl::Status status;
+  for (const absl::Status& result : results) {
+    if (absl::IsAborted(result)) return result;
+    status.Update(result);
+  }
+  return status;
+}
+
+absl::Status LogDrain::Preserve(std::span<const Piece> pieces, size_t threads) {
   for (size_t begin = 0; begin < pieces.size();) {
     const size_t end = EndOfVolume(pieces, begin);
     const std::span<const Piece> of_volume = pieces.subspan(begin, end - begin);
     for (const std::shared_ptr<CloneRun>& run : pieces[begin].redirect->Runs()) {
       if (run->phase() != CloneRun::Phase::kActive) continue;
-      const absl::Status copied = run->CopyAll(ExtentsOf(run->geometry(), of_volume), buffer_,
-                                               [this] { return log_.GoOn(); });
+      const std::vector<ExtentSpan> extents = ExtentsOf(run->geometry(), of_volume);
+      const absl::Status copied =
+          InParts(threads, extents.size(), [&](size_t first, size_t last, MutableBytes buffer) {
+            return run->CopyAll(std::span(extents).subspan(first, last - first),
+                                limits::kDrainExtents / threads, buffer,
+                                [this] { return log_.GoOn(); });
+          });
       if (absl::IsAborted(copied)) return copied;
       if (!copied.ok()) BATON_RETURN_IF_ERROR(on_failed_(run->progress().run_id, copied));
     }
@@ -141,15 +168,25 @@ absl::Status LogDrain::Apply(const WriteLog::Batch& batch, std::span<const Piece
 }
 
 absl::Status LogDrain::ApplyOnce(const WriteLog::Batch& batch, std::span<const Piece> pieces) {
-  for (const Piece& piece : pieces) {
-    BATON_RETURN_IF_ERROR(log_.GoOn());
-    const MutableBytes data = buffer_.first(piece.count * kBlockBytes);
-    BATON_RETURN_IF_ERROR(log_.ReadData(batch, *piece.write, piece.block, data));
-    BATON_RETURN_IF_ERROR(piece.redirect->volume()->file->Write(piece.block * kBlockBytes, data));
-  }
+  // In any order: no two pieces have a block in common.
+  BATON_RETURN_IF_ERROR(InParts(
+      ThreadsFor(batch), pieces.size(), [&](size_t first, size_t last, MutableBytes buffer) {
+        return WritePieces(batch, pieces.subspan(first, last - first), buffer);
+      }));
   if (BATON_MUTANT(kDrainSkipsSourceSync)) return absl::OkStatus();
   for (size_t begin = 0; begin < pieces.size(); begin = EndOfVolume(pieces, begin)) {
     BATON_RETURN_IF_ERROR(pieces[begin].redirect->volume()->file->Flush());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LogDrain::WritePieces(const WriteLog::Batch& batch, std::span<const Piece> pieces,
+                                   MutableBytes buffer) {
+  for (const Piece& piece : pieces) {
+    BATON_RETURN_IF_ERROR(log_.GoOn());
+    const MutableBytes data = buffer.first(piece.count * kBlockBytes);
+    BATON_RETURN_IF_ERROR(log_.ReadData(batch, *piece.write, piece.block, data));
+    BATON_RETURN_IF_ERROR(piece.redirect->volume()->file->Write(piece.block * kBlockBytes, data));
   }
   return absl::OkStatus();
 }

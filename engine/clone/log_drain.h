@@ -1,6 +1,7 @@
 // Drains the write log: preserves what its writes overwrite, and lets the volumes have them.
 #pragma once
 
+#include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
 
 #include <functional>
@@ -15,7 +16,8 @@
 
 namespace baton {
 
-// One thread. For each batch of the log, in this order, each step durable before the next begins:
+// One thread, and helpers for a batch. For each batch of the log, in this order, each step durable
+// before the next begins:
 //   1. what the batch overwrites is copied to the targets of all clones that want it, and their
 //      bits are recorded (O6)
 //   2. its writes go to the volumes' files, and those are synced
@@ -47,21 +49,26 @@ class LogDrain {
     const LogWrite* write = nullptr;
   };
 
+  // What one thread does of a batch: of those from `begin` on, before `end`, by its own buffer.
+  using PartWork = absl::FunctionRef<absl::Status(size_t begin, size_t end, MutableBytes buffer)>;
+
   void Work();
   absl::Status Drain(const WriteLog::Batch& batch);
   std::vector<Piece> PiecesOf(const WriteLog::Batch& batch,
                               std::vector<std::shared_ptr<Redirect>>& redirects) const;
-  absl::Status Preserve(std::span<const Piece> pieces);
+  absl::Status InParts(size_t threads, size_t count, PartWork work);
+  absl::Status Preserve(std::span<const Piece> pieces, size_t threads);
   absl::Status Apply(const WriteLog::Batch& batch, std::span<const Piece> pieces);
   absl::Status ApplyOnce(const WriteLog::Batch& batch, std::span<const Piece> pieces);
+  absl::Status WritePieces(const WriteLog::Batch& batch, std::span<const Piece> pieces,
+                           MutableBytes buffer);
 
   Runtime& runtime_;
   WriteLog& log_;
   const Redirects& redirects_;
   Fault& fault_;
   const OnFailed on_failed_;
-  const ResidentMemory memory_;
-  const MutableBytes buffer_;
+  const ResidentMemory memory_;  // a buffer for each thread
   std::unique_ptr<Thread> thread_;
 };
 

@@ -496,11 +496,12 @@ bool WriteLog::IsDue(absl::Duration now) {
 
 WriteLog::Batch WriteLog::OldestBatch() {
   if (old_drained_ < own_number_) {
-    return {old_drained_, std::nullopt, old_logs_.logs()[old_drained_].writes};
+    return {old_drained_, std::nullopt, old_logs_.logs()[old_drained_].writes, waiting_ > 0};
   }
   draining_own_ = true;
   const uint64_t segment = sealed_.front();
-  return {own_number_, segment, segments_[segment].writes};
+  const bool is_urgent = waiting_ > 0 || UsedPercent() > limits::kWriteLogSlowPercent;
+  return {own_number_, segment, segments_[segment].writes, is_urgent};
 }
 
 // Whoever writes again to what is logged saves a copy, and does not compete with the drain.

@@ -107,6 +107,7 @@ class WriteLog {
     uint32_t file = 0;
     std::optional<uint64_t> segment;  // of the epoch's own file; none: all of an older one
     std::vector<LogWrite> writes;
+    bool is_urgent = false;  // somebody waits for it, or soon would
   };
   // The oldest batch, once it is due and complete. nullopt: everything is over.
   std::optional<Batch> Take();

@@ -16,8 +16,7 @@ constexpr uint64_t kBlock = limits::kBlockBytes;
 constexpr int kHosts = 3;
 // Small, so that entries are used again soon, and the larger extents do not fit.
 constexpr LogShape kLog = {.entries = 4, .data_bytes = 2 * kBlock};
-// Small, so that it is full soon; entries of three blocks and what stands before them just fit.
-constexpr WriteLogShape kWriteLog = {.segments = 3, .segment_blocks = 4};
+constexpr uint64_t kLogSegments = 3;
 
 void Must(const absl::Status& status) {
   if (status.ok()) return;
@@ -52,7 +51,8 @@ World::World(uint64_t seed)
       size_bytes_(kBlock * random_.Between(3, 9)),
       hosts_write_targets_(random_.OneIn(2)),
       has_faults_(random_.OneIn(4)),
-      has_write_log_(!random_.OneIn(4)) {
+      has_write_log_(!random_.OneIn(4)),
+      segment_blocks_(random_.OneIn(2) ? 4 : 12) {
   for (const char* name : {"a", "b", "x", "y"}) {
     volumes_.push_back(std::make_unique<Volume>(clock_, name, size_bytes_));
   }
@@ -126,7 +126,8 @@ bool World::OpenEngine() {
                     .copy_buffers = 2,
                     .copy_bytes = 2 * kBlock,
                     .log_shape = kLog,
-                    .write_log_shape = has_write_log_ ? kWriteLog : WriteLogShape{.segments = 0},
+                    .write_log_shape = {.segments = has_write_log_ ? kLogSegments : 0,
+                                        .segment_blocks = segment_blocks_},
                     .on_fault = [this](const absl::Status&) {
                       faulted_ = true;
                       storage_failed_ = !machine_.steps().crashed();

@@ -93,6 +93,9 @@ class World {
   const bool hosts_write_targets_;
   const bool has_faults_;
   const bool has_write_log_;
+  // Small, so that it is full soon. In the smaller one an entry of three blocks just fits, in the
+  // larger one threads share what is drained.
+  const uint64_t segment_blocks_;
   std::vector<std::unique_ptr<Volume>> volumes_;
   std::vector<std::unique_ptr<Clone>> clones_;
   std::unique_ptr<Engine> engine_;

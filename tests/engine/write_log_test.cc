@@ -179,7 +179,7 @@ TEST_F(EngineWriteLogTest, ASealLeavesPlainFilesAndNoLog) {
 // Hosts wait for a seal: it leaves what would take long to the next owner.
 class EngineLongLogTest : public EngineWriteLogTest {
  protected:
-  static constexpr uint64_t kExtents = 6 * limits::kExtentsPerDrainStep;
+  static constexpr uint64_t kExtents = 4 * limits::kDrainExtents;
   static_assert(kExtents > limits::kWriteLogSealBlocks);
 
   EngineLongLogTest() { sim_.write_log_shape = {.segments = 4, .segment_blocks = 512}; }
