@@ -36,6 +36,8 @@ class Compare(lab.SystemTest):
                 self.assertGreater(values[0], least, f"{figure} of {way}")
         self.assertGreater(len(result["goals"]), 14)
         self.assertEqual(set(result["series"]), {"qsd", "owner", "standby"})
+        self.assertGreater(max(used for _, used in result["log"]["owner"]), 0)
+        self.assertEqual(result["log"]["qsd"], [])
 
     def test_unknown_row_is_refused(self):
         refused = self.compare("--rows", "copy,explode", check=False)

@@ -18,11 +18,11 @@ def draw(result, directory):
     if any(ratio is not None for found in result["ratios"].values() for ratio in found.values()):
         _gnuplot(directory / "ratios.svg", _ratios(result))
     if result["series"]:
-        _gnuplot(directory / "first-writes.svg", _first_writes(result["series"]))
+        _gnuplot(directory / "first-writes.svg", _first_writes(result["series"], result["log"]))
 
 
 def _gnuplot(path, script):
-    text = f'set terminal svg size 1200,700 background "white"\nset output "{path}"\n{script}'
+    text = f'set terminal svg size 1200,900 background "white"\nset output "{path}"\n{script}'
     commands = path.with_suffix(".gnuplot")
     commands.write_text(text, encoding="utf-8")
     lab.run("gnuplot", commands)
@@ -59,9 +59,9 @@ plot {bars}, 1 with lines dashtype 2 linecolor "black" notitle
 """
 
 
-def _first_writes(series):
-    """Writes a second above, their latency below."""
-    blocks, rates, latencies = "", [], []
+def _first_writes(series, log):
+    """Writes a second, their latency, and how full the write log is, one below the other."""
+    blocks, rates, latencies, fills = "", [], [], []
     for color, (way, bins) in enumerate(series.items(), 1):
         blocks += _block(way, (" ".join("nan" if value is None else f"{value:g}" for value in bin_)
                                for bin_ in bins))
@@ -69,8 +69,19 @@ def _first_writes(series):
         for column, name, dash in ((3, "p50", 1), (4, "p99", 2)):
             latencies.append(f"${way} using 1:(${column}/1000) with lines linetype {color} "
                              f"dashtype {dash} title '{way}, {name}'")
+        if log[way]:
+            blocks += _block(f"log_{way}", (f"{time:g} {used:g}" for time, used in log[way]))
+            fills.append(f"$log_{way} using 1:2 with lines linetype {color} title '{way}'")
+    end = max(bins[-1][0] for bins in series.values())
+    fill_plot = f"""
+unset logscale y
+set yrange [0:*]
+set ylabel "MiB of the write log in use"
+plot {", ".join(fills)}
+""" if fills else ""
     return blocks + f"""
-set multiplot layout 2,1
+set multiplot layout {3 if fills else 2},1
+set xrange [0:{end:g}]
 set key outside
 set grid
 set xlabel "seconds"
@@ -81,5 +92,5 @@ set ylabel "ms"
 set yrange [*:*]
 set logscale y
 plot {", ".join(latencies)}
-unset multiplot
+{fill_plot}unset multiplot
 """

@@ -63,11 +63,12 @@ class Extents:
             return found | self.by_hand(way, options)
         way.begin_preserving()
         before = measure.written_bytes(way.pid)
-        first = self.write(way, options, seed=2)
-        home_seconds, written = _rest(way.pid)
+        with way.log_watched() as log:
+            first = self.write(way, options, seed=2)
+            home_seconds, written = _rest(way.pid)
         second = self.write(way, options, seed=3)
         way.end_preserving()
-        return found | self.preserved(first, second, options) | self.cost(
+        return found | {"log": log} | self.preserved(first, second, options) | self.cost(
             home_seconds, written - before, options)
 
     def by_hand(self, _way, _options):

@@ -8,13 +8,16 @@ import random
 import shutil
 import socket
 import subprocess
+import threading
 import time
+import urllib.request
 
 import lab
 import measure
 
 SLOW_RATE = "64M"  # of a clone that copies beside a measurement: it lasts for one
 PRESERVED_AT_ONCE = 128  # records of the log that preserve_by_hand uses in turn
+LOG_WATCH_SECONDS = 0.02
 QSD = "qemu-storage-daemon"
 
 
@@ -36,6 +39,11 @@ class Way:
     def copied_share(self):
         """Of the copy that is under way, where that is known."""
         return 0
+
+    @contextlib.contextmanager
+    def log_watched(self):
+        """What becomes a list of (seconds, MiB in use) of the write log, where there is one."""
+        yield []
 
 
 class Raw(Way):
@@ -196,9 +204,11 @@ class Baton(Way):
 
     preserves = copies = has_targets = True
 
-    def __init__(self, path, size, owner):
+    def __init__(self, path, size, owner, port):
+        """At `port` the owner serves HTTP."""
         super().__init__(path, size)
         self.owner = owner
+        self._status = f"http://127.0.0.1:{port}/v1/status"
         self._clone = None
 
     @property
@@ -225,6 +235,29 @@ class Baton(Way):
         answer = self.owner.run("--json", "clone", "status", clone, check=False).stdout
         status = json.loads(answer or "{}")  # it may have been deleted by now
         return status["extents_copied"] / status["extents_total"] if status else 0
+
+    @contextlib.contextmanager
+    def log_watched(self):
+        samples, ended = [], threading.Event()
+        watching = threading.Thread(target=self._watch_log, args=(samples, ended))
+        watching.start()
+        try:
+            yield samples
+        finally:
+            ended.set()
+            watching.join()
+
+    def _watch_log(self, samples, ended):
+        """Time begins when something is in the log."""
+        begin = None
+        while not ended.wait(LOG_WATCH_SECONDS):
+            with urllib.request.urlopen(self._status, timeout=10) as answer:
+                used = json.load(answer)["write_log"]["used_bytes"] / lab.MIB
+            now = time.monotonic()
+            if begin is None and used:
+                begin = now - LOG_WATCH_SECONDS
+            if begin is not None:
+                samples.append((now - begin, used))
 
     def begin_preserving(self):
         self.begin_clone("--rate", "64K")  # so that next to nothing is copied before the pause
@@ -268,15 +301,17 @@ def missing(names):
     return None
 
 
-def make(names, lab_, file, size, pair):
-    """By name. `file` has the content; `pair` is on, and its volume `src` has it, too."""
+def make(names, lab_, file, size, pair, ports):
+    """By name. `file` has the content; `pair` is on, and its volume `src` has it, too; its nodes
+    serve HTTP at `ports`."""
     owner = pair.owner() if pair else None
+    port = ports[owner.node] if pair else None
     makers = {
         "raw": lambda: Raw(file, size),
         "bare": lambda: Bare(lab_, file, size),
         "qsd": lambda: Qsd(lab_, file, size),
-        "owner": lambda: Baton(owner.path("src"), size, owner),
-        "standby": lambda: Standby(pair.standby().path("src"), size, owner),
-        "cloning": lambda: Cloning(owner.path("src"), size, owner),
+        "owner": lambda: Baton(owner.path("src"), size, owner, port),
+        "standby": lambda: Standby(pair.standby().path("src"), size, owner, port),
+        "cloning": lambda: Cloning(owner.path("src"), size, owner, port),
     }
     return {name: makers[name]() for name in NAMES if name in names}
