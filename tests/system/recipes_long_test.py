@@ -2,6 +2,7 @@
 """The recipes of docs/recipes.md that take longer: the suite of libiscsi, a virtual machine, and the
 NFS server of a kernel."""
 
+import re
 import time
 import unittest
 
@@ -155,9 +156,10 @@ class KernelNfs(SystemTest):
         super().setUp()
         self.guests = vms.Guests(self.lab)
         self.guests.up("a")
-        self.guest("truncate -s 1G /tmp/disk && mkfs.ext4 -q /tmp/disk && mkdir -p /srv /mnt/volumes /mnt/nfs && "
+        self.guest("truncate -s 1G /tmp/disk && mkfs.ext4 -q /tmp/disk && mkdir -p /srv /mnt/volumes /mnt/b /mnt/nfs && "
                    "mount -o loop /tmp/disk /srv && baton pool init /srv/pool", timeout=120)
-        self.start_controller()
+        for name in self.CONTROLLERS:
+            self.start_controller(name)
         self.guest(f"""
 baton volume create disk --size 16M
 ip address add {self.CLIENT}/24 dev lo
@@ -171,17 +173,98 @@ rpc.nfsd -N 3 4
 mount -i -t nfs4 -o addr={self.CLIENT},clientaddr={self.CLIENT},vers=4.2,hard,proto=tcp {self.CLIENT}:/mnt/volumes /mnt/nfs
 """, timeout=120)
 
-    def start_controller(self):
-        self.guest("(batond --pool /srv/pool --node a --mount /mnt/volumes --control /run/baton/control.sock "
-                   f"--liveness-timeout {vms.LIVENESS_SECONDS} >log-a 2>&1 &)")
-        lab.wait_until(lambda: "\nready\n" in self.guests.log("a"), timeout=120, every=0.2, what="a controller")
+    # The second one takes the pool over.
+    CONTROLLERS = {"a": ("/mnt/volumes", "/run/baton/control.sock", 7500), "b": ("/mnt/b", "/run/control-b", 7600)}
+
+    def start(self, name):
+        """The line that starts a controller in the guest."""
+        mount, control, port = self.CONTROLLERS[name]
+        (peer, (_, _, other)), = [item for item in self.CONTROLLERS.items() if item[0] != name]
+        return (f"(batond --pool /srv/pool --node {name} --mount {mount} --control {control} --insecure "
+                f"--listen tcp://127.0.0.1:{port} --peer {peer}=tcp://127.0.0.1:{other} "
+                f"--liveness-timeout {vms.LIVENESS_SECONDS} >>/baton/log-{name} 2>&1 &)\n")
+
+    def start_controller(self, name):
+        self.guest(self.start(name))
+        lab.wait_until(lambda: "\nready\n" in self.guests.log(name), timeout=240, every=0.2, what="a controller")
 
     def test_serves_the_mount(self):
-        print(self.guest("ls -li /mnt/nfs /mnt/volumes; mount | grep nfs"))
-        self.guest("head -c 4M /dev/urandom >/tmp/content; "
-                   "dd if=/tmp/content of=/mnt/nfs/disk bs=64k conv=notrunc,fsync 2>&1; "
-                   "cmp -n 4194304 /tmp/content /mnt/volumes/disk; "
-                   "echo 3 >/proc/sys/vm/drop_caches; cmp -n 4194304 /tmp/content /mnt/nfs/disk", timeout=120)
+        self.both_show_the_same()
+        self.a_change_of_owner_is_a_pause()
+        self.a_file_stays_open_over_a_new_mount()
+        self.a_volume_that_was_deleted_is_gone()
+
+    def both_show_the_same(self):
+        self.guest("""
+set -e
+head -c 4194304 /dev/urandom >/tmp/content
+dd if=/tmp/content of=/mnt/nfs/disk bs=64k conv=notrunc,fsync 2>/dev/null
+cmp -n 4194304 /tmp/content /mnt/volumes/disk
+[ $(stat -c %i /mnt/nfs/disk) = $(stat -c %i /mnt/volumes/disk) ]
+echo 3 >/proc/sys/vm/drop_caches
+cmp -n 4194304 /tmp/content /mnt/nfs/disk
+cat >/tmp/lock.py <<'END'
+import fcntl
+file = open("/mnt/volumes/disk", "r+b")
+try:
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    print("locked")
+END
+[ "$(flock /mnt/nfs/disk python3 /tmp/lock.py)" = locked ]
+[ -z "$(python3 /tmp/lock.py)" ]
+""", timeout=240)
+
+    def a_change_of_owner_is_a_pause(self):
+        said = self.guest("""
+(i=0
+while [ $i -lt 64 ]; do
+  dd if=/tmp/content of=/mnt/nfs/disk bs=64k count=1 skip=$i seek=$((63 - i)) conv=notrunc,fsync 2>/dev/null || echo ERROR
+  i=$((i + 1))
+done) >/tmp/loop &
+baton --quiet failover --to b >/dev/null && kill -0 $! && echo writing
+baton --quiet failover --to a >/dev/null
+wait $!
+cat /tmp/loop
+i=0
+while [ $i -lt 64 ]; do
+  dd if=/mnt/volumes/disk bs=64k count=1 skip=$((63 - i)) 2>/dev/null
+  i=$((i + 1))
+done | cmp - /tmp/content && echo same
+""", timeout=240)
+        self.assertEqual(said.split(), ["writing", "same"])
+
+    def a_file_stays_open_over_a_new_mount(self):
+        """As on another machine: another mount, of another device number."""
+        said = self.guest(f"""
+exec 3</mnt/nfs/disk
+head -c 65536 <&3 >/tmp/first
+before=$(stat -c %d /mnt/volumes)
+exportfs -ua
+kill -TERM $(pgrep -o -f 'node a')
+while pgrep -f 'node a' >/dev/null; do sleep 0.2; done
+mkdir -p /run/other && mount -t tmpfs other /run/other
+{self.start("a")}
+until baton --json status 2>/dev/null | grep -q pid && mountpoint -q /mnt/volumes; do sleep 0.2; done
+exportfs -ra
+[ "$before" != "$(stat -c %d /mnt/volumes)" ] && echo another
+head -c 4128768 <&3 >/tmp/rest
+dd if=/mnt/volumes/disk bs=64k count=64 2>/dev/null >/tmp/all
+cat /tmp/first /tmp/rest | cmp - /tmp/all && echo same
+""", timeout=240)
+        self.assertEqual(said.split(), ["another", "same"])
+
+    def a_volume_that_was_deleted_is_gone(self):
+        said = self.guest("""
+baton --quiet volume create short --size 1M
+exec 3</mnt/nfs/short
+baton volume delete short 2>&1 | grep -o open
+exec 3<&-
+until baton --quiet volume delete short 2>/dev/null; do sleep 1; done
+cat /mnt/nfs/short 2>&1 >/dev/null | grep -oE 'Stale file handle|No such file or directory'
+""", timeout=240)
+        self.assertEqual(said.split()[0], "open")
+        self.assertIn(said.split("\n", 1)[1].strip(), ("Stale file handle", "No such file or directory"))
 
 
 if __name__ == "__main__":
