@@ -11,7 +11,7 @@ import recipes
 from lab import MIB, SystemTest
 from postgres import SUMS
 
-DISK_BYTES = 256 * MIB
+DISK_BYTES = 128 * MIB
 SCALE = 2  # of pgbench: 200,000 accounts
 
 
@@ -97,15 +97,15 @@ class Backup(RecipeTest):
 
     def dirty(self, seed):
         """Writes to the source a little that nobody has written before, all the time."""
-        self.start_load(self.left, "fio", "--name=dirty", "--filename=/mnt/volumes/disk", "--size=8M",
-                        f"--offset={16 + 8 * seed}M", "--rw=randwrite", "--bs=4k", "--direct=1",
+        self.start_load(self.left, "fio", "--name=dirty", "--filename=/mnt/volumes/disk", "--size=2M",
+                        f"--offset={16 + 2 * seed}M", "--rw=randwrite", "--bs=4k", "--direct=1",
                         "--rate_iops=200", "--time_based", "--runtime=600", f"--randseed={seed}")
 
     def clean(self):
         lab.end_process(self.load)
 
     def test_restic_and_borg_keep_t0_and_what_changed(self):
-        self.make_disk(data_bytes=48 * MIB)
+        self.make_disk(data_bytes=32 * MIB)
         self.left.type("backup-prepare")
         stored = {}
         for night in range(2):
@@ -120,7 +120,7 @@ class Backup(RecipeTest):
             stored[night] = {name: self.size_of(name) for name in ("restic", "borg")}
         for name in ("restic", "borg"):
             first, second = stored[0][name], stored[1][name]
-            self.assertGreater(first, 40 * MIB, "the first backup has not all of the image")
+            self.assertGreater(first, 31 * MIB, "the first backup has not all of the image")
             self.assertLess(second - first, first / 2, f"{name} has stored what did not change")
         self.left.type("restore-restic")
         self.same_as_volume("restored")
