@@ -107,6 +107,7 @@ class Packages(unittest.TestCase):
         (self.shared / "next").mkdir()
         make_later_version(packages, self.shared / "next")
         shutil.copy(TOP / "tests" / "packages" / "host.py", self.shared)
+        shutil.copytree("/usr/lib/ocf/lib/heartbeat", self.shared / "heartbeat")
         self.machine = Machine(options.suite, self.shared)
         self.addCleanup(self.machine.close)
         self.machine.await_boot()
@@ -165,7 +166,7 @@ class Packages(unittest.TestCase):
                      self.orders_after_mounts, self.reloads, self.refuses_a_wrong_setting,
                      self.restarts, self.survives_the_death_of_all, self.has_priorities_in_the_journal,
                      self.is_upgraded, self.an_upgrade_that_is_refused_harms_nobody,
-                     self.is_not_removed_while_used, self.stops, self.is_removed_and_purged,
+                     self.is_not_removed_while_used, self.stops, self.obeys_pacemaker, self.is_removed_and_purged,
                      self.is_removed_by_force, self.is_shut_down_in_order):
             began = time.monotonic()
             try:
@@ -306,6 +307,21 @@ class Packages(unittest.TestCase):
         self.assertNotEqual(self.machine.run("mountpoint", "--quiet", MOUNT, check=False).returncode, 0)
         self.machine.run("systemctl", "start", UNIT)
         self.await_healthy()
+
+    def obeys_pacemaker(self):
+        """By the resource agent, which starts and stops the unit. What systemd repairs is no failure."""
+        def agent(action):
+            done = self.machine.run("env", "OCF_ROOT=/usr/lib/ocf", "OCF_FUNCTIONS_DIR=/shared/heartbeat",
+                                    "OCF_RESOURCE_INSTANCE=baton", "/usr/lib/ocf/resource.d/baton/baton", action,
+                                    check=False)
+            return done.returncode, self.machine.run("systemctl", "is-active", UNIT, check=False).stdout.strip()
+        self.assertEqual(agent("monitor"), (0, "active"))
+        self.assertEqual(agent("stop"), (0, "inactive"))
+        self.assertEqual(agent("monitor"), (7, "inactive"))
+        self.assertEqual(agent("start"), (0, "active"))
+        before = self.status()
+        self.machine.run("kill", "-KILL", str(before["keeper_pid"]), str(before["pid"]), check=False)
+        self.assertEqual(agent("monitor"), (0, "active"))
 
     def pool_files(self):
         return self.machine.said("sh", "-c", "cd /srv/pool && find . -type f -exec md5sum {} + | sort")

@@ -148,10 +148,12 @@ class NodePair(Pair):
     the death of a process is then no proof that its writes have ended: takeovers wait for the
     lease."""
 
+    node_type = nodes.Node
+
     def __init__(self, lab_, options=(), faulty=False):
         super().__init__(lab_)
         self.network = nodes.Network(lab_)
-        self.nodes = {name: nodes.Node(lab_, self.network, name) for name in self.names}
+        self.nodes = {name: self.node_type(lab_, self.network, name) for name in self.names}
         self.storages = {name: nodes.Storage(lab_, self.pool, f"pool-{name}", node)
                          for name, node in self.nodes.items()} if faulty else {}
         self.keys = Keys(lab_, self.names)

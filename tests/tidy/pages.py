@@ -15,7 +15,8 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _COMMAND = re.compile(r"(?:^|[;|(&]\s*|\$\()\s*(?:\w+=\S+ )*(batond?)(?: +([^;|&#)]*))?(?=$|[;|&#)])")
 # Names of other people's programs that look like names of this code.
 _FOREIGN = {"ESTALE", "RuntimeWatchdogSec", "RequiresMountsFor", "fence_ipmilan", "fence_vmware_rest", "io_submit",
-            "no_subtree_check"}
+            "no_subtree_check", "pg_createcluster", "full_page_writes", "synchronous_commit", "pg_backup_start",
+            "scsi_id", "scsi_sn", "target_core_file", "fsid_type"}
 
 
 class Code:
