@@ -19,7 +19,7 @@ constexpr char kBegan[] = "drill-began";
 constexpr char kStruck[] = "drill-struck";
 constexpr char kEnded[] = "drill-ended";
 // The answer reaches whoever asked before the process ends.
-constexpr absl::Duration kCrashDelay = absl::Milliseconds(100);
+constexpr absl::Duration kCrashDelay = absl::Milliseconds(200);
 // A drill has its volume open at the latest so long after it began.
 constexpr absl::Duration kYoung = absl::Minutes(1);
 constexpr uint64_t kMaxPartitionMs = 30'000;

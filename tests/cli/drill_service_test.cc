@@ -97,10 +97,11 @@ class DrillServiceTest : public testing::Test {
 TEST_F(DrillServiceTest, TheEventsHaveWhoBeganItAndHowItEnded) {
   EXPECT_OK(Begin());
   EXPECT_OK(End("passed"));
-  EXPECT_THAT(Told(), ElementsAre("drill-began: drill crash with volume drill-0123abcd of 4 MiB was "
-                                  "begun by user 0 (process 12 on node right)",
-                                  "drill-ended: drill crash with volume drill-0123abcd: passed; "
-                                  "longest wait 164 ms; by user 0 (process 12 on node right)"));
+  EXPECT_THAT(Told(),
+              ElementsAre("drill-began: drill crash with volume drill-0123abcd of 4 MiB was "
+                          "begun by user 0 (process 12 on node right)",
+                          "drill-ended: drill crash with volume drill-0123abcd: passed; "
+                          "longest wait 164 ms; by user 0 (process 12 on node right)"));
 }
 
 TEST_F(DrillServiceTest, ACrashIsRecordedBeforeItHappensAndAnsweredBefore) {
