@@ -374,9 +374,8 @@ absl::Status Drill::EndStep(const std::string& name, const ControllerStatus& aft
   step.set_proof_covers(after.proof_covers());
   step.set_longest_wait_ms(Ms(longest));
   step.set_limit_ms(Ms(limit));
-  Expect(longest <= limit,
-         fmt::format("{}: a request waited for {} ms; at most {} ms may be", name,
-                     Ms(longest), Ms(limit)));
+  Expect(longest <= limit, fmt::format("{}: a request waited for {} ms; at most {} ms may be", name,
+                                       Ms(longest), Ms(limit)));
   BATON_ASSIGN_OR_RETURN(before_, AwaitWhole());
   return absl::OkStatus();
 }

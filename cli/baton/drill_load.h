@@ -49,8 +49,8 @@ class DrillLoad {
   // Waits for the request that is under way. Closes what is open.
   void Stop();
 
-  // What the thread met first: an error of a request, or a byte that is not as it must be. Else every
-  // byte of both, while the thread stands still.
+  // What the thread met first: an error of a request, or a byte that is not as it must be. Else
+  // every byte of both, while the thread stands still.
   absl::Status Compare(const Progress& progress) ABSL_LOCKS_EXCLUDED(mutex_);
   // The longest request since it was asked last. What is under way counts.
   absl::Duration TakeLongest() ABSL_LOCKS_EXCLUDED(time_mutex_);

@@ -2,6 +2,7 @@
 """`baton drill`: a failover that is rehearsed on a running pair passes where the pair is well, fails
 where something is wrong, and leaves nothing behind."""
 
+import contextlib
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import time
 import lab
 from lab import KIB, MIB, REFUSED, SystemTest
 from pair import LocalPair, NodePair
+from shells_test import Terminal
 
 SIZE = "16M"
 # The machine of a test is slower than a limit that is published.
@@ -133,6 +135,59 @@ class Passes(DrillTest):
             self.assertIn(text, said)
         self.assertEqual(len([event for event in self.events("command")
                               if "drill handover with volume" in event["text"]]), 1)
+        self.assert_nothing_left()
+
+
+class AtATerminal(DrillTest):
+    def drill_on_terminal(self, *arguments):
+        terminal = Terminal(lab.BUILD / "baton", "--control", self.owner.control, "drill", *arguments, *OPTIONS)
+        self.addCleanup(self.close, terminal)
+        return terminal
+
+    @staticmethod
+    def close(terminal):
+        with contextlib.suppress(OSError):
+            terminal.end()
+
+    def test_a_crash_waits_for_a_yes(self):
+        pid = self.owner.controller_pid()
+        for answer in ("no", "", "YES"):
+            terminal = self.drill_on_terminal("crash")
+            terminal.wait_for("all programs that use the pool wait .* Type yes: ")
+            terminal.type(answer + "\n")
+            terminal.wait_for("not confirmed; nothing was done")
+        self.assertEqual(self.owner.controller_pid(), pid)
+        self.assertEqual(self.events("drill-began"), [])
+        terminal = self.drill_on_terminal("crash")
+        terminal.wait_for("Type yes: ")
+        terminal.type("yes\n")
+        terminal.wait_for(f"crash of {self.owner.node}: process {pid} is killed", timeout=60)
+        terminal.wait_for("PASSED", timeout=90)
+        self.assertFalse(lab.is_alive(pid))
+
+    def test_it_says_how_far_it_is(self):
+        terminal = self.drill_on_terminal("handover")
+        for text in ("filling drill-", "comparing every byte: ", f"handover to {self.standby.node}",
+                     "copied", "PASSED"):
+            terminal.wait_for(text, timeout=90)
+
+
+class OnOtherStorage(DrillTest):
+    """Where the death of a process does not end its writes, as far as Baton knows."""
+
+    def make_pair(self):
+        return NodePair(self.lab, faulty=True)
+
+    def test_a_crash_waits_for_the_lease(self):
+        machine = self.pair.nodes[self.standby.node]
+        result = machine.run(lab.BUILD / "baton", "--control", self.standby.control, "--json", "drill",
+                             "crash", "--yes", *OPTIONS, check=False)
+        report = json.loads(result.stdout)
+        self.assertTrue(report["passed"], report)
+        step, = report["steps"]
+        self.assertEqual(step["proof"], "lease")
+        self.assertGreater(step["longest_wait_ms"], 4000)
+        self.assert_sound(report)
 
 
 class OfNodes(DrillTest):
