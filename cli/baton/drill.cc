@@ -70,7 +70,7 @@ uint64_t RandomSeed() {
   return (uint64_t{device()} << 32) | device();
 }
 
-std::string VolumeName(uint64_t seed) {
+std::string DrillVolumeName(uint64_t seed) {
   return fmt::format("{}{:08x}", control::kDrillPrefix, seed & 0xffffffff);
 }
 
@@ -117,7 +117,7 @@ Drill::Drill(CommandContext& context, DrillOptions options)
     : context_(context),
       options_(std::move(options)),
       seed_(RandomSeed()),
-      volumes_(context, VolumeName(seed_)) {
+      volumes_(context, DrillVolumeName(seed_)) {
   report_.set_drill(options_.drill);
   report_.set_volume(volumes_.source());
   report_.set_size_bytes(options_.size_bytes);

@@ -123,8 +123,7 @@ void Controller::MakeServices() {
       .audit = audit_,
       .describe = [&reporter = *reporter_] { return reporter.Describe(); },
       .upgrade = [&keeper = keeper_] { return AskForUpgrade(keeper); },
-      .crash = {.check = [&crash = crash_,
-                          init = mount_->init_request()] { return crash.Check(init); },
+      .crash = {.check = [this] { return crash_.Check(options_, mount_->init_request()); },
                 .give = [&crash = crash_](absl::Duration delay) { return crash.Give(delay); }}});
   volumes_ = std::make_unique<ha::VolumeAdapter>(
       services_->pool(),

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "cli/config/daemon_options.h"
 #include "cli/keeper/keeper_client.h"
 #include "engine/base/runtime.h"
 #include "engine/lease/kill_timer.h"
@@ -22,9 +23,9 @@ class CrashOrder {
   CrashOrder(Runtime& runtime, const keeper::KeeperClient& keeper_client)
       : runtime_(runtime), keeper_(keeper_client) {}
 
-  // FailedPrecondition: no other process could go on with the mount, so that programs would see
-  // errors. `init_request`: of the mount.
-  absl::Status Check(const std::string& init_request) const;
+  // FailedPrecondition: it would cost more than the process. Programs of the mount whose
+  // FUSE_INIT is `init_request` would see errors, or peers would turn the machine off.
+  absl::Status Check(const DaemonOptions& options, const std::string& init_request) const;
   // The kernel kills the process in `delay`, whatever it is doing: nothing is sealed, and no thread
   // gets to know.
   absl::Status Give(absl::Duration delay) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -328,6 +328,24 @@ class OnOtherPairs(SystemTest):
         report = json.loads(pair.owner().run("--json", "drill", "handover", *OPTIONS).stdout)
         self.assertTrue(report["passed"])
 
+    def test_a_crash_turns_no_machine_off(self):
+        """Where the end of a process is no proof a peer would fence the owner's node."""
+        fenced = self.lab.directory / "fenced"
+        agent = self.lab.directory / "agent"
+        agent.write_text(f"#!/bin/sh\ngrep -q action=off && touch {fenced}\nexit 0\n")
+        agent.chmod(0o755)
+        pair = NodePair(self.lab, faulty=True,
+                        options=["--takeover", "fenced-only", "--fence-command", str(agent)])
+        pair.start()
+        owner = pair.owner()
+        pid = owner.controller_pid()
+        result = pair.nodes[owner.node].run(lab.BUILD / "baton", "--control", owner.control, "drill", "crash",
+                                            "--yes", check=False)
+        self.assertEqual(result.returncode, REFUSED)
+        self.assertIn("turned off by the fence command (takeover is fenced-only)", result.stderr)
+        self.assertEqual(owner.controller_pid(), pid)
+        self.assertFalse(fenced.exists())
+
     def test_a_single_controller_can_crash_alone(self):
         controller = self.lab.start_controller()
         for drill in (["handover"], ["partition", "--yes"]):
