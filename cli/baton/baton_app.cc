@@ -50,6 +50,7 @@ void AddCommands(CLI::App& app, Command& chosen) {
   AddEventsCommand(app, chosen);
   AddFailoverCommand(app, chosen);
   AddNodeCommands(app, chosen);
+  AddDrillCommands(app, chosen);
   AddUpgradeCommand(app, chosen);
   AddKeygenCommand(app, chosen);
   AddDoctorCommand(app, chosen);

@@ -7,20 +7,12 @@
 #include "cli/baton/clone_calls.h"
 #include "cli/baton/clone_text.h"
 #include "cli/baton/interrupt.h"
+#include "cli/baton/patient_call.h"
 #include "engine/base/boot_time.h"
 #include "engine/base/clone_state.h"
 #include "engine/base/status.h"
 
 namespace baton {
-namespace {
-
-// Failures of the connection pass; refusals do not.
-bool MayPass(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
-}
-
-}  // namespace
-
 absl::StatusOr<CloneStatus> FollowClone(CommandContext& context, const std::string& clone,
                                         const FollowOptions& options,
                                         absl::FunctionRef<void(const CloneStatus&)> visit) {

@@ -1,4 +1,6 @@
 // verify: a job in the controller whose progress is polled.
+#include "cli/baton/clone_verify.h"
+
 #include <absl/time/clock.h>
 
 #include <string>
@@ -75,15 +77,11 @@ absl::Status CheckIsAbout(uint64_t clone_id, const VerifyReport& report) {
 
 absl::StatusOr<ExitCode> VerifyClone(CommandContext& context, const std::string& id) {
   BATON_ASSIGN_OR_RETURN(const CloneStatus clone, CallCloneStatus(*context.client, id));
-  BATON_ASSIGN_OR_RETURN(const VerifyJob started,
-                         StartVerification(context, CloneNumber(clone.id())));
   CatchInterrupts();
-  const absl::StatusOr<VerifyJob> job = FinishVerification(context, started);
-  context.console.EndProgress();
-  if (!job.ok()) return job.status();
-  const VerifyReport& report = job->report();
+  BATON_ASSIGN_OR_RETURN(const VerifyJob job, CallVerify(context, CloneNumber(clone.id())));
+  const VerifyReport& report = job.report();
   BATON_RETURN_IF_ERROR(CheckIsAbout(clone.id(), report));
-  AnswerReport(context.console, *job);
+  AnswerReport(context.console, job);
   if (report.extents_differing() > 0) {
     return Error(absl::StatusCode::kFailedPrecondition,
                  "clone {}: {} of {} extents differ from T0: written by a host since, or damaged",
@@ -95,6 +93,13 @@ absl::StatusOr<ExitCode> VerifyClone(CommandContext& context, const std::string&
 }
 
 }  // namespace
+
+absl::StatusOr<VerifyJob> CallVerify(CommandContext& context, const std::string& id) {
+  BATON_ASSIGN_OR_RETURN(const VerifyJob started, StartVerification(context, id));
+  absl::StatusOr<VerifyJob> job = FinishVerification(context, started);
+  context.console.EndProgress();
+  return job;
+}
 
 void AddCloneVerify(CLI::App& clone, Command& chosen) {
   CLI::App* verify = clone.add_subcommand("verify", "compare the target with T0 (1: it differs)");

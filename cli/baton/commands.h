@@ -30,6 +30,7 @@ void AddKeygenCommand(CLI::App& app, Command& chosen);
 void AddDoctorCommand(CLI::App& app, Command& chosen);
 void AddUpgradeCommand(CLI::App& app, Command& chosen);
 void AddFailoverCommand(CLI::App& app, Command& chosen);
+void AddDrillCommands(CLI::App& app, Command& chosen);
 void AddNodeCommands(CLI::App& app, Command& chosen);
 void AddEventsCommand(CLI::App& app, Command& chosen);
 void AddHelpCommand(CLI::App& app, Command& chosen);

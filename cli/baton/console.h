@@ -22,6 +22,7 @@ class Console {
   Console& operator=(const Console&) = delete;
 
   bool json() const { return options_.json; }
+  bool quiet() const { return options_.quiet; }
   // A person watches: progress makes sense.
   bool shows_progress() const { return shows_progress_; }
 

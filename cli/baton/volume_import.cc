@@ -1,10 +1,9 @@
-#include <absl/time/clock.h>
-
 #include <string>
 
 #include "cli/baton/commands.h"
 #include "cli/baton/import.h"
 #include "cli/baton/interrupt.h"
+#include "cli/baton/patient_call.h"
 #include "cli/baton/shown_copy.h"
 #include "engine/base/boot_time.h"
 #include "engine/base/names.h"
@@ -15,9 +14,6 @@ namespace {
 
 using control::Request;
 using control::Response;
-
-// The kernel tells the mount of a close a moment after the close.
-constexpr absl::Duration kCloseGrace = absl::Seconds(5);
 
 struct ImportArguments {
   std::string name;
@@ -43,21 +39,10 @@ absl::StatusOr<VolumeStatus> FinishImport(CommandContext& context, const std::st
   return response.volume();
 }
 
-absl::Status DeletePartial(CommandContext& context, const std::string& name) {
-  Request request;
-  request.mutable_volume_delete()->set_name(name);
-  const absl::Duration deadline = BootTime() + kCloseGrace;
-  while (true) {
-    const absl::Status status = context.client->Call(request).status();
-    if (!absl::IsFailedPrecondition(status) || BootTime() >= deadline) return status;
-    absl::SleepFor(absl::Milliseconds(50));
-  }
-}
-
 // `why`, and what became of the volume that is not complete.
 absl::Status GiveUpImport(CommandContext& context, const std::string& name,
                           const absl::Status& why) {
-  const absl::Status deleted = DeletePartial(context, name);
+  const absl::Status deleted = DeleteClosedVolume(*context.client, name);
   if (deleted.ok()) {
     return Error(why.code(), "{}; the partial volume {} was deleted", Message(why), name);
   }

@@ -116,13 +116,15 @@ void Controller::MakeServices() {
           },
           .http_problem = http_problem_,
       });
-  services_ = std::make_unique<OwnerServices>(
-      OwnerServices::Options{.runtime = runtime_,
-                             .mount = mount_->path(),
-                             .mount_events = session_,
-                             .audit = audit_,
-                             .describe = [&reporter = *reporter_] { return reporter.Describe(); },
-                             .upgrade = [&keeper = keeper_] { return AskForUpgrade(keeper); }});
+  services_ = std::make_unique<OwnerServices>(OwnerServices::Options{
+      .runtime = runtime_,
+      .mount = mount_->path(),
+      .mount_events = session_,
+      .audit = audit_,
+      .describe = [&reporter = *reporter_] { return reporter.Describe(); },
+      .upgrade = [&keeper = keeper_] { return AskForUpgrade(keeper); },
+      .crash = {.check = [this] { return crash_.Check(options_, mount_->init_request()); },
+                .give = [&crash = crash_](absl::Duration delay) { return crash.Give(delay); }}});
   volumes_ = std::make_unique<ha::VolumeAdapter>(
       services_->pool(),
       [&slot = role_slot_](const absl::Status& status) {

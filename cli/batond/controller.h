@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "cli/batond/crash_order.h"
 #include "cli/batond/ha_setup.h"
 #include "cli/batond/mount_session.h"
 #include "cli/batond/owner_services.h"
@@ -113,6 +114,7 @@ class Controller {
                           role.NoteCommand(line, in_events);
                         }};
   SpaceWatch space_{runtime_, options_.space};
+  CrashOrder crash_{runtime_, keeper_};
 
   // In the order in which they are made: the last one goes first. (The session itself goes before
   // all of them.)

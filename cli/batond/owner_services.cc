@@ -19,6 +19,8 @@ control::ControlService::Options OwnerServices::CommandsFor(Engine& engine, ha::
           },
       .peers = {},
       .evict = {},
+      .crash = options_.crash,
+      .isolate = {},
       .upgrade = options_.upgrade,
       .audit = options_.audit};
   if (peers == nullptr) return commands;
@@ -30,6 +32,10 @@ control::ControlService::Options OwnerServices::CommandsFor(Engine& engine, ha::
       .activated = [peers](const std::vector<uint64_t>& ids) { peers->TellActivated(ids); }};
   commands.evict = [peers, &engine](const std::string& node) {
     return peers->EvictNode(engine, node);
+  };
+  commands.isolate = [peers](absl::Duration time) {
+    peers->Isolate(time);
+    return absl::OkStatus();
   };
   return commands;
 }

@@ -3,6 +3,7 @@
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+#include <absl/time/time.h>
 
 #include <functional>
 #include <memory>
@@ -32,6 +33,7 @@ class OwnerServices final : public ha::EpochServices {
     // ControlService::Options.
     std::function<control::ControllerStatus()> describe;
     std::function<absl::StatusOr<control::UpgradeStarted>()> upgrade;
+    control::DrillService::Crasher crash;
   };
 
   // The references outlive this.

@@ -21,6 +21,10 @@ absl::Duration TimeoutOf(Request::CommandCase command) {
     case Request::kVerifyStart:
     case Request::kVerifyPoll:
     case Request::kEvents:
+    case Request::kDrillBegin:
+    case Request::kDrillCrash:
+    case Request::kDrillPartition:
+    case Request::kDrillEnd:
     case Request::COMMAND_NOT_SET:
       return kQuestionTimeout;
     case Request::kVolumeCreate:

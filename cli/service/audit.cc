@@ -65,10 +65,20 @@ std::string DescribeCloneChange(const Request& request) {
   }
 }
 
-std::string DescribeCaller(const Caller& caller) {
-  const std::string node = caller.node().empty() ? "" : " on node " + caller.node();
-  if (!caller.has_uid()) return "somebody" + node;
-  return fmt::format("user {} (process {}{})", caller.uid(), caller.pid(), node);
+// The end of a drill is an event itself.
+std::string DescribeDrill(const Request& request) {
+  switch (request.command_case()) {
+    case Request::kDrillBegin:
+      return fmt::format("drill {} with volume {}", request.drill_begin().drill(),
+                         request.drill_begin().volume());
+    case Request::kDrillCrash:
+      return "kill of the owner's process for " + request.drill_crash().volume();
+    case Request::kDrillPartition:
+      return fmt::format("partition of {} ms for {}", request.drill_partition().milliseconds(),
+                         request.drill_partition().volume());
+    default:  // the caller's
+      return "";
+  }
 }
 
 }  // namespace
@@ -82,7 +92,15 @@ std::string DescribeChange(const Request& request) {
   }
   if (request.has_node_evict()) return "node evict " + request.node_evict().name();
   const std::string volume = DescribeVolumeChange(request);
-  return volume.empty() ? DescribeCloneChange(request) : volume;
+  if (!volume.empty()) return volume;
+  const std::string drill = DescribeDrill(request);
+  return drill.empty() ? DescribeCloneChange(request) : drill;
+}
+
+std::string DescribeCaller(const Caller& caller) {
+  const std::string node = caller.node().empty() ? "" : " on node " + caller.node();
+  if (!caller.has_uid()) return "somebody" + node;
+  return fmt::format("user {} (process {}{})", caller.uid(), caller.pid(), node);
 }
 
 Audit::Audit(Runtime& runtime, Sink sink)

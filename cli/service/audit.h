@@ -14,6 +14,8 @@ namespace baton::control {
 
 // "clone activate 7", as it was asked for; empty: it only asks and changes nothing.
 std::string DescribeChange(const Request& request);
+// "user 0 (process 312 on node left)".
+std::string DescribeCaller(const Caller& caller);
 
 // Tells of each command that changes something, one line: "clone stop 4 was asked for by user 0
 // (process 312 on node left): refused: ...". Thread-safe.

@@ -13,13 +13,20 @@ ControlService::ControlService(Options options)
       queries_(options_.mount),
       volumes_(options_.engine, queries_, options_.peers.await_opens),
       clones_(options_.engine, options_.content_changed, options_.peers),
-      verify_jobs_(options_.engine, options_.runtime) {
+      verify_jobs_(options_.engine, options_.runtime),
+      drills_({.engine = options_.engine,
+               .runtime = options_.runtime,
+               .status = [this] { return Status(); },
+               .await_opens = options_.peers.await_opens,
+               .crash = options_.crash,
+               .isolate = options_.isolate}) {
   AddStatusAndUpgrade();
   AddNodeCommands();
   AddVolumeCommands();
   AddCloneCommands();
   AddCloneChanges();
   AddVerifyCommands();
+  AddDrillCommands();
 }
 
 std::optional<Response> ControlService::Handle(const Request& request) {
@@ -121,6 +128,24 @@ void ControlService::AddVerifyCommands() {
   };
   commands_[Request::kVerifyCancel] = [this](const Request& request, Response& response) {
     return Put(verify_jobs_.Cancel(request.verify_cancel()), response.mutable_done());
+  };
+}
+
+void ControlService::AddDrillCommands() {
+  commands_[Request::kDrillBegin] = [this](const Request& request, Response& response) {
+    return Put(drills_.Begin(request.drill_begin(), request.caller()),
+               response.mutable_drill_begun());
+  };
+  commands_[Request::kDrillCrash] = [this](const Request& request, Response& response) {
+    return Put(drills_.Crash(request.drill_crash(), request.caller()),
+               response.mutable_drill_struck());
+  };
+  commands_[Request::kDrillPartition] = [this](const Request& request, Response& response) {
+    return Put(drills_.Partition(request.drill_partition(), request.caller()),
+               response.mutable_drill_struck());
+  };
+  commands_[Request::kDrillEnd] = [this](const Request& request, Response& response) {
+    return Put(drills_.End(request.drill_end(), request.caller()), response.mutable_done());
   };
 }
 

@@ -13,6 +13,7 @@
 #include "cli/control/control.pb.h"
 #include "cli/service/audit.h"
 #include "cli/service/clone_service.h"
+#include "cli/service/drill_service.h"
 #include "cli/service/pool_queries.h"
 #include "cli/service/verify_jobs.h"
 #include "cli/service/volume_service.h"
@@ -38,8 +39,12 @@ class ControlService {
     std::function<void(uint64_t volume_id)> content_changed;
     // The other controllers' part in the commands on clones; empty: there are none.
     CloneService::Peers peers;
-    // Ends what waits in the mount of another node (ha::OwnerPeers::EvictNode); empty: there is none.
+    // Ends what waits in the mount of another node (ha::OwnerPeers::EvictNode); empty: there is
+    // none.
     std::function<absl::Status(const std::string& node)> evict;
+    // DrillService::Options; each may be empty.
+    DrillService::Crasher crash = {};
+    std::function<absl::Status(absl::Duration time)> isolate = {};
     // Hands over to another process of the program as it is installed now.
     std::function<absl::StatusOr<UpgradeStarted>()> upgrade;
     Audit& audit;
@@ -59,6 +64,7 @@ class ControlService {
   void AddCloneCommands();
   void AddCloneChanges();
   void AddVerifyCommands();
+  void AddDrillCommands();
   ControllerStatus Status() const;
   absl::StatusOr<NodeEvicted> Evict(const NodeName& request) const;
 
@@ -67,6 +73,7 @@ class ControlService {
   VolumeService volumes_;
   CloneService clones_;
   VerifyJobs verify_jobs_;
+  DrillService drills_;
   CommandTable commands_;
 };
 

@@ -14,6 +14,7 @@
 #include "ha/io/forward_server.h"
 #include "ha/io/forward_streams.h"
 #include "ha/io/heartbeats.h"
+#include "ha/io/isolation.h"
 #include "ha/io/peer_address.h"
 #include "ha/io/peer_connection.h"
 #include "ha/io/peer_refusals.h"
@@ -25,6 +26,9 @@
 namespace baton::ha {
 namespace {
 
+// How long what is forwarded may still run when a cut begins.
+constexpr absl::Duration kCutPatience = absl::Seconds(1);
+
 constexpr char kLacksDataPort[] =
     "it has another version of Baton, without a port for forwarded I/O: I/O of a standby's mount "
     "waits until both nodes have the same version";
@@ -34,8 +38,8 @@ class CallService final : public PeerService {
  public:
   using Handler = std::function<std::string(const std::string&, const std::string&)>;
   using Attach = std::function<absl::StatusOr<SessionKey>(const std::string& peer)>;
-  CallService(Handler handler, Attach attach)
-      : handler_(std::move(handler)), attach_(std::move(attach)) {}
+  CallService(const Isolation& isolation, Handler handler, Attach attach)
+      : isolation_(isolation), handler_(std::move(handler)), attach_(std::move(attach)) {}
 
   bool IsValid(const WireHeader& request, size_t body_bytes) const override {
     return (request.kind == FrameKind::kCall || request.kind == FrameKind::kAttach) &&
@@ -47,6 +51,7 @@ class CallService final : public PeerService {
   }
 
   Reply Serve(const std::string& peer, const WireHeader& header, Bytes body) override {
+    if (isolation_.on()) return ReplyOf(Isolation::Refusal());
     if (header.kind == FrameKind::kAttach) return BeginSession(peer);
     const std::string request(reinterpret_cast<const char*>(body.data()), body.size());
     const std::string answer = handler_(peer, request);
@@ -59,7 +64,7 @@ class CallService final : public PeerService {
  private:
   Reply BeginSession(const std::string& peer) {
     const absl::StatusOr<SessionKey> key = attach_(peer);
-    if (!key.ok()) return {key.status().code(), ZmqMessage::Copy(Message(key.status()))};
+    if (!key.ok()) return ReplyOf(key.status());
     ForwardSession session;
     session.set_number(key->number);
     session.set_secret(key->secret.data(), key->secret.size());
@@ -70,6 +75,11 @@ class CallService final : public PeerService {
     return {absl::StatusCode::kOk, std::move(message)};
   }
 
+  static Reply ReplyOf(const absl::Status& status) {
+    return {status.code(), ZmqMessage::Copy(Message(status))};
+  }
+
+  const Isolation& isolation_;
   const Handler handler_;
   const Attach attach_;
 };
@@ -87,7 +97,9 @@ class Network final : public PeerNetwork {
   absl::Status Run();
 
   std::string endpoint() const override { return call_server_->endpoint(); }
-  void Publish(Heartbeat heartbeat) override { heartbeats_->Publish(std::move(heartbeat)); }
+  void Publish(Heartbeat heartbeat) override {
+    if (!isolation_.on()) heartbeats_->Publish(std::move(heartbeat));
+  }
   absl::StatusOr<std::string> Call(const std::string& peer, const std::string& request,
                                    absl::Duration timeout) override;
   void EndCalls() override {
@@ -96,6 +108,7 @@ class Network final : public PeerNetwork {
   bool EndForwarded(const std::string& peer, absl::Duration timeout) override {
     return forward_server_ == nullptr || forward_server_->EndSession(peer, timeout);
   }
+  void Isolate(absl::Duration time) override;
   ForwardClient* forward(const std::string& peer) override;
   bool connected(const std::string& peer) const override;
   std::string Trouble(const std::string& peer) const override;
@@ -104,6 +117,7 @@ class Network final : public PeerNetwork {
 
  private:
   absl::Status Listen(const PeerAddress& address);
+  void Hear(const Heartbeat& heartbeat) const;
   absl::StatusOr<SessionKey> BeginForwarded(const std::string& peer);
   absl::Status AddPeer(const std::string& name);
   PeerConnection::Options CallOptions(const std::string& name);
@@ -117,6 +131,7 @@ class Network final : public PeerNetwork {
   PeerKeys peer_keys_;
   PeerRefusals refusals_;
   Resolver resolver_;
+  Isolation isolation_;
   CallService call_service_;
 
   std::unique_ptr<PeerContext> context_;
@@ -199,7 +214,8 @@ Network::Network(Runtime& runtime, Options options, Handlers handlers)
       peer_keys_(identity_.security.allowed),
       refusals_(runtime),
       resolver_(options_.address_cache),
-      call_service_(handlers_.on_call,
+      isolation_(runtime),
+      call_service_(isolation_, handlers_.on_call,
                     [this](const std::string& peer) { return BeginForwarded(peer); }) {}
 
 // Callers first, so that handlers that call a peer themselves come to an end.
@@ -234,7 +250,7 @@ absl::Status Network::Listen(const PeerAddress& address) {
   BATON_ASSIGN_OR_RETURN(
       heartbeats_, Heartbeats::Start(runtime_, *context_, identity_, refusals_,
                                      address.WithPort(options_.heartbeat_port).Endpoint(), peers(),
-                                     handlers_.on_heartbeat));
+                                     [this](const Heartbeat& heartbeat) { Hear(heartbeat); }));
   PeerServer::Options options;
   options.address = address.Endpoint();
   for (const auto& [name, endpoint] : options_.peers) options.plaintext_names.insert(name);
@@ -253,9 +269,28 @@ absl::Status Network::Listen(const PeerAddress& address) {
   return absl::OkStatus();
 }
 
+void Network::Hear(const Heartbeat& heartbeat) const {
+  if (handlers_.on_heartbeat && !isolation_.on()) handlers_.on_heartbeat(heartbeat);
+}
+
+// A cut that begins meanwhile may have found no session to end.
 absl::StatusOr<SessionKey> Network::BeginForwarded(const std::string& peer) {
-  if (forward_server_ != nullptr) return forward_server_->BeginSession(peer);
-  return absl::UnimplementedError("no forwarded I/O is served here");
+  if (forward_server_ == nullptr) {
+    return absl::UnimplementedError("no forwarded I/O is served here");
+  }
+  const absl::StatusOr<SessionKey> key = forward_server_->BeginSession(peer);
+  if (!isolation_.on()) return key;
+  forward_server_->EndSession(peer, absl::ZeroDuration());
+  return Isolation::Refusal();
+}
+
+void Network::Isolate(absl::Duration time) {
+  spdlog::warn("a drill cuts this node off from its peers for {}", absl::FormatDuration(time));
+  isolation_.Begin(time);
+  const absl::Duration deadline = runtime_.BootTime() + kCutPatience;
+  for (const auto& [name, peer] : peers_) {
+    EndForwarded(name, std::max(deadline - runtime_.BootTime(), absl::ZeroDuration()));
+  }
 }
 
 absl::Status Network::AddPeer(const std::string& name) {
@@ -318,6 +353,7 @@ absl::StatusOr<std::string> Network::Call(const std::string& peer, const std::st
     return Error(absl::StatusCode::kInvalidArgument, "a call of {} bytes; at most {} are sent",
                  request.size(), limits::kMaxRequestBytes);
   }
+  if (isolation_.on()) return Isolation::Refusal();
   const WireHeader header{.kind = FrameKind::kCall, .length_bytes = request.size()};
   absl::StatusOr<PeerMessage> answer = found->second.calls->Exchange(
       {header, ZmqMessage::Copy(request)}, runtime_.BootTime() + timeout);
@@ -334,7 +370,7 @@ ForwardClient* Network::forward(const std::string& peer) {
 
 bool Network::connected(const std::string& peer) const {
   const auto found = peers_.find(peer);
-  return found != peers_.end() && found->second.calls->connected();
+  return found != peers_.end() && found->second.calls->connected() && !isolation_.on();
 }
 
 std::string Network::Trouble(const std::string& peer) const {

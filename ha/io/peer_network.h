@@ -109,6 +109,11 @@ class PeerNetwork {
   // has ended; false: some of it still runs after `timeout`.
   virtual bool EndForwarded(const std::string& peer, absl::Duration timeout) = 0;
 
+  // For a drill: as a cut cable, for `time`, and then over by itself. Heartbeats and calls are
+  // dropped both ways, calls as if there were no connection, and nothing that is forwarded to us
+  // is begun. Waits a moment for what of that runs.
+  virtual void Isolate(absl::Duration time) = 0;
+
   // Forwards to `peer`; nullptr: there is no such peer. The network's.
   virtual ForwardClient* forward(const std::string& peer) = 0;
 

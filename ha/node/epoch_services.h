@@ -3,6 +3,7 @@
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+#include <absl/time/time.h>
 
 #include <cstdint>
 #include <string>
@@ -36,6 +37,8 @@ class OwnerPeers {
   // too: some of it is still being done; nothing else begins. Aborted: the owner changes; ask
   // again.
   virtual absl::Status EvictNode(Engine& engine, const std::string& node) = 0;
+  // For a drill: PeerNetwork::Isolate.
+  virtual void Isolate(absl::Duration time) = 0;
 };
 
 // What exists only while this controller owns the pool.

@@ -30,6 +30,7 @@ class PeerCommands final : public OwnerPeers {
   absl::Status EvictNode(Engine& engine, const std::string& node) override {
     return evictions_.Evict(engine, node);
   }
+  void Isolate(absl::Duration time) override { network_.Isolate(time); }
 
  private:
   const std::vector<std::string> peers_;

@@ -44,6 +44,7 @@ class FakeNetwork final : public PeerNetwork {
     if (while_forwarded_ends) std::exchange(while_forwarded_ends, nullptr)();
     return ends_forwarded;
   }
+  void Isolate(absl::Duration) override {}
   ForwardClient* forward(const std::string&) override { return nullptr; }
   bool connected(const std::string& peer) const override { return connected_peers.contains(peer); }
   std::string Trouble(const std::string&) const override { return ""; }
