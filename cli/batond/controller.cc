@@ -284,6 +284,7 @@ absl::Status Controller::StartHttp() {
          const std::shared_ptr<fs::Session> current = session.get();
          return current == nullptr ? std::nullopt : std::optional(current->Io());
        },
+       .first_writes = [this] { return CountFirstWrites(); },
        .volumes = [this] { return ListVolumeNames(); }},
       std::move(http_listener_));
   if (started.ok()) {
@@ -294,6 +295,11 @@ absl::Status Controller::StartHttp() {
   http_problem_.Set(Message(started.status()) + "; not tried again before the next start");
   spdlog::error("http: {}", http_problem_.Get());
   return absl::OkStatus();
+}
+
+std::optional<FirstWrites> Controller::CountFirstWrites() const {
+  const ha::Drainable<ha::OwnedPool>::Use owned(services_->pool());
+  return owned ? std::optional(owned->engine.CountFirstWrites()) : std::nullopt;
 }
 
 std::optional<http::VolumeNames> Controller::ListVolumeNames() const {

@@ -71,8 +71,10 @@ HttpAnswer HttpService::Metrics() {
   request.mutable_status();
   absl::StatusOr<control::Response> response = options_.ask(request);
   if (!response.ok()) return RefusalAnswer(response.status());
-  Observation observation = {
-      .status = std::move(*response->mutable_status()), .io = options_.io(), .volumes = {}};
+  Observation observation = {.status = std::move(*response->mutable_status()),
+                             .io = options_.io(),
+                             .first_writes = options_.first_writes(),
+                             .volumes = {}};
   const std::optional<VolumeNames> names = options_.volumes();
   if (names) observation.volumes = names->size();
   if (observation.io) observation.volume_counts = series_.Note(observation.io->volumes, names);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <vector>
 
 #include "cli/control/names_of.h"
@@ -300,6 +299,14 @@ void AddHosts(const Observation& observation, MetricFamilies& out) {
   out.Add(Double(observation.status.first_answer_after_ms()) / kMillisecondsPerSecond,
           {{"cause", "restart"}});
 }
+void AddFirstWrites(const Observation& observation, MetricFamilies& out) {
+  out.Histogram("baton_host_first_write_duration_seconds",
+                "What writes took that met an extent which was not copied yet, of the owner.");
+  if (!observation.first_writes) return;
+  out.Add(observation.first_writes->logged, {{"way", "log"}});
+  out.Add(observation.first_writes->preserved, {{"way", "preserve"}});
+}
+
 
 }  // namespace
 
@@ -318,6 +325,7 @@ std::string MetricsText(const Observation& observation) {
   AddCloneCopies(clones, out);
   AddClonePace(clones, observation.rates, out);
   AddVolumes(observation, out);
+  AddFirstWrites(observation, out);
   AddHosts(observation, out);
   return out.Text();
 }

@@ -109,6 +109,22 @@ TEST(MetricsTest, LatenciesAreCumulativeAndEndWithAll) {
   EXPECT_THAT(lines, Contains("baton_host_request_duration_seconds_sum{kind=\"read\"} 60.0003"));
 }
 
+TEST(MetricsTest, FirstWritesAreShownByTheirWayWhereTheyAreKnown) {
+  const std::string family = "baton_host_first_write_duration_seconds";
+  Observation observation;
+  EXPECT_EQ(CountSeries(Lines(observation), family + "_count"), 0u);
+  FirstWriteTimes times;
+  times.NoteLogged(absl::Microseconds(100));
+  times.NotePreserved(absl::Milliseconds(3));
+  times.NotePreserved(absl::Milliseconds(5));
+  observation.first_writes = times.Load();
+  const auto lines = Lines(observation);
+  EXPECT_THAT(lines, Contains(family + "_count{way=\"log\"} 1"));
+  EXPECT_THAT(lines, Contains(family + "_count{way=\"preserve\"} 2"));
+  EXPECT_THAT(lines, Contains(family + "_sum{way=\"preserve\"} 0.008"));
+  EXPECT_THAT(lines, Contains(family + "_bucket{way=\"preserve\",le=\"0.004096\"} 1"));
+}
+
 TEST(MetricsTest, APeerThatWasNeverHeardHasNoAge) {
   Observation observation;
   observation.status.set_node("left");

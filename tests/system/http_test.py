@@ -162,6 +162,27 @@ class Clones(HttpTest):
         self.controller.wait_clone(self.controller.start_clone("src", "dst"))
         for path, command in (("/v1/volumes", ("volume", "list")),
                               ("/v1/volumes/src", ("volume", "show", "src")),
+    def test_first_writes_are_counted_by_their_way(self):
+        def counts():
+            metrics = self.metrics()
+            return [metrics("host_first_write_duration_seconds_count", way=way)
+                    for way in ("log", "preserve")]
+        write(self.controller.path("src"), 0, 4096)
+        self.assertEqual(counts(), [0, 0])
+        clone = self.controller.start_clone("src", "dst", "--rate", "64K")
+        for extent in range(8, 16):
+            write(self.controller.path("src"), extent * 64 * 1024 + 100, 10)  # never logged
+        self.assertEqual(counts()[1], 8)
+        lab.wait_until(lambda: self.metrics()("write_log_room_bytes") > 0, what="room of the log")
+        write(self.controller.path("src"), 32 * 64 * 1024, 4096)
+        self.assertEqual(counts(), [1, 8])
+        write(self.controller.path("src"), 8 * 64 * 1024, 4096)
+        self.assertEqual(counts(), [1, 8], "of an extent that was copied")
+        self.assertGreater(self.metrics()("host_first_write_duration_seconds_sum", way="preserve"), 0)
+        self.controller.run("clone", "stop", clone)
+        write(self.controller.path("src"), 64 * 64 * 1024, 4096)
+        self.assertEqual(counts(), [1, 8])
+
                               ("/v1/clones", ("clone", "list")),
                               ("/v1/clones/dst", ("clone", "status", "dst")),
                               ("/v1/clones/dst/residual", ("clone", "residual", "dst")),
