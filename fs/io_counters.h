@@ -10,14 +10,13 @@
 #include <vector>
 
 #include "engine/base/latency_histogram.h"
+#include "fs/host_io.h"
 #include "fs/mount_settings.h"
 
 namespace baton::fs {
 
 // Requests that a session leaves unanswered are not counted: the next one answers them. Everything
 // counts from the start of this process.
-enum class IoKind : size_t { kRead, kWrite, kFlush, kDiscard };
-inline constexpr size_t kIoKinds = 4;
 template <typename Value>
 using PerKind = std::array<Value, kIoKinds>;
 

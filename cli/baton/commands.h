@@ -31,6 +31,7 @@ void AddDoctorCommand(CLI::App& app, Command& chosen);
 void AddUpgradeCommand(CLI::App& app, Command& chosen);
 void AddFailoverCommand(CLI::App& app, Command& chosen);
 void AddNodeCommands(CLI::App& app, Command& chosen);
+void AddTraceCommands(CLI::App& app, Command& chosen);
 void AddEventsCommand(CLI::App& app, Command& chosen);
 void AddHelpCommand(CLI::App& app, Command& chosen);
 

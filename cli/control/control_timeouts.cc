@@ -21,6 +21,7 @@ absl::Duration TimeoutOf(Request::CommandCase command) {
     case Request::kVerifyStart:
     case Request::kVerifyPoll:
     case Request::kEvents:
+    case Request::kTraceSlow:
     case Request::COMMAND_NOT_SET:
       return kQuestionTimeout;
     case Request::kVolumeCreate:

@@ -18,7 +18,6 @@ namespace {
 using control::ControllerStatus;
 using control::NodeStatus;
 
-constexpr std::array<const char*, fs::kIoKinds> kKindNames = {"read", "write", "flush", "discard"};
 constexpr double kMillisecondsPerSecond = 1e3;
 constexpr double kMicrosecondsPerSecond = 1e6;
 
@@ -269,7 +268,7 @@ void AddVolumes(const Observation& observation, MetricFamilies& out) {
       for (size_t kind = 0; kind < fs::kIoKinds; ++kind) {
         if (part == &fs::IoCount::bytes && kind == static_cast<size_t>(fs::IoKind::kFlush))
           continue;
-        out.Add(Double(kinds[kind].*part), {{"kind", kKindNames[kind]}, {"volume", name}});
+        out.Add(Double(kinds[kind].*part), {{"kind", fs::kIoNames[kind]}, {"volume", name}});
       }
     }
   };
@@ -285,11 +284,11 @@ void AddHosts(const Observation& observation, MetricFamilies& out) {
   out.Histogram("baton_host_request_duration_seconds",
                 "What requests of programs took, from the thread that serves them to the answer.");
   for (size_t kind = 0; io && kind < fs::kIoKinds; ++kind) {
-    out.Add(io->kinds[kind].latencies, io->kinds[kind].total, {{"kind", kKindNames[kind]}});
+    out.Add(io->kinds[kind], {{"kind", fs::kIoNames[kind]}});
   }
   out.Counter("baton_host_request_errors_total", "Of the requests, those that got an error.");
   for (size_t kind = 0; io && kind < fs::kIoKinds; ++kind) {
-    out.Add(Double(io->kinds[kind].errors), {{"kind", kKindNames[kind]}});
+    out.Add(Double(io->kinds[kind].errors), {{"kind", fs::kIoNames[kind]}});
   }
   out.Gauge("baton_host_requests_waiting", "Requests that wait for an owner.");
   if (io) out.Add(Double(io->waiting));
@@ -299,6 +298,7 @@ void AddHosts(const Observation& observation, MetricFamilies& out) {
   out.Add(Double(observation.status.first_answer_after_ms()) / kMillisecondsPerSecond,
           {{"cause", "restart"}});
 }
+
 void AddFirstWrites(const Observation& observation, MetricFamilies& out) {
   out.Histogram("baton_host_first_write_duration_seconds",
                 "What writes took that met an extent which was not copied yet, of the owner.");
@@ -306,7 +306,6 @@ void AddFirstWrites(const Observation& observation, MetricFamilies& out) {
   out.Add(observation.first_writes->logged, {{"way", "log"}});
   out.Add(observation.first_writes->preserved, {{"way", "preserve"}});
 }
-
 
 }  // namespace
 
@@ -325,8 +324,8 @@ std::string MetricsText(const Observation& observation) {
   AddCloneCopies(clones, out);
   AddClonePace(clones, observation.rates, out);
   AddVolumes(observation, out);
-  AddFirstWrites(observation, out);
   AddHosts(observation, out);
+  AddFirstWrites(observation, out);
   return out.Text();
 }
 

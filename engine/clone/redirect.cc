@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/base/host_request.h"
 #include "engine/base/mutant.h"
 #include "engine/base/race_point.h"
 #include "engine/base/status.h"
@@ -49,6 +50,7 @@ std::vector<std::shared_ptr<CloneRun>> Redirect::Runs() const {
 }
 
 absl::Status Redirect::Read(VolumeIo& next, uint64_t offset, MutableBytes out) {
+  HostRequest::NoteStorage();
   return log_.Read(logged_, next, offset, out);
 }
 
@@ -71,9 +73,12 @@ absl::Status Redirect::Write(VolumeIo& next, uint64_t offset, Bytes data) {
 // Returns the way that it went.
 absl::StatusOr<Redirect::Way> Redirect::WriteAlone(VolumeIo& next, uint64_t offset, Bytes data) {
   const RangeLock::Hold hold(lock_, BlocksAround(offset, data.size()), RangeLock::Mode::kExclusive);
-  BATON_ASSIGN_OR_RETURN(const bool is_logged, LogMerged(next, offset, data));
-  if (is_logged) return Way::kLogOnly;
-  BATON_RETURN_IF_ERROR(log_.WaitDrained(logged_, offset, data.size()));
+  {
+    const HostRequest::Spending logging(runtime_, Spent::kLog);
+    BATON_ASSIGN_OR_RETURN(const bool is_logged, LogMerged(next, offset, data));
+    if (is_logged) return Way::kLogOnly;
+    BATON_RETURN_IF_ERROR(log_.WaitDrained(logged_, offset, data.size()));
+  }
   BATON_RETURN_IF_ERROR(next.Write(offset, data));
   return Way::kFile;
 }
@@ -113,6 +118,7 @@ absl::StatusOr<Redirect::Way> Redirect::WriteShared(VolumeIo& next, uint64_t off
   if (way == Way::kAlone) return way;
   if (way == Way::kLog || way == Way::kLogOnly) {
     const WriteLog::Want want = way == Way::kLog ? WriteLog::Want::kFresh : WriteLog::Want::kLogged;
+    const HostRequest::Spending logging(runtime_, Spent::kLog);
     BATON_ASSIGN_OR_RETURN(const bool is_logged, log_.Append(logged_, offset, data, want));
     if (is_logged) return way;
     if (way == Way::kLogOnly) return Way::kAlone;
@@ -135,6 +141,7 @@ absl::StatusOr<Redirect::Way> Redirect::WayOf(uint64_t offset, Bytes data) {
 }
 
 absl::Status Redirect::Flush(VolumeIo& next) {
+  HostRequest::NoteStorage();
   BATON_RETURN_IF_ERROR(log_.Sync(logged_));
   return next.Flush();
 }
@@ -146,6 +153,7 @@ absl::Status Redirect::Discard(VolumeIo& next, uint64_t offset, uint64_t length_
   const RangeLock::Hold hold(lock_, BlocksAround(offset, length_bytes),
                              RangeLock::Mode::kExclusive);
   if (!BATON_MUTANT(kDiscardOvertakesLogged)) {
+    const HostRequest::Spending draining(runtime_, Spent::kLog);
     BATON_RETURN_IF_ERROR(log_.WaitDrained(logged_, offset, length_bytes));
   }
   return next.Discard(offset, length_bytes);

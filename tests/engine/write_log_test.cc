@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/host_request.h"
 #include "tests/engine/sim_engine.h"
 
 namespace baton {
@@ -162,6 +163,49 @@ TEST_F(EngineWriteLogTest, FirstWritesAreCountedByTheirWay) {
     ASSERT_OK(sim_.engine->StopClone(id));
     Write(4 * kExtent, Pattern(kBlock, 8));
     EXPECT_EQ(counts(), Counts(3, 1)) << "without a clone";
+  });
+}
+
+class TracedRequest final : public HostRequest {
+ public:
+  explicit TracedRequest(const Runtime& runtime) : runtime_(runtime) {
+    BeginTime(runtime.BootTime(), absl::ZeroDuration());
+  }
+  bool killed() const override { return false; }
+  void NoteWait() override {}
+  absl::Duration On(Spent what) const {
+    return time_spent().Until(runtime_.BootTime())[static_cast<size_t>(what)];
+  }
+
+ private:
+  const Runtime& runtime_;
+};
+
+// An operation that fails is repeated after a while.
+TEST_F(EngineWriteLogTest, TheTimeOfAFirstWriteGoesToTheWayThatItTakes) {
+  const auto fail_once = [this](sim::OperationKind kind, const std::string& path) {
+    sim_.machine.steps().Inject(
+        {.matches = sim::Matching(kind, path), .status = absl::InternalError("once")});
+  };
+  Run([&](uint64_t) {
+    const Runtime& runtime = sim_.machine.runtime();
+    {
+      fail_once(sim::OperationKind::kWrite, "writes/epoch-1");
+      TracedRequest request(runtime);
+      const HostRequest::Scope scope(request);
+      Write(5 * kBlock, Pattern(kBlock, 2));
+      EXPECT_GT(request.On(Spent::kLog), absl::ZeroDuration());
+      EXPECT_EQ(request.On(Spent::kPreserve), absl::ZeroDuration());
+    }
+    {
+      fail_once(sim::OperationKind::kRead, "volumes/src");
+      TracedRequest request(runtime);
+      const HostRequest::Scope scope(request);
+      Write(2 * kExtent + 100, Pattern(10, 3));
+      EXPECT_GT(request.On(Spent::kPreserve), absl::ZeroDuration());
+      EXPECT_EQ(request.On(Spent::kLog), absl::ZeroDuration());
+      EXPECT_EQ(request.On(Spent::kOther), absl::ZeroDuration());
+    }
   });
 }
 

@@ -20,6 +20,9 @@ from scrape import Metrics
 
 SCRAPE_SECONDS = 0.05  # with 256 volumes
 ALL_SHOWN = 256
+SLOW_KEPT = 256
+# Where the time of a request goes.
+TIMES = ("queued", "owner", "lock", "log", "preserve", "storage", "peer", "other")
 
 # The keys of answers. Others may come, none may go: programs of other people use them.
 KEYS = {
@@ -38,6 +41,7 @@ KEYS = {
     "/v1/volumes": "volumes",
     "/v1/clones": "clones",
     "/v1/events": "events",
+    "/v1/trace/slow": "requests slow_us under_way answered dropped",
 }
 EVENT_KEYS = "version sequence unix_us epoch node kind text clone_id"
 NODE_KEYS = "name role reachable state epoch problem heard_ms evicted"
@@ -158,10 +162,6 @@ class Clones(HttpTest):
         self.assertEqual(metrics("clone_copies_beyond_extents", **labels), 0)
         self.assertEqual(metrics.all("clone_copy_bytes_per_second", **labels), [])
 
-    def test_answers_are_those_of_baton(self):
-        self.controller.wait_clone(self.controller.start_clone("src", "dst"))
-        for path, command in (("/v1/volumes", ("volume", "list")),
-                              ("/v1/volumes/src", ("volume", "show", "src")),
     def test_first_writes_are_counted_by_their_way(self):
         def counts():
             metrics = self.metrics()
@@ -183,6 +183,10 @@ class Clones(HttpTest):
         write(self.controller.path("src"), 64 * 64 * 1024, 4096)
         self.assertEqual(counts(), [1, 8])
 
+    def test_answers_are_those_of_baton(self):
+        self.controller.wait_clone(self.controller.start_clone("src", "dst"))
+        for path, command in (("/v1/volumes", ("volume", "list")),
+                              ("/v1/volumes/src", ("volume", "show", "src")),
                               ("/v1/clones", ("clone", "list")),
                               ("/v1/clones/dst", ("clone", "status", "dst")),
                               ("/v1/clones/dst/residual", ("clone", "residual", "dst")),
@@ -434,6 +438,57 @@ class Lives(HttpTest):
 
 
 class HangingStorage(HttpTest):
+    def test_request_that_hangs_is_shown_with_what_it_waits_for(self):
+        storage = nodes.Storage(self.lab, self.lab.make_pool(), "mirror")
+        self.lab.on_close(storage.fence)
+        controller = self.start(pool=storage.mount)
+        path = controller.create_volume("one", MIB)
+        write(path, 0, 8192)
+        self.assertEqual(controller.json("trace", "slow")["under_way"], 0)
+        storage.fault("writes hang")
+        host = threading.Thread(target=write, args=(path, 4096, 4096))
+        host.start()
+        slow = lab.wait_until(lambda: controller.json("trace", "slow")["requests"], what="a slow request")
+        self.assertEqual((slow[0]["kind"], slow[0]["volume"], slow[0]["offset"], slow[0]["length"]),
+                         ("write", "one", 4096, 4096))
+        self.assertTrue(slow[0]["under_way"])
+        self.assertEqual(slow[0]["doing"], "storage")
+        answer = scrape.get(self.port, "/v1/trace/slow?limit=1", timeout=2).json()
+        self.assertEqual(answer["requests"][0]["unix_us"] // 10 ** 5, slow[0]["unix_us"] // 10 ** 5)
+        self.assertGreater(answer["requests"][0]["total_us"], slow[0]["total_us"])
+        self.assertIn("under way: storage", controller.run("trace", "slow").stdout)
+        time.sleep(0.5)
+        storage.heal()
+        host.join()
+        slow = controller.json("trace", "slow")
+        done = slow["requests"][-1]
+        self.assertFalse(done["under_way"])
+        self.assertGreater(done["storage_us"], 500_000)
+        self.assertGreater(done["storage_us"], 0.9 * done["total_us"])
+        self.assertEqual(sum(done[each + "_us"] for each in TIMES), done["total_us"])
+        self.assertGreaterEqual(slow["answered"], 1)
+        self.assertEqual(slow["dropped"], 0)
+
+    def test_limit_is_a_setting(self):
+        self.port = pair.free_port()
+        file = self.lab.directory / "batond.toml"
+        file.write_text(f'[http]\nlisten = "{self.port}"\n[trace]\nslow_seconds = 0.001\n')
+        storage = nodes.Storage(self.lab, self.lab.make_pool(), "mirror")
+        self.lab.on_close(storage.fence)
+        controller = self.lab.make_controller(pool=storage.mount, options=["--config", str(file)])
+        controller.start()
+        path = controller.create_volume("one", MIB)
+        storage.fault("writes delay 5")
+        for _ in range(SLOW_KEPT + 20):
+            write(path, 0, 512)
+        slow = controller.json("trace", "slow")
+        self.assertEqual(slow["slow_us"], 1000)
+        self.assertEqual(len(slow["requests"]), SLOW_KEPT)
+        self.assertEqual(slow["answered"] - slow["dropped"], SLOW_KEPT)
+        self.assertGreater(slow["dropped"], 0)
+        times = [each["unix_us"] for each in slow["requests"]]
+        self.assertEqual(times, sorted(times, reverse=True))
+
     def test_storage_that_hangs_holds_up_no_metrics(self):
         pool = self.lab.make_pool()
         storage = nodes.Storage(self.lab, pool, "mirror")
@@ -502,6 +557,18 @@ class Pair(SystemTest):
                                                               volume="src") == [4096],
                        what="the name of the volume at the standby")
 
+    def test_standby_shows_its_own_slow_requests(self):
+        self.owner.create_volume("src", 4 * MIB)
+        os.kill(self.owner.controller_pid(), signal.SIGSTOP)
+        host = threading.Thread(target=write, args=(self.standby.path("src"), 4096, 4096))
+        host.start()
+        slow = lab.wait_until(lambda: self.standby.json("trace", "slow")["requests"],
+                              what="a slow request")
+        self.assertTrue(slow[0]["under_way"])
+        self.assertIn(slow[0]["doing"], ("peer", "owner"))
+        host.join()
+        self.assertEqual(self.standby.json("trace", "slow")["under_way"], 0)
+
     def test_takeover_is_seen(self):
         self.owner.create_volume("src", 4 * MIB)
         fd = os.open(self.standby.path("src"), os.O_RDWR)
@@ -516,6 +583,10 @@ class Pair(SystemTest):
         self.assertEqual(metrics("epoch"), 2)
         self.assertEqual(metrics("peer_reachable", peer=self.owner.node), 0)
         self.assertGreater(metrics("problems", kind="node"), 0)
+        slow = self.standby.json("trace", "slow")["requests"][0]
+        self.assertEqual((slow["kind"], slow["volume"]), ("write", "src"))
+        self.assertGreater(slow["owner_us"] + slow["peer_us"], 0.9 * slow["total_us"])
+        self.assertGreater(slow["owner_us"], 0.3 * slow["total_us"])
         shown = metrics("last_stall_seconds", cause="owner")
         print(f"stall of a takeover: {stall:.2f} s, shown: {shown:.2f} s")
         self.assertTrue(0.5 * stall < shown <= stall + 0.1, (stall, shown))

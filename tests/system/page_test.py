@@ -139,11 +139,22 @@ class Page(SystemTest):
         page = self.show(self.standby, "page-degraded")
         self.assertEqual(self.text(page, id="health"),
                          f"{self.standby.node}: owner of epoch 2, degraded")
+        self.assertIn("hidden", page.one(id="slow")["attrs"])
         alarms = self.text(page, id="alarm-list")
         self.assertIn(f"node {self.owner.node} is not reachable", alarms)
         self.assertIn("What to do: Look whether that machine is on", alarms)
         self.assertRegex(self.text(page, data_node=self.owner.node), "health ?not reachable")
         self.assertEqual(page.one("title")["text"], f"! {self.standby.node}: Baton")
+
+    def test_slow_requests(self):
+        fd = os.open(self.owner.create_volume("src", MIB), os.O_RDWR)
+        os.close(fd)
+        fd = os.open(self.standby.path("src"), os.O_RDWR)
+        self.addCleanup(os.close, fd)
+        self.owner.kill()
+        os.pwrite(fd, bytes(4096), 8192)
+        row = self.text(self.show(self.standby, "page-slow"), id="slow-list")
+        self.assertRegex(row, r"write of 4.00 KiB at 8192 ?src.*owner \d")
 
     def test_an_owner_that_hangs_stops_no_status(self):
         """What waits for the owner has no answer; the rest goes on being asked."""
@@ -167,8 +178,8 @@ class Page(SystemTest):
             title = page.one(id=section["attrs"]["aria-labelledby"])
             self.assertEqual(title["tag"], "h2")
         self.assertEqual(page.one(id="health")["attrs"]["aria-live"], "polite")
-        region = page.one("div", role="region")
-        self.assertEqual(region["attrs"]["tabindex"], "0")
+        for region in page.find("div", role="region"):
+            self.assertEqual(region["attrs"]["tabindex"], "0")
         self.assertTrue(all(cell["attrs"].get("scope") == "col" for cell in page.find("th")))
 
 
