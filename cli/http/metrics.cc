@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "cli/control/issues.h"
 #include "cli/control/names_of.h"
 #include "cli/http/http_settings.h"
 #include "cli/http/metric_families.h"
-#include "cli/http/problem_kinds.h"
 #include "engine/base/clone_state.h"
 #include "engine/base/names.h"
 
@@ -43,16 +43,18 @@ void AddController(const ControllerStatus& status, MetricFamilies& out) {
 }
 
 void AddProblems(const ControllerStatus& status, MetricFamilies& out) {
-  const auto add = [&out](const auto& lines) {
+  const auto add = [&](bool warnings) {
     std::map<std::string, double> counts;
-    for (const std::string& kind : ProblemKinds()) counts[kind] = 0;
-    for (const std::string& line : lines) ++counts[KindOfProblem(line)];
+    for (const std::string& kind : control::IssueKindNames()) counts[kind] = 0;
+    for (const control::Issue& issue : status.issues()) {
+      if (issue.warning() == warnings) ++counts[issue.kind()];
+    }
     for (const auto& [kind, count] : counts) out.Add(count, {{"kind", kind}});
   };
   out.Gauge("baton_problems", "What makes this controller degraded, by kind.");
-  add(status.problems());
+  add(/*warnings=*/false);
   out.Gauge("baton_warnings", "What will make this controller degraded, by kind.");
-  add(status.warnings());
+  add(/*warnings=*/true);
 }
 
 void AddOwnership(const ControllerStatus& status, MetricFamilies& out) {

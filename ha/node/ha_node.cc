@@ -324,7 +324,7 @@ void HaNode::StopWaiting() {
 HaStatus HaNode::Describe() const {
   HaStatus status = StatusOf(parts_->board.Read());
   status.takeover = Name(options_.coordinator.takeover);
-  status.alarms = parts_->alarms.Lines();
+  status.alarms = parts_->alarms.Raised();
   const std::vector<std::string> evicted = parts_->evictions.Known(status);
   for (const std::string& name : parts_->nodes.peers) {
     PeerStatus& peer = status.peers.emplace_back();

@@ -11,6 +11,7 @@
 
 #include "engine/base/proof.h"
 #include "engine/standby_view.h"
+#include "ha/core/events.h"
 #include "ha/io/peer_network.h"
 
 namespace baton::ha {
@@ -41,7 +42,7 @@ struct Ownership {
 
 struct HaStatus : Ownership {
   std::string takeover;  // auto, fenced-only, manual
-  std::vector<std::string> alarms;
+  std::vector<action::RaiseAlarm> alarms;  // that are raised
   std::vector<PeerStatus> peers;
   absl::Status storage;
   absl::Status shortage;  // of descriptors: the storage cannot be looked at

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cli/control/issues.h"
 #include "cli/http/http_settings.h"
 
 namespace baton::http {
@@ -107,6 +108,18 @@ TEST(MetricsTest, LatenciesAreCumulativeAndEndWithAll) {
   EXPECT_THAT(lines, Contains(bucket + "+Inf\"} 4"));
   EXPECT_THAT(lines, Contains("baton_host_request_duration_seconds_count{kind=\"read\"} 4"));
   EXPECT_THAT(lines, Contains("baton_host_request_duration_seconds_sum{kind=\"read\"} 60.0003"));
+}
+
+TEST(MetricsTest, IssuesAreCountedByKindAndWarningsApart) {
+  Observation observation;
+  control::AddProblem(control::IssueKind::kNode, "one", observation.status);
+  control::AddProblem(control::IssueKind::kNode, "two", observation.status);
+  control::AddWarning(control::IssueKind::kVirtualMachine, "three", observation.status);
+  const auto lines = Lines(observation);
+  EXPECT_THAT(lines, Contains("baton_problems{kind=\"node\"} 2"));
+  EXPECT_THAT(lines, Contains("baton_problems{kind=\"virtual-machine\"} 0"));
+  EXPECT_THAT(lines, Contains("baton_warnings{kind=\"virtual-machine\"} 1"));
+  EXPECT_THAT(lines, Contains("baton_warnings{kind=\"node\"} 0"));
 }
 
 TEST(MetricsTest, FirstWritesAreShownByTheirWayWhereTheyAreKnown) {

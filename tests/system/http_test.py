@@ -29,7 +29,7 @@ KEYS = {
     "/v1/status": """node role owner epoch proof nodes healthy problems version pid pool pool_id mount durability
         uptime_seconds pool_total_bytes pool_free_bytes garbled_messages clones clones_left_out keeper_pid restarts
         serving_after_ms first_answer_after_ms takeover proof_covers lease_age_ms view_sequence view_behind warm
-        warnings pool_full_in_seconds reserve_bytes write_log""",
+        warnings pool_full_in_seconds reserve_bytes write_log issues open_files""",
     "/v1/volumes/src": """name size_bytes allocated_bytes path id thick importing open_count clone_ids offline
         changed_unix_us locked_by""",
     "/v1/clones/dst": """id source target state extent_bytes extents_total extents_copied extents_pending
@@ -291,6 +291,19 @@ class Security(HttpTest):
                          [f"127.0.0.1:{self.port}"])
 
 
+class Kinds(HttpTest):
+    def test_page_and_documentation_know_every_kind(self):
+        self.start()
+        kinds = {labels["kind"] for name, labels, _ in self.metrics().series if name == "baton_problems"}
+        self.assertGreater(len(kinds), 15)
+        page = scrape.get(self.port, "/").body
+        advice = page[page.index("const ADVICE"):page.index("const advice")]
+        self.assertEqual(set(re.findall(r'^  "([a-z-]+)": ', advice, re.M)), kinds - {"other"})
+        text = (lab.SOURCE / "docs/observation.md").read_text()
+        listed = re.search(r"^Kinds are (.*?)\. ", text, re.M | re.S)[1]
+        self.assertEqual(set(re.findall(r"`([a-z-]+)`", listed)), kinds)
+
+
 class Lives(HttpTest):
     def test_killed_controller_is_followed_by_one_that_answers(self):
         controller = self.start()
@@ -425,6 +438,8 @@ class Lives(HttpTest):
         status = controller.wait_restarted(pid)
         self.assertTrue(status["healthy"], status["problems"])
         self.assertTrue(any(line.startswith("http: ") for line in status["warnings"]), status)
+        self.assertEqual([each["text"] for each in status["issues"] if each["kind"] == "http"],
+                         [line for line in status["warnings"] if line.startswith("http: ")])
         write(controller.path("one"), 0, 4096)
         thief.close()
         metrics, _ = self.wait_answered()

@@ -92,6 +92,7 @@ class Page(SystemTest):
         alarms = page.one(id="alarms")
         if lab.is_guest():  # without a fence
             self.assertIn("this is a virtual machine", " ".join(alarms["text"].split()))
+            self.assertIn("Set a fence command", self.text(page, data_kind="virtual-machine"))
         else:
             self.assertIn("hidden", alarms["attrs"])
         for controller, role in ((self.owner, "owner"), (self.standby, "standby")):
