@@ -52,6 +52,7 @@ class HttpService {
 
   HttpAnswer Answer(const HttpRequest& request);
   HttpAnswer Metrics();
+  HttpAnswer Stream() const;
   static HttpAnswer Page();
 
   const Options options_;

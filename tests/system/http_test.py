@@ -2,6 +2,8 @@
 """What a controller shows by HTTP, asked as Prometheus and other programs ask."""
 
 import contextlib
+import http.client
+import json
 import os
 import pathlib
 import re
@@ -10,6 +12,7 @@ import socket
 import statistics
 import threading
 import time
+import urllib.request
 
 import lab
 import nodes
@@ -289,6 +292,54 @@ class Security(HttpTest):
         addresses = [line.split()[3] for line in listening]
         self.assertEqual([each for each in addresses if each.endswith(f":{self.port}")],
                          [f"127.0.0.1:{self.port}"])
+
+
+class Stream(HttpTest):
+    def follow(self):
+        """Yields each status of the stream."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/v1/stream", timeout=10) as answer:
+            self.assertEqual(answer.headers["Content-Type"], "text/event-stream")
+            for line in answer:
+                if line.startswith(b"data: "):
+                    yield json.loads(line[6:])
+
+    def test_change_is_said_at_once_and_the_status_is_that_of_baton(self):
+        controller = self.start()
+        news = self.follow()
+        status = next(news)
+        self.assertEqual(status.keys(), controller.json("status").keys())
+        self.assertEqual(status["open_files"], 0)
+        path = controller.create_volume("one", MIB)
+        fd = os.open(path, os.O_RDWR)
+        begin = time.monotonic()
+        while next(news)["open_files"] == 0:
+            pass
+        seconds = time.monotonic() - begin
+        os.close(fd)
+        print(f"a change of the status is said after {seconds * 1e3:.0f} ms")
+        self.assertLess(seconds, 1.5)
+
+    def test_stop_and_upgrade_end_it_and_wait_for_nobody(self):
+        controller = self.start()
+        news = self.follow()
+        next(news)
+        deaf = socket.create_connection(("127.0.0.1", self.port))
+        self.addCleanup(deaf.close)
+        deaf.send(b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        controller.upgrade()
+        with self.assertRaises((StopIteration, OSError, http.client.HTTPException)):
+            while True:
+                next(news)
+        news = self.follow()
+        self.wait_answered()
+        next(news)
+        begin = time.monotonic()
+        controller.stop()
+        self.assertLess(time.monotonic() - begin, 5)
+
+    def test_only_this_machine_may_follow(self):
+        self.start()
+        self.assertEqual(scrape.get(self.port, "/v1/stream", Host="evil.example").status, 403)
 
 
 class Kinds(HttpTest):

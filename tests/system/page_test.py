@@ -10,17 +10,17 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
 import sys
 import threading
 
 import lab
 import pair
+from browser import Browser
 from html.parser import HTMLParser
 from lab import MIB, SystemTest
 
 PICTURES = None  # a directory
-WAIT_MS = 5000  # of the browser's own time
+WAIT_SECONDS = 4
 
 
 class Document(HTMLParser):
@@ -65,23 +65,17 @@ class Page(SystemTest):
         self.pair.start()
         self.owner, self.standby = self.pair.owner(), self.pair.standby()
 
-    def browse(self, controller, *options):
-        """Returns what the browser printed, and what it complained of."""
-        result = subprocess.run(
-            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-             f"--user-data-dir={self.lab.directory}/browser", "--enable-logging=stderr",
-             f"--virtual-time-budget={WAIT_MS}", *options,
-             f"http://127.0.0.1:{self.ports[controller.node]}/"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120, check=True)
-        complaints = [line for line in result.stderr.splitlines() if "CONSOLE" in line]
-        self.assertEqual(complaints, [])
-        return result.stdout
-
     def show(self, controller, name):
-        """The page as it is after some polls."""
-        if PICTURES:
-            self.browse(controller, f"--screenshot={PICTURES}/{name}.png", "--window-size=1100,1000")
-        return Document(self.browse(controller, "--dump-dom"))
+        """The page as it is after some looks."""
+        browser = Browser(self.lab.directory / "browser")
+        try:
+            html = browser.show(f"http://127.0.0.1:{self.ports[controller.node]}/", WAIT_SECONDS)
+            if PICTURES:
+                browser.picture(PICTURES / f"{name}.png", 1100, 1000)
+            self.assertEqual(browser.complaints, [])
+        finally:
+            browser.close()
+        return Document(html)
 
     def text(self, document, **attrs):
         return " ".join(document.one(**attrs)["text"].split())
