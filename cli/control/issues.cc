@@ -13,11 +13,25 @@ void AddIssue(IssueKind kind, const std::string& text, bool is_warning, Controll
 }  // namespace
 
 const std::vector<std::string>& IssueKindNames() {
-  static const std::vector<std::string>& names = *new std::vector<std::string>{
-      "no-owner",     "owner-silent",    "no-proof", "fence-failed", "fence-unready",
-      "times-differ", "recovery-failed", "storage",  "write-log",    "space",
-      "descriptors",  "node",            "clone",    "no-keeper",    "http",
-      "virtual-machine", "paused",       "crash-loop", "other"};
+  static const std::vector<std::string>& names = *new std::vector<std::string>{"no-owner",
+                                                                               "owner-silent",
+                                                                               "no-proof",
+                                                                               "fence-failed",
+                                                                               "fence-unready",
+                                                                               "times-differ",
+                                                                               "recovery-failed",
+                                                                               "storage",
+                                                                               "write-log",
+                                                                               "space",
+                                                                               "descriptors",
+                                                                               "node",
+                                                                               "clone",
+                                                                               "no-keeper",
+                                                                               "http",
+                                                                               "virtual-machine",
+                                                                               "paused",
+                                                                               "crash-loop",
+                                                                               "other"};
   return names;
 }
 

@@ -75,6 +75,16 @@ void AddOwnership(const ControllerStatus& status, MetricFamilies& out) {
   if (has_peers && status.role() == NameOf(Role::kStandby)) out.Add(Double(status.view_behind()));
 }
 
+void AddForecasts(const ControllerStatus& status, MetricFamilies& out) {
+  out.Gauge("baton_takeover_forecast_seconds",
+            "What programs would wait if the owner were lost now; none: nobody would take over.");
+  for (const control::TakeoverForecast& forecast : status.takeover_forecast()) {
+    if (forecast.proof().empty()) continue;
+    out.Add(Double(forecast.wait_ms()) / kMillisecondsPerSecond,
+            {{"loss", forecast.loss()}, {"proof", forecast.proof()}});
+  }
+}
+
 template <typename Value>
 void AddForPeers(const ControllerStatus& status, MetricFamilies& out, const Value& value) {
   for (const NodeStatus& node : status.nodes()) {
@@ -317,6 +327,7 @@ std::string MetricsText(const Observation& observation) {
   AddController(status, out);
   AddProblems(status, out);
   AddOwnership(status, out);
+  AddForecasts(status, out);
   AddPeers(status, out);
   AddSpace(status, out);
   AddWriteLog(status, out);

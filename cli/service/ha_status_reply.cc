@@ -108,8 +108,8 @@ void DescribeTroubles(const ha::HaStatus& pair, control::ControllerStatus& statu
     AddProblem(IssueKind::kNoOwner, "no controller owns the pool at the moment: I/O waits", status);
   }
   for (const ha::action::RaiseAlarm& raised : pair.alarms) {
-    AddProblem(KindOf(raised.alarm),
-               fmt::format("alarm: {}: {}", Name(raised.alarm), raised.text), status);
+    AddProblem(KindOf(raised.alarm), fmt::format("alarm: {}: {}", Name(raised.alarm), raised.text),
+               status);
   }
 }
 
@@ -124,6 +124,16 @@ void DescribeView(const ha::HaStatus& pair, control::ControllerStatus& status) {
     clone.set_extents_copied(warm.extents_copied);
     clone.set_extents_total(warm.extents_total);
     clone.set_sequence(warm.sequence);
+  }
+}
+
+void DescribeForecasts(const ha::HaStatus& pair, control::ControllerStatus& status) {
+  for (const ha::TakeoverForecast& each : pair.forecasts) {
+    control::TakeoverForecast& forecast = *status.add_takeover_forecast();
+    forecast.set_loss(Name(each.loss));
+    if (!each.proof) continue;
+    forecast.set_proof(Name(*each.proof));
+    forecast.set_wait_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(each.wait)));
   }
 }
 
@@ -159,6 +169,7 @@ void DescribeHa(const ha::HaStatus& pair, control::ControllerStatus& status) {
   DescribeTroubles(pair, status);
   for (const ha::PeerStatus& peer : pair.peers) DescribePeer(peer, status);
   DescribeView(pair, status);
+  DescribeForecasts(pair, status);
   DescribeRefused(pair.counters, *status.mutable_refused());
 }
 

@@ -122,6 +122,20 @@ TEST(MetricsTest, IssuesAreCountedByKindAndWarningsApart) {
   EXPECT_THAT(lines, Contains("baton_warnings{kind=\"node\"} 0"));
 }
 
+TEST(MetricsTest, ALossThatNobodyWouldTakeOverHasNoForecast) {
+  Observation observation;
+  control::TakeoverForecast& process = *observation.status.add_takeover_forecast();
+  process.set_loss("process");
+  process.set_proof("certificate");
+  process.set_wait_ms(300);
+  observation.status.add_takeover_forecast()->set_loss("node");
+  const auto lines = Lines(observation);
+  EXPECT_THAT(
+      lines,
+      Contains("baton_takeover_forecast_seconds{loss=\"process\",proof=\"certificate\"} 0.3"));
+  EXPECT_EQ(CountSeries(lines, "baton_takeover_forecast_seconds"), 1u);
+}
+
 TEST(MetricsTest, FirstWritesAreShownByTheirWayWhereTheyAreKnown) {
   const std::string family = "baton_host_first_write_duration_seconds";
   Observation observation;

@@ -24,6 +24,10 @@ from scrape import Metrics
 SCRAPE_SECONDS = 0.05  # with 256 volumes
 ALL_SHOWN = 256
 SLOW_KEPT = 256
+# How far a takeover may be from its forecast, both ways: docs/observation.md. The seconds are for a
+# machine that is busy.
+FORECAST_FACTOR = 1.5
+FORECAST_SLACK = 0.5
 # Where the time of a request goes.
 TIMES = ("queued", "owner", "lock", "log", "preserve", "storage", "peer", "other")
 
@@ -32,7 +36,8 @@ KEYS = {
     "/v1/status": """node role owner epoch proof nodes healthy problems version pid pool pool_id mount durability
         uptime_seconds pool_total_bytes pool_free_bytes garbled_messages clones clones_left_out keeper_pid restarts
         serving_after_ms first_answer_after_ms takeover proof_covers lease_age_ms view_sequence view_behind warm
-        warnings pool_full_in_seconds reserve_bytes write_log issues open_files""",
+        warnings pool_full_in_seconds reserve_bytes write_log issues open_files
+        takeover_forecast""",
     "/v1/volumes/src": """name size_bytes allocated_bytes path id thick importing open_count clone_ids offline
         changed_unix_us locked_by""",
     "/v1/clones/dst": """id source target state extent_bytes extents_total extents_copied extents_pending
@@ -625,8 +630,10 @@ class Pair(SystemTest):
 
     def test_standby_shows_its_own_slow_requests(self):
         self.owner.create_volume("src", 4 * MIB)
-        os.kill(self.owner.controller_pid(), signal.SIGSTOP)
-        host = threading.Thread(target=write, args=(self.standby.path("src"), 4096, 4096))
+        fd = os.open(self.standby.path("src"), os.O_RDWR)
+        self.addCleanup(os.close, fd)
+        os.kill(self.owner.controller_pid(), signal.SIGSTOP)  # until its keeper ends it
+        host = threading.Thread(target=os.pwrite, args=(fd, bytes(4096), 4096))
         host.start()
         slow = lab.wait_until(lambda: self.standby.json("trace", "slow")["requests"],
                               what="a slow request")
@@ -634,6 +641,53 @@ class Pair(SystemTest):
         self.assertIn(slow[0]["doing"], ("peer", "owner"))
         host.join()
         self.assertEqual(self.standby.json("trace", "slow")["under_way"], 0)
+
+    def forecast(self, controller, loss):
+        """Proof and seconds, the same in the status and in the metrics."""
+        each = next(each for each in controller.json("status")["takeover_forecast"]
+                    if each["loss"] == loss)
+        shown = self.metrics(controller)("takeover_forecast_seconds", loss=loss, proof=each["proof"])
+        self.assertLess(abs(shown - each["wait_ms"] / 1e3), 1)
+        return each["proof"], shown
+
+    def measured(self, kill):
+        """The longest write of a program of the standby, and by which proof it took over."""
+        self.owner.create_volume("src", 4 * MIB)
+        fd = os.open(self.standby.path("src"), os.O_RDWR)
+        self.addCleanup(os.close, fd)
+        os.pwrite(fd, bytes(4096), 0)
+        longest, ends = 0, threading.Event()
+
+        def host():
+            nonlocal longest
+            while not ends.is_set():
+                begin = time.monotonic()
+                os.pwrite(fd, bytes(4096), 0)
+                longest = max(longest, time.monotonic() - begin)
+        writer = threading.Thread(target=host)
+        writer.start()
+        kill()
+        lab.wait_until(lambda: self.standby.try_status()["role"] == "owner", what="a takeover")
+        ends.set()
+        writer.join()
+        return self.standby.try_status()["proof"], longest
+
+    def test_forecast_of_a_lost_node_is_as_the_takeover_turns_out(self):
+        self._check_forecast("node", self.owner.kill)
+
+    def test_forecast_of_a_lost_process_is_as_the_takeover_turns_out(self):
+        self._check_forecast("process", self.owner.kill_controller)
+
+    def _check_forecast(self, loss, kill):
+        at_owner = self.forecast(self.owner, loss)
+        proof, seconds = self.forecast(self.standby, loss)
+        self.assertEqual(at_owner[0], proof)
+        self.assertLess(abs(at_owner[1] - seconds), 1)
+        found, took = self.measured(kill)
+        print(f"a lost {loss}: forecast {seconds:.2f} s ({proof}), measured {took:.2f} s ({found})")
+        self.assertEqual(found, proof)
+        self.assertLess(took, FORECAST_FACTOR * seconds + FORECAST_SLACK)
+        self.assertGreater(FORECAST_FACTOR * took + FORECAST_SLACK, seconds)
 
     def test_takeover_is_seen(self):
         self.owner.create_volume("src", 4 * MIB)
