@@ -105,6 +105,7 @@ class EngineImpl final : public Engine {
   }
 
   WriteLogStatus ShowWriteLog() const override { return clones_->ShowWriteLog(); }
+  FirstWrites CountFirstWrites() const override { return clones_->CountFirstWrites(); }
 
   absl::StatusOr<VolumeInfo> CreateVolume(const VolumeOptions& options) override;
   absl::StatusOr<VolumeInfo> AdoptVolume(const std::string& name) override;

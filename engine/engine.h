@@ -12,6 +12,7 @@
 
 #include "engine/base/fence.h"
 #include "engine/base/file_lock.h"
+#include "engine/base/first_writes.h"
 #include "engine/base/limits.h"
 #include "engine/base/model.pb.h"
 #include "engine/base/runtime.h"
@@ -154,6 +155,8 @@ class Engine : public PoolView {
 
   // ---- the write log: nothing of it waits for the storage ----
   virtual WriteLogStatus ShowWriteLog() const = 0;
+  // Of this epoch.
+  virtual FirstWrites CountFirstWrites() const = 0;
 
   // ---- nodes ----
   // Whose requests are refused, by name; nobody else is told. Who serves them looks here.

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <utility>
 
-#include "fs/protocol.h"
 #include "fs/mount_settings.h"
+#include "fs/protocol.h"
 
 namespace baton::fs {
 
@@ -55,18 +55,19 @@ bool Backlog::Unclaim() {
   return count_ > 0 && Claim();
 }
 
-size_t Backlog::Next(MutableBytes room, bool& interrupted) {
+Backlog::Taken Backlog::Next(MutableBytes room) {
   Entry entry;
   while (true) {
     if (count_ == 0 || served_ > most_served_) {
-      if (!Unclaim()) return 0;
+      if (!Unclaim()) return {};
     }
     entry = TakeFirst();
     if (entry.length > 0) break;
   }
   std::memcpy(room.data(), entry.bytes.get(), entry.length);
-  interrupted = entry.interrupted;
-  return entry.length;
+  return {.length = entry.length,
+          .interrupted = entry.interrupted,
+          .queued = runtime_.BootTime() - entry.came};
 }
 
 // Without a length: there was none any more.
@@ -136,13 +137,30 @@ uint64_t Backlog::Remove(uint64_t unique) {
   return removed.received_unique;
 }
 
-Backlog::Entry Backlog::MakeEntry(Bytes request) {
+std::vector<SlowRequest> Backlog::IoSince(absl::Duration before, size_t most) const {
+  const absl::Duration now = runtime_.BootTime();
+  std::vector<SlowRequest> found;
+  absl::MutexLock lock(&mutex_);
+  for (const Entry& entry : entries_) {
+    if (entry.came > before || found.size() == most) break;
+    const std::optional<HostIo> io = HostIoOf({entry.bytes.get(), entry.length});
+    if (!io) continue;
+    SlowRequest& request = found.emplace_back();
+    request = {.io = *io, .came = entry.came, .total = now - entry.came, .doing = Spent::kQueued};
+    request.spent[static_cast<size_t>(Spent::kQueued)] = request.total;
+  }
+  return found;
+}
+
+Backlog::Entry Backlog::MakeEntry(Bytes request) const {
   const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
   Entry entry;
   entry.bytes = std::make_unique_for_overwrite<std::byte[]>(request.size());
   entry.length = request.size();
   entry.received_unique = header.unique;
-  entry.kept = {.unique = header.unique & ~kUniqueResent, .asker = AskerOf(request),
+  entry.came = runtime_.BootTime();
+  entry.kept = {.unique = header.unique & ~kUniqueResent,
+                .asker = AskerOf(request),
                 .in_doubt = MayHaveBeenSent(request)};
   std::memcpy(entry.bytes.get(), request.data(), request.size());
   return entry;

@@ -15,6 +15,7 @@
 #include "engine/base/runtime.h"
 #include "fs/asker.h"
 #include "fs/mount_settings.h"
+#include "fs/slow_requests.h"
 
 namespace baton::fs {
 
@@ -24,7 +25,8 @@ namespace baton::fs {
 // serve yet is kept here as a copy, and taken by the thread that is free first. While nothing waits
 // that thread does not read, so that nothing is copied however much comes. What
 // MountLocks takes never waits here, because it holds no worker: locks, and FUSE_FLUSH, for whose
-// answer a process that closes a file, and so each one that is being killed, waits whatever happens.
+// answer a process that closes a file, and so each one that is being killed, waits whatever
+// happens.
 //
 // Thread-safe. A request that is not kept costs three operations on one atomic number: no mutex and
 // no allocation.
@@ -40,10 +42,16 @@ class Backlog {
   };
   // For a request that was just read. Waits while there is no room for it.
   Admitted Admit(Bytes request);
+  // What Next has taken out, beside its bytes.
+  struct Taken {
+    size_t length = 0;
+    bool interrupted = false;
+    absl::Duration queued;  // for how long it was kept
+  };
   // The caller has nothing to serve. Copies the oldest one that is kept to `room`, of at least
-  // limits::kMaxRequestBytes and a page, and returns its length. 0: there is none, or no more are
-  // to be served; the caller serves nothing any more.
-  size_t Next(MutableBytes room, bool& interrupted);
+  // limits::kMaxRequestBytes and a page. Length 0: there is none, or no more are to be served; the
+  // caller serves nothing any more.
+  Taken Next(MutableBytes room);
   // For the thread more: waits until requests wait, or Close.
   void AwaitNeed();
   // Whether requests wait.
@@ -69,6 +77,9 @@ class Backlog {
   // Takes it out without serving it. Returns its number as the kernel knows it, 0: it is not here.
   uint64_t Remove(uint64_t unique);
 
+  // Requests for content that are kept and came before `before`, the oldest first, at most `most`.
+  std::vector<SlowRequest> IoSince(absl::Duration before, size_t most) const;
+
   bool empty() const { return count_ == 0; }
   size_t size() const { return count_; }
 
@@ -79,9 +90,10 @@ class Backlog {
     uint64_t received_unique = 0;
     Kept kept;
     bool interrupted = false;
+    absl::Duration came;
   };
 
-  static Entry MakeEntry(Bytes request);
+  Entry MakeEntry(Bytes request) const;
   // One more is served, if it may be.
   bool Claim();
   // Nothing more is served by the caller, unless there is something after all: then true.
@@ -93,7 +105,7 @@ class Backlog {
 
   Runtime& runtime_;
   const size_t most_served_;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   absl::CondVar room_;
   absl::CondVar needed_;
   std::deque<Entry> entries_ ABSL_GUARDED_BY(mutex_);

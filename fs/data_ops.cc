@@ -27,7 +27,9 @@ OpenVolumes::Used UsedOrReply(fuse_req_t request, absl::StatusOr<OpenVolumes::Us
 class Transfer {
  public:
   Transfer(fuse_req_t request, IoKind kind)
-      : mounted_(MountedOf(request)), kind_(kind), begin_(mounted_.runtime.BootTime()) {}
+      : mounted_(MountedOf(request)), kind_(kind), begin_(mounted_.runtime.BootTime()) {
+    ServedRequest::Current().BeginIo(begin_);
+  }
 
   // The volume of `node`, or a null `io` and the request counted and answered.
   OpenVolumes::Used VolumeFor(fuse_req_t request, fuse_ino_t node, const char* what) {
@@ -50,9 +52,20 @@ class Transfer {
     const absl::Duration now = mounted_.runtime.BootTime();
     const bool is_error = !status.ok() && !absl::IsCancelled(status);
     mounted_.times[static_cast<size_t>(kind_)].Note(now - begin_, is_error);
+    ServedRequest& served = ServedRequest::Current();
+    if (mounted_.slow.IsSlow(now - served.came())) NoteSlow(served, now);
     // A discard may take long by itself.
-    const bool met_change = kind_ != IoKind::kDiscard && ServedRequest::Current().was_unserved();
+    const bool met_change = kind_ != IoKind::kDiscard && served.was_unserved();
     if (met_change) mounted_.stall.Note(now, now - begin_);
+  }
+
+  // It is under way no more before it is among those that were answered: nobody sees it twice.
+  void NoteSlow(ServedRequest& served, absl::Duration now) {
+    std::optional<SlowRequest> slow = served.IoUnderWay(now);
+    if (!slow) return;
+    slow->doing.reset();
+    served.EndIo();
+    mounted_.slow.Note(*slow);
   }
 
   Mounted& mounted_;

@@ -10,15 +10,44 @@
 
 namespace baton::fs {
 
-void ServedRequest::Begin(Bytes request, bool interrupted) {
+void ServedRequest::Begin(Bytes request, bool interrupted, absl::Duration queued) {
   const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
   const Asker asker = AskerOf(request);
   Renew();
   if (MayHaveBeenSent(request)) NoteUnanswered(interrupts_.began_);
   task_.store(asker.task, std::memory_order_relaxed);
   waits_.store(false, std::memory_order_relaxed);
+  has_io_.store(false, std::memory_order_release);
+  queued_ = queued;
+  io_ = HostIoOf(request);
   const uint64_t unique = header.unique & ~kUniqueResent;
   word_.store(interrupted ? unique | kInterrupted : unique, std::memory_order_release);
+}
+
+void ServedRequest::BeginIo(absl::Duration now) {
+  if (!io_) return;
+  kind_.store(static_cast<size_t>(io_->kind), std::memory_order_release);
+  volume_id_.store(io_->volume_id, std::memory_order_release);
+  offset_.store(io_->offset, std::memory_order_release);
+  length_bytes_.store(io_->length_bytes, std::memory_order_release);
+  came_ns_.store(absl::ToInt64Nanoseconds(now - queued_), std::memory_order_release);
+  BeginTime(now, queued_);
+  has_io_.store(true, std::memory_order_release);
+}
+
+// What was read belongs together if the same request is served before and after.
+std::optional<SlowRequest> ServedRequest::IoUnderWay(absl::Duration now) const {
+  const uint64_t served = unique();
+  if (served == 0 || !has_io_.load(std::memory_order_acquire)) return std::nullopt;
+  SlowRequest request = {.io = {.kind = static_cast<IoKind>(kind_.load(std::memory_order_acquire)),
+                                .volume_id = volume_id_.load(std::memory_order_acquire),
+                                .offset = offset_.load(std::memory_order_acquire),
+                                .length_bytes = length_bytes_.load(std::memory_order_acquire)},
+                         .came = absl::Nanoseconds(came_ns_.load(std::memory_order_acquire)),
+                         .spent = time_spent().Until(now),
+                         .doing = time_spent().now()};
+  request.total = now - request.came;
+  return unique() == served ? std::optional(request) : std::nullopt;
 }
 
 void ServedRequest::NoteWait() {
@@ -57,6 +86,16 @@ Interrupts::Interrupts(Runtime& runtime, VolumeDirectory& directory, Backlog& ba
 uint64_t Interrupts::CountUnserved() const {
   return static_cast<uint64_t>(
       std::ranges::count_if(requests_, [](const auto& request) { return request->unserved(); }));
+}
+
+std::vector<SlowRequest> Interrupts::IoSince(absl::Duration before) const {
+  const absl::Duration now = runtime_.BootTime();
+  std::vector<SlowRequest> found;
+  for (const auto& request : requests_) {
+    const std::optional<SlowRequest> io = request->IoUnderWay(now);
+    if (io && io->came <= before) found.push_back(*io);
+  }
+  return found;
 }
 
 bool Interrupts::Take(uint64_t unique) {

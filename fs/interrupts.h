@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/base/bytes.h"
@@ -15,7 +16,9 @@
 #include "engine/base/runtime.h"
 #include "engine/base/volume_directory.h"
 #include "fs/backlog.h"
+#include "fs/host_io.h"
 #include "fs/mount_settings.h"
+#include "fs/slow_requests.h"
 
 namespace baton::fs {
 
@@ -27,16 +30,26 @@ class alignas(kCacheLineBytes) ServedRequest final : public HostRequest {
  public:
   explicit ServedRequest(Interrupts& interrupts) : interrupts_(interrupts) {}
   // Of this thread, which is a worker's.
-  static const ServedRequest& Current() {
-    return static_cast<const ServedRequest&>(*HostRequest::Current());
-  }
+  static ServedRequest& Current() { return static_cast<ServedRequest&>(*HostRequest::Current()); }
 
-  // `interrupted`: before it came to the worker. Costs some stores.
-  void Begin(Bytes request, bool interrupted);
+  // `interrupted`: before it came to the worker; `queued`: how long it waited for one after it was
+  // read. Costs some stores.
+  void Begin(Bytes request, bool interrupted, absl::Duration queued = absl::ZeroDuration());
+  // A request for content begins, now.
+  void BeginIo(absl::Duration now);
+  // It has its answer, but for the way to the kernel.
+  void EndIo() { has_io_.store(false, std::memory_order_release); }
   void End() { word_.store(0, std::memory_order_relaxed); }
 
   bool killed() const override { return word_.load(std::memory_order_acquire) & kKilled; }
   void NoteWait() override;
+  // The request for content that is served, as of `now`; nullopt: there is none.
+  std::optional<SlowRequest> IoUnderWay(absl::Duration now) const;
+  // When it was read from the kernel. The worker's.
+  absl::Duration came() const {
+    return absl::Nanoseconds(came_ns_.load(std::memory_order_relaxed));
+  }
+
   // Whoever asked got a signal, of whatever kind. The kernel tells of it once.
   bool interrupted() const { return word_.load(std::memory_order_acquire) & kInterrupted; }
 
@@ -63,6 +76,16 @@ class alignas(kCacheLineBytes) ServedRequest final : public HostRequest {
   // out for the one before counts for nothing.
   std::atomic<uint64_t> process_ = 0;
   std::atomic<bool> waits_ = false;
+  // What it asks for, where it asks for content (BeginIo). Stored after the end of the request
+  // before is.
+  std::atomic<bool> has_io_ = false;
+  std::atomic<size_t> kind_ = 0;
+  std::atomic<uint64_t> volume_id_ = 0;
+  std::atomic<uint64_t> offset_ = 0;
+  std::atomic<uint64_t> length_bytes_ = 0;
+  std::atomic<int64_t> came_ns_ = 0;
+  absl::Duration queued_;
+  std::optional<HostIo> io_;
 };
 
 // A request ends early, with EINTR, only when whoever asked is being killed: nobody sees that
@@ -95,6 +118,8 @@ class Interrupts {
   void Stop();
   // Requests that have a worker and wait for somebody who serves.
   uint64_t CountUnserved() const;
+  // Requests for content that have a worker and came before `before`.
+  std::vector<SlowRequest> IoSince(absl::Duration before) const;
   // Something is kept in the backlog that should be looked at.
   void Wake();
 

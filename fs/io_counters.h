@@ -3,7 +3,6 @@
 
 #include <absl/time/time.h>
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -11,14 +10,13 @@
 #include <vector>
 
 #include "engine/base/latency_histogram.h"
+#include "fs/host_io.h"
 #include "fs/mount_settings.h"
 
 namespace baton::fs {
 
 // Requests that a session leaves unanswered are not counted: the next one answers them. Everything
 // counts from the start of this process.
-enum class IoKind : size_t { kRead, kWrite, kFlush, kDiscard };
-inline constexpr size_t kIoKinds = 4;
 template <typename Value>
 using PerKind = std::array<Value, kIoKinds>;
 
@@ -32,11 +30,9 @@ struct VolumeIoCounts {
   PerKind<IoCount> kinds{};
 };
 
-// Of all volumes.
-struct IoTimes {
-  LatencyCounts latencies;  // from the thread that serves it on to the answer
-  absl::Duration total;     // their sum
-  uint64_t errors = 0;      // answers that were errors
+// Of all volumes: from the thread that serves it on to the answer.
+struct IoTimes : LatencyTotals {
+  uint64_t errors = 0;  // answers that were errors
 };
 
 struct MountIo {
@@ -77,20 +73,13 @@ class alignas(kCacheLineBytes) KindTimes {
  public:
   void Note(absl::Duration latency, bool is_error) {
     latencies_.Note(latency);
-    total_ns_.fetch_add(std::max<int64_t>(absl::ToInt64Nanoseconds(latency), 0),
-                        std::memory_order_relaxed);
     if (is_error) errors_.fetch_add(1, std::memory_order_relaxed);
   }
-  IoTimes Load() const {
-    return {.latencies = latencies_.Load(),
-            .total = absl::Nanoseconds(total_ns_.load(std::memory_order_relaxed)),
-            .errors = errors_.load(std::memory_order_relaxed)};
-  }
+  IoTimes Load() const { return {latencies_.Load(), errors_.load(std::memory_order_relaxed)}; }
 
  private:
-  std::atomic<int64_t> total_ns_ = 0;
   std::atomic<uint64_t> errors_ = 0;
-  LatencyHistogram latencies_;
+  SummedHistogram latencies_;
 };
 
 // How long requests waited at the last change of who serves. Thread-safe, without a lock: of two

@@ -47,6 +47,10 @@ constexpr size_t kBacklogLook = 256;
 // An interrupt whose request no thread has taken up yet is offered again after so long.
 constexpr absl::Duration kInterruptRetry = absl::Milliseconds(1);
 
+// A request that takes so long is slow, where nobody says otherwise. Storage that is well answers a
+// hundred times sooner, and a program that waits for a tenth of a second shows it to people.
+constexpr absl::Duration kSlowRequest = absl::Milliseconds(100);
+
 // How often a worker that waits for a request is woken again while the session stops.
 constexpr absl::Duration kWakePeriod = absl::Milliseconds(1);
 

@@ -115,10 +115,11 @@ void RequestWorker::Handle(MutableBytes request) {
     mounted_.interrupts.Wake();
     return;
   }
-  if (admitted == Backlog::Admitted::kServe) Serve(request, /*interrupted=*/false);
-  bool interrupted = false;
-  while (const size_t length = mounted_.backlog.Next(request_room_, interrupted)) {
-    Serve(request_room_.first(length), interrupted);
+  if (admitted == Backlog::Admitted::kServe) Serve(request, {});
+  while (true) {
+    const Backlog::Taken taken = mounted_.backlog.Next(request_room_);
+    if (taken.length == 0) return;
+    Serve(request_room_.first(taken.length), taken);
   }
 }
 
@@ -138,8 +139,8 @@ void RequestWorker::EndLocksOf(Bytes request) {
   mounted_.locks.Release(VolumeOf(header.nodeid), body.fh);
 }
 
-void RequestWorker::Serve(MutableBytes request, bool interrupted) {
-  served_.Begin(request, interrupted);
+void RequestWorker::Serve(MutableBytes request, const Backlog::Taken& taken) {
+  served_.Begin(request, taken.interrupted, taken.queued);
   connection_->Serve(request);
   served_.End();
 }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "fs/backlog.h"
 #include "fs/connection.h"
 #include "fs/mount_settings.h"
 
@@ -47,7 +48,7 @@ class RequestWorker {
   void Handle(MutableBytes request);
   void NoteCame();
   void EndLocksOf(Bytes request);
-  void Serve(MutableBytes request, bool interrupted);
+  void Serve(MutableBytes request, const Backlog::Taken& taken);
   void TakeInterrupt(Bytes request);
 
   const int fd_;

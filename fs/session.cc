@@ -5,8 +5,11 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <functional>
+#include <utility>
 
 #include "engine/base/errno_status.h"
 #include "engine/base/status.h"
@@ -69,7 +72,7 @@ Session::Session(VolumeDirectory& directory, Runtime& runtime, SessionOptions op
       fd_(::fcntl(options_.fd, F_DUPFD_CLOEXEC, 0)),
       mounted_(std::make_unique<Mounted>(
           directory, runtime, options_.ownership, std::move(opens), std::move(locks), fd_.get(),
-          static_cast<size_t>(options_.workers), options_.on_locks_lost)) {
+          static_cast<size_t>(options_.workers), options_.slow, options_.on_locks_lost)) {
   mounted_->on_first_answer = options_.on_first_answer;
 }
 
@@ -232,6 +235,24 @@ MountIo Session::Io() const {
                 .last_stall = mounted_->stall.longest()};
   for (size_t i = 0; i < kIoKinds; ++i) io.kinds[i] = mounted_->times[i].Load();
   return io;
+}
+
+// Those under way come first: one that hangs is what is looked for.
+SlowReport Session::Slow(size_t most) const {
+  const absl::Duration before = runtime_.BootTime() - mounted_->slow.limit();
+  SlowReport report = {.requests = mounted_->interrupts.IoSince(before),
+                       .limit = mounted_->slow.limit(),
+                       .answered = mounted_->slow.noted()};
+  std::vector<SlowRequest> more = mounted_->backlog.IoSince(before, most);
+  const std::vector<SlowRequest> answered = mounted_->slow.Newest();
+  report.dropped = report.answered - std::min<uint64_t>(report.answered, answered.size());
+  report.under_way = report.requests.size() + more.size();
+  std::ranges::sort(report.requests, std::ranges::less(), &SlowRequest::came);
+  for (const std::vector<SlowRequest>* part : {&std::as_const(more), &answered}) {
+    report.requests.insert(report.requests.end(), part->begin(), part->end());
+  }
+  if (report.requests.size() > most) report.requests.resize(most);
+  return report;
 }
 
 void Session::RetryLocks(uint64_t volume_id) { mounted_->locks.Retry(volume_id); }

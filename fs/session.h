@@ -20,6 +20,7 @@
 #include "fs/io_counters.h"
 #include "fs/mount_settings.h"
 #include "fs/resident_buffer.h"
+#include "fs/slow_requests.h"
 
 namespace baton::fs {
 
@@ -48,6 +49,7 @@ struct SessionOptions {
   bool open_later = false;
   Ownership ownership;
   int workers = kDefaultWorkers;
+  absl::Duration slow = kSlowRequest;  // what takes so long is kept (Slow)
   // Given a handler that does nothing; must not be used for anything else in this process.
   int wake_signal = SIGUSR2;
   // Called at most once, from a worker, when the kernel has ended the connection (unmounted by
@@ -60,6 +62,14 @@ struct SessionOptions {
   // which the first request came; nullopt: one waited already when this session began to serve. It
   // must be quick.
   std::function<void(std::optional<absl::Duration> came)> on_first_answer;
+};
+
+struct SlowReport {
+  std::vector<SlowRequest> requests;  // those under way, the oldest first; then the newest answered
+  absl::Duration limit;               // from which on a request is slow
+  uint64_t under_way = 0;             // of them there are so many, of the backlog at most `most`
+  uint64_t answered = 0;              // that were slow, since this process began
+  uint64_t dropped = 0;               // of them, those that are not kept any more
 };
 
 // The threads that serve one mount. `workers` of them serve, and each request is answered on the
@@ -107,6 +117,8 @@ class Session {
   absl::Status DropPages(uint64_t volume_id);
   // What hosts have asked for in this process. Never waits.
   MountIo Io() const;
+  // Requests that were slow, or are: at most `most`. Never waits.
+  SlowReport Slow(size_t most) const;
   // Another node has given back a lock of the volume: who waits for it here tries again. Never
   // waits.
   void RetryLocks(uint64_t volume_id);

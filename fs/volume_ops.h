@@ -25,15 +25,17 @@
 #include "fs/mount_settings.h"
 #include "fs/open_volumes.h"
 #include "fs/raw_answer.h"
+#include "fs/slow_requests.h"
 
 namespace baton::fs {
 
 // What the requests of one mount share. Thread-safe.
 struct Mounted {
-  // `fd`: of the mount. `workers`: requests that are served at one time.
+  // `fd`: of the mount. `workers`: requests that are served at one time. `slow_limit`: what takes
+  // so long is kept as slow.
   Mounted(VolumeDirectory& directory, Runtime& runtime, const Ownership& ownership,
           std::unique_ptr<OpenTable> open_table, std::unique_ptr<LockTable> lock_table, int fd,
-          size_t workers, MountLocks::Lost locks_lost)
+          size_t workers, absl::Duration slow_limit, MountLocks::Lost locks_lost)
       : directory(directory),
         runtime(runtime),
         ownership(ownership),
@@ -46,7 +48,8 @@ struct Mounted {
         locks(
             directory, runtime, std::move(lock_table),
             [fd](uint64_t unique, int error) { AnswerRaw(fd, unique, error); },
-            std::move(locks_lost)) {
+            std::move(locks_lost)),
+        slow(slow_limit) {
     interrupts.on_parked = [this](uint64_t unique) { return locks.Interrupt(unique); };
   }
 
@@ -63,6 +66,7 @@ struct Mounted {
   Backlog backlog;
   Interrupts interrupts;
   MountLocks locks;
+  SlowRequests slow;
   PerKind<KindTimes> times;
   StallMeter stall;
 

@@ -48,6 +48,7 @@ void AddCommands(CLI::App& app, Command& chosen) {
   AddVolumeCommands(app, chosen);
   AddCloneCommands(app, chosen);
   AddEventsCommand(app, chosen);
+  AddTraceCommands(app, chosen);
   AddFailoverCommand(app, chosen);
   AddNodeCommands(app, chosen);
   AddDrillCommands(app, chosen);

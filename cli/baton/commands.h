@@ -32,6 +32,7 @@ void AddUpgradeCommand(CLI::App& app, Command& chosen);
 void AddFailoverCommand(CLI::App& app, Command& chosen);
 void AddDrillCommands(CLI::App& app, Command& chosen);
 void AddNodeCommands(CLI::App& app, Command& chosen);
+void AddTraceCommands(CLI::App& app, Command& chosen);
 void AddEventsCommand(CLI::App& app, Command& chosen);
 void AddHelpCommand(CLI::App& app, Command& chosen);
 

@@ -3,12 +3,14 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 #include "cli/batond/ask_for_upgrade.h"
 #include "cli/batond/ha_setup.h"
 #include "cli/batond/machine_checks.h"
+#include "cli/batond/slow_reply.h"
 #include "cli/http/http_listener.h"
 #include "engine/base/limits.h"
 #include "engine/base/status.h"
@@ -17,6 +19,13 @@
 #include "ha/node/own_eviction.h"
 
 namespace baton {
+namespace {
+
+// All that a mount keeps, and as many that wait: what fits in an answer.
+constexpr size_t kMaxSlowShown = 2 * fs::SlowRequests::kKept;
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const DaemonOptions& options,
                                                               keeper::KeeperClient& keeper_client,
                                                               ShutdownMonitor& end) {
@@ -76,6 +85,7 @@ absl::Status Controller::PrepareSession() {
   session.adopt = !session.init_answer.empty();
   session.open_later = !options_.pair.alone();
   session.ownership = options_.ownership;
+  session.slow = options_.slow;
   session.on_disconnect = [&end = end_] { end.Note(ProcessEvent::kUnmounted); };
   // What its programs do from there on they do without the locks that they count on.
   session.on_locks_lost = [&end = end_](const std::string& text) {
@@ -233,6 +243,7 @@ void Controller::MakeCommands(ha::HaNode* node) {
       .mount = mount_->path(),
       .describe = [&reporter = *reporter_] { return reporter.Describe(); },
       .upgrade = [&keeper = keeper_] { return AskForUpgrade(keeper); },
+      .slow = [this](size_t most) { return TraceSlow(most); },
       .audit = audit_});
 }
 
@@ -286,6 +297,7 @@ absl::Status Controller::StartHttp() {
          const std::shared_ptr<fs::Session> current = session.get();
          return current == nullptr ? std::nullopt : std::optional(current->Io());
        },
+       .first_writes = [this] { return CountFirstWrites(); },
        .volumes = [this] { return ListVolumeNames(); }},
       std::move(http_listener_));
   if (started.ok()) {
@@ -296,6 +308,18 @@ absl::Status Controller::StartHttp() {
   http_problem_.Set(Message(started.status()) + "; not tried again before the next start");
   spdlog::error("http: {}", http_problem_.Get());
   return absl::OkStatus();
+}
+
+control::SlowRequests Controller::TraceSlow(size_t most) const {
+  const std::shared_ptr<fs::Session> session = session_.get();
+  if (session == nullptr) return {};
+  return SlowReply(session->Slow(std::min(most, kMaxSlowShown)), runtime_,
+                   ListVolumeNames().value_or(http::VolumeNames()));
+}
+
+std::optional<FirstWrites> Controller::CountFirstWrites() const {
+  const ha::Drainable<ha::OwnedPool>::Use owned(services_->pool());
+  return owned ? std::optional(owned->engine.CountFirstWrites()) : std::nullopt;
 }
 
 std::optional<http::VolumeNames> Controller::ListVolumeNames() const {

@@ -93,6 +93,9 @@ class Controller {
   absl::Status StartHttp();
   // The mount was never served before.
   bool IsFirstStart() const { return keeper_.begin().facts().init_answer().empty(); }
+  control::SlowRequests TraceSlow(size_t most) const;
+  // nullopt: this controller owns nothing. Never waits.
+  std::optional<FirstWrites> CountFirstWrites() const;
   // nullopt: they are not known. Never waits.
   std::optional<http::VolumeNames> ListVolumeNames() const;
 

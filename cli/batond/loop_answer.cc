@@ -5,6 +5,7 @@
 
 #include "cli/control/control.h"
 #include "cli/control/control.pb.h"
+#include "cli/control/issues.h"
 #include "cli/control/names_of.h"
 
 namespace baton::control {
@@ -13,7 +14,7 @@ namespace {
 void DescribeNobody(const std::string& node, const std::string& problem, ControllerStatus& status) {
   status.set_node(node);
   status.set_role(NameOf(Role::kNone));
-  status.add_problems(problem);
+  AddProblem(IssueKind::kCrashLoop, problem, status);
   status.set_version(BATON_VERSION);
   status.set_keeper_pid(static_cast<uint32_t>(::getpid()));
   NodeStatus& self = *status.add_nodes();

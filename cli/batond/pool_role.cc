@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "cli/control/issues.h"
 #include "cli/control/names_of.h"
 #include "cli/service/ha_status_reply.h"
 #include "engine/base/status.h"
@@ -13,7 +14,9 @@ void LoneRole::Describe(control::ControllerStatus& status) const {
   const std::string role = NameOf(fault.ok() ? control::Role::kOwner : control::Role::kNone);
   status.set_role(role);
   if (fault.ok()) status.set_owner(node_);
-  if (!fault.ok() && end_.fault().ok()) status.add_problems(Message(fault));
+  if (!fault.ok() && end_.fault().ok()) {
+    AddProblem(control::IssueKind::kOther, Message(fault), status);
+  }
   status.set_epoch(epoch_.epoch());
   status.set_proof(Name(epoch_.proof()));
   control::NodeStatus& node = *status.add_nodes();

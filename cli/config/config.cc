@@ -41,6 +41,7 @@ Config::Config()
           .io_timeout_seconds = SecondsOf(defaults.pair.io_timeout),
           .watchdog_device = "",
           .watchdog_seconds = SecondsOf(defaults.pair.watchdog.time)};
+  trace = {.slow_seconds = SecondsOf(defaults.slow)};
   fence = {.command = "",
            .delay_seconds = SecondsOf(defaults.pair.fence.delay),
            .timeout_seconds = SecondsOf(defaults.pair.fence.timeout),
@@ -90,6 +91,7 @@ std::vector<Setting> SettingsOf(Config& config) {
       {"http.listen", "--http-listen",
        "[ADDRESS:]PORT for metrics and a page, by HTTP; without ADDRESS 127.0.0.1",
        &config.http.listen},
+      {"trace.slow_seconds", "", "", &config.trace.slow_seconds},
       {"lease.renew_seconds", "", "", &config.lease.renew_seconds},
       {"lease.stop_seconds", "", "", &config.lease.stop_seconds},
       {"lease.valid_seconds", "", "", &config.lease.valid_seconds},

@@ -45,6 +45,9 @@ struct Config {
   struct Http {
     std::string listen;  // empty: off
   } http;
+  struct Trace {
+    double slow_seconds;
+  } trace;
   struct Fence {
     std::string command;
     double delay_seconds, timeout_seconds;

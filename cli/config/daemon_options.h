@@ -13,6 +13,7 @@
 #include "cli/service/space_watch.h"
 #include "engine/lease/lease_times.h"
 #include "fs/attributes.h"
+#include "fs/mount_settings.h"
 #include "ha/core/options.h"
 #include "ha/io/peer_address.h"
 #include "ha/io/peer_network.h"
@@ -63,7 +64,8 @@ struct DaemonOptions {
   LeaseTimes lease;
   SpaceLevels space;
   PairOptions pair;
-  std::optional<ha::PeerAddress> http;  // where HTTP is served; missing: nowhere
+  std::optional<ha::PeerAddress> http;     // where HTTP is served; missing: nowhere
+  absl::Duration slow = fs::kSlowRequest;  // a request that takes so long is kept for `trace slow`
 };
 
 // Why there are no options: the process ends with `exit_code`, and everything has been said.

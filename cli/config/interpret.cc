@@ -13,6 +13,10 @@
 namespace baton {
 namespace {
 
+// Shorter would be every request; longer than programs wait.
+constexpr double kLeastSlowSeconds = 0.001;
+constexpr double kMostSlowSeconds = 3600;
+
 const std::map<std::string, spdlog::level::level_enum> kLogLevels = {
     {"debug", spdlog::level::debug},
     {"info", spdlog::level::info},
@@ -142,6 +146,16 @@ absl::Status InterpretHttp(const Config& config, DaemonOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status InterpretTrace(const Config& config, DaemonOptions& options) {
+  const double slow = config.trace.slow_seconds;
+  if (!(slow >= kLeastSlowSeconds && slow <= kMostSlowSeconds)) {
+    return RefuseSetting(config, "trace.slow_seconds",
+                         fmt::format("must be from {} to {}", kLeastSlowSeconds, kMostSlowSeconds));
+  }
+  options.slow = absl::Seconds(slow);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status Interpret(const Config& config, DaemonOptions& options) {
@@ -166,6 +180,7 @@ absl::Status Interpret(const Config& config, DaemonOptions& options) {
   BATON_RETURN_IF_ERROR(InterpretSpace(config, options));
   BATON_RETURN_IF_ERROR(InterpretLease(config, options));
   BATON_RETURN_IF_ERROR(InterpretHttp(config, options));
+  BATON_RETURN_IF_ERROR(InterpretTrace(config, options));
   return InterpretPair(config, options);
 }
 

@@ -25,6 +25,7 @@ absl::Duration TimeoutOf(Request::CommandCase command) {
     case Request::kDrillCrash:
     case Request::kDrillPartition:
     case Request::kDrillEnd:
+    case Request::kTraceSlow:
     case Request::COMMAND_NOT_SET:
       return kQuestionTimeout;
     case Request::kVolumeCreate:

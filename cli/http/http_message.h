@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,9 @@ struct HttpAnswer {
   std::string type;  // of the body
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers = {};
+  // Of a stream: the body is its newest message, and this says which that is. The client stays, and
+  // the request is answered again and again for it.
+  std::optional<std::string> stream_version = std::nullopt;
 };
 
 // {"error": {"code": CODE, "message": MESSAGE}}

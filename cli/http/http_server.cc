@@ -18,6 +18,7 @@
 #include <optional>
 #include <utility>
 
+#include "cli/http/event_streams.h"
 #include "cli/http/http_listener.h"
 #include "cli/http/http_settings.h"
 #include "engine/base/errno_status.h"
@@ -30,7 +31,7 @@ namespace {
 
 // One request and its answer. Of the loop, but `answer`: of a worker from Queue until Done.
 struct Exchange {
-  MHD_Connection* connection = nullptr;
+  MHD_Connection* connection = nullptr;  // null: a look for what is new of the stream
   HttpRequest request;
   std::optional<HttpAnswer> answer;
   bool suspended = false;
@@ -42,7 +43,8 @@ struct Client {
   int fd = -1;
   absl::Duration since;
   std::shared_ptr<Exchange> busy = nullptr;  // its request is with a worker
-  bool ended = false;                        // by us; the library has not seen that yet
+  bool is_stream = false;
+  bool ended = false;  // by us; the library has not seen that yet
 };
 
 struct DaemonStopper {
@@ -73,9 +75,8 @@ void LogOfLibrary(void*, const char* format, va_list arguments) {
   spdlog::debug("http: {}", text);
 }
 
-MHD_Result Send(MHD_Connection* connection, const HttpAnswer& answer) {
-  MHD_Response* const response = MHD_create_response_from_buffer(
-      answer.body.size(), const_cast<char*>(answer.body.data()), MHD_RESPMEM_MUST_COPY);
+// `response` is the caller's no more.
+MHD_Result Send(MHD_Connection* connection, const HttpAnswer& answer, MHD_Response* response) {
   if (response == nullptr) return MHD_NO;
   MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer.type.c_str());
   MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
@@ -89,6 +90,13 @@ MHD_Result Send(MHD_Connection* connection, const HttpAnswer& answer) {
       MHD_queue_response(connection, static_cast<unsigned>(answer.status), response);
   MHD_destroy_response(response);
   return queued;
+}
+
+MHD_Result Send(MHD_Connection* connection, const HttpAnswer& answer) {
+  return Send(
+      connection, answer,
+      MHD_create_response_from_buffer(answer.body.size(), const_cast<char*>(answer.body.data()),
+                                      MHD_RESPMEM_MUST_COPY));
 }
 
 using RequestLane = ha::WorkerPool<std::shared_ptr<Exchange>>;
@@ -111,6 +119,8 @@ class Server final : public HttpServer {
   absl::Status Serve();
   void Accept();
   void TakeDone();
+  void TakeLook(const HttpAnswer& answer);
+  void LookForStreams(absl::Duration now);
   static void End(Client& client);
   void EndOld();
   void EndOldest();
@@ -127,6 +137,7 @@ class Server final : public HttpServer {
   MHD_Result Begin(MHD_Connection* connection, const char* path, const char* method,
                    void** exchange);
   MHD_Result Queue(const std::shared_ptr<Exchange>& exchange);
+  MHD_Result BeginStream(Exchange& exchange);
 
   // By a worker.
   void CarryOut(const std::shared_ptr<Exchange>& exchange);
@@ -136,6 +147,10 @@ class Server final : public HttpServer {
   std::atomic<bool> closing_ = false;
   // Of the loop.
   UniqueFd listener_;
+  EventStreams streams_;
+  HttpRequest stream_request_;  // the newest one for the stream
+  absl::Duration next_look_;
+  bool looks_ = false;  // a worker does, for the streams
   std::unique_ptr<MHD_Daemon, DaemonStopper> daemon_;
   int poll_fd_ = -1;
   bool has_room_ = true;  // for another connection; false until the next tick
@@ -182,6 +197,7 @@ void Server::Loop() {
     AwaitSomething();
     TakeDone();
     Accept();
+    LookForStreams(options_.runtime.BootTime());
     if (daemon_ != nullptr) MHD_run(daemon_.get());
     if (options_.runtime.BootTime() < next_tick_) continue;
     next_tick_ = options_.runtime.BootTime() + kTick;
@@ -196,7 +212,9 @@ void Server::AwaitSomething() {
   const bool accepts = daemon_ != nullptr && has_room_ && clients_.size() < kMaxConnections;
   std::array<pollfd, 3> watched{pollfd{wake_.fd(), POLLIN, 0}, pollfd{poll_fd_, POLLIN, 0},
                                 pollfd{accepts ? listener_.get() : -1, POLLIN, 0}};
-  const absl::Duration left = next_tick_ - options_.runtime.BootTime();
+  const bool will_look = !streams_.empty() && !looks_;
+  const absl::Duration next = will_look ? std::min(next_tick_, next_look_) : next_tick_;
+  const absl::Duration left = next - options_.runtime.BootTime();
   auto wait_ms = std::max<int64_t>(absl::ToInt64Milliseconds(left) + 1, 0);
   MHD_UNSIGNED_LONG_LONG library_ms = 0;
   if (daemon_ != nullptr && MHD_get_timeout(daemon_.get(), &library_ms) == MHD_YES) {
@@ -263,10 +281,32 @@ void Server::TakeDone() {
     done.swap(done_);
   }
   for (const std::shared_ptr<Exchange>& exchange : done) {
+    if (exchange->connection == nullptr) {
+      TakeLook(*exchange->answer);
+      continue;
+    }
     exchange->suspended = false;
     clients_[exchange->connection].busy = nullptr;
     MHD_resume_connection(exchange->connection);
   }
+}
+
+// One look for all streams, by a thread of the lane.
+void Server::LookForStreams(absl::Duration now) {
+  if (streams_.empty() || looks_ || now < next_look_) return;
+  next_look_ = now + kStreamLook;
+  RequestLane& lane = lanes_[options_.lane(stream_request_)];
+  if (lane.waiting() >= kQueuedRequests) return;
+  looks_ = true;
+  const auto look = std::make_shared<Exchange>();
+  look->request = stream_request_;
+  lane.Queue(look);
+}
+
+void Server::TakeLook(const HttpAnswer& answer) {
+  looks_ = false;
+  if (!answer.stream_version) return;  // refused: there may be an answer the next time
+  streams_.Publish(*answer.stream_version, answer.body, options_.runtime.BootTime());
 }
 
 void Server::End(Client& client) {
@@ -279,14 +319,15 @@ void Server::End(Client& client) {
 void Server::EndOld() {
   const absl::Duration limit = options_.runtime.BootTime() - kConnectionTime;
   for (auto& [connection, client] : clients_) {
-    if (client.since < limit && !client.ended) End(client);
+    if (client.since < limit && !client.ended && !client.is_stream) End(client);
   }
+  streams_.EndOld(options_.runtime.BootTime());
 }
 
 void Server::EndOldest() {
   Client* oldest = nullptr;
   for (auto& [connection, client] : clients_) {
-    if (client.busy != nullptr || client.ended) continue;
+    if (client.busy != nullptr || client.ended || client.is_stream) continue;
     if (oldest == nullptr || client.since < oldest->since) oldest = &client;
   }
   if (oldest != nullptr) End(*oldest);
@@ -302,6 +343,7 @@ void Server::EndAll() {
     if (client.busy != nullptr) busy.push_back(connection);
   }
   for (MHD_Connection* const connection : busy) MHD_resume_connection(connection);
+  streams_.EndAll();
   daemon_.reset();
   poll_fd_ = -1;
 }
@@ -316,7 +358,23 @@ MHD_Result Server::OnRequest(void* server, MHD_Connection* connection, const cha
   if (*upload_bytes > 0) return MHD_NO;  // there is none, said its headers
   const auto& exchange = *static_cast<std::shared_ptr<Exchange>*>(*context);
   if (exchange->suspended) return MHD_NO;  // the end
-  return exchange->answer ? Send(connection, *exchange->answer) : self.Queue(exchange);
+  if (!exchange->answer) return self.Queue(exchange);
+  return exchange->answer->stream_version ? self.BeginStream(*exchange)
+                                          : Send(connection, *exchange->answer);
+}
+
+MHD_Result Server::BeginStream(Exchange& exchange) {
+  if (!streams_.HasRoom()) {
+    return Send(exchange.connection,
+                ErrorAnswer(MHD_HTTP_SERVICE_UNAVAILABLE, "UNAVAILABLE",
+                            "others are told already what is new, and there is room for no more: "
+                            "ask for /v1/status now and then"));
+  }
+  const absl::Duration now = options_.runtime.BootTime();
+  stream_request_ = exchange.request;
+  clients_[exchange.connection].is_stream = true;
+  return Send(exchange.connection, *exchange.answer,
+              streams_.Begin(exchange.connection, exchange.answer->body, now));
 }
 
 MHD_Result Server::Begin(MHD_Connection* connection, const char* path, const char* method,

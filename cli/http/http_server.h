@@ -21,7 +21,9 @@ namespace baton::http {
 // A client costs a connection and never a thread: however slowly it asks or reads, the loop goes on
 // with the others, and ends it after kConnectionTime. Requests are carried out in lanes, each with
 // threads of its own, so that those which may wait hold up no other ones. A connection carries one
-// request; then it is closed.
+// request; then it is closed. Where the answer is a stream (EventStreams), the client stays, and
+// one request for all of them is carried out every kStreamLook. There is one stream, whatever its
+// path.
 //
 // GET and HEAD without a body; everything else is refused here.
 class HttpServer {

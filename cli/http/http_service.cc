@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "cli/control/json.h"
 #include "cli/http/embedded.h"
 #include "cli/http/host_check.h"
 #include "cli/http/metrics.h"
@@ -19,12 +20,26 @@ enum Lane : size_t { kLooks, kQuestions };
 constexpr int kLookThreads = 2;
 constexpr int kQuestionThreads = 2;
 
+constexpr char kStreamPath[] = "/v1/stream";
+constexpr char kStreamType[] = "text/event-stream";
 constexpr char kMetricsType[] = "text/plain; version=0.0.4; charset=utf-8";
 // Where the page has a number that is drawn anew for each answer.
 constexpr char kNoncePlace[] = "NONCE";
 
 size_t LaneOf(const HttpRequest& request) {
-  return Rest::IsFor(request) && Rest::MayWait(request) ? kQuestions : kLooks;
+  const bool may_wait =
+      Rest::IsFor(request) && Rest::MayWait(request) && request.path != kStreamPath;
+  return may_wait ? kQuestions : kLooks;
+}
+
+// What is the same as long as nothing happens.
+std::string VersionOf(control::ControllerStatus status) {
+  status.clear_uptime_seconds();
+  status.clear_lease_age_ms();
+  status.clear_pool_free_bytes();
+  status.clear_pool_full_in_seconds();
+  for (control::NodeStatus& node : *status.mutable_nodes()) node.clear_heard_ms();
+  return status.SerializeAsString();
 }
 
 std::string DrawNonce() {
@@ -60,6 +75,7 @@ HttpAnswer HttpService::Answer(const HttpRequest& request) {
   }
   if (request.path == "/metrics") return Metrics();
   if (request.path == "/") return Page();
+  if (request.path == kStreamPath) return Stream();
   if (Rest::IsFor(request)) return rest_.Answer(request);
   return RefusalAnswer(Error(
       absl::StatusCode::kNotFound,
@@ -71,13 +87,26 @@ HttpAnswer HttpService::Metrics() {
   request.mutable_status();
   absl::StatusOr<control::Response> response = options_.ask(request);
   if (!response.ok()) return RefusalAnswer(response.status());
-  Observation observation = {
-      .status = std::move(*response->mutable_status()), .io = options_.io(), .volumes = {}};
+  Observation observation = {.status = std::move(*response->mutable_status()),
+                             .io = options_.io(),
+                             .first_writes = options_.first_writes(),
+                             .volumes = {}};
   const std::optional<VolumeNames> names = options_.volumes();
   if (names) observation.volumes = names->size();
   if (observation.io) observation.volume_counts = series_.Note(observation.io->volumes, names);
   observation.rates = rates_.Note(options_.runtime.BootTime(), observation.status.clones());
   return {.type = kMetricsType, .body = MetricsText(observation)};
+}
+
+HttpAnswer HttpService::Stream() const {
+  control::Request request;
+  request.mutable_status();
+  const absl::StatusOr<control::Response> response = options_.ask(request);
+  if (!response.ok()) return RefusalAnswer(response.status());
+  return {.type = kStreamType,
+          .body = fmt::format("event: status\ndata: {}\n\n", ToJson(response->status(), -1)),
+          .headers = {},
+          .stream_version = VersionOf(response->status())};
 }
 
 HttpAnswer HttpService::Page() {

@@ -15,6 +15,7 @@
 #include "cli/http/http_server.h"
 #include "cli/http/rest.h"
 #include "cli/http/volume_series.h"
+#include "engine/base/first_writes.h"
 #include "engine/base/runtime.h"
 #include "engine/base/unique_fd.h"
 #include "fs/io_counters.h"
@@ -34,6 +35,8 @@ class HttpService {
     AskController ask;
     // Never waits. nullopt: the mount is not served (any more).
     std::function<std::optional<fs::MountIo>()> io;
+    // Of the epoch that this controller owns; nullopt: it owns none. Never waits.
+    std::function<std::optional<FirstWrites>()> first_writes;
     // All volumes of the pool; nullopt: they are not known here. Never waits.
     std::function<std::optional<VolumeNames>()> volumes;
   };
@@ -49,6 +52,7 @@ class HttpService {
 
   HttpAnswer Answer(const HttpRequest& request);
   HttpAnswer Metrics();
+  HttpAnswer Stream() const;
   static HttpAnswer Page();
 
   const Options options_;

@@ -19,6 +19,15 @@ constexpr absl::Duration kSilence = absl::Seconds(5);
 constexpr size_t kConnectionBytes = 16 * 1024;
 constexpr int kBacklog = 64;
 
+// Clients that stay to be told what is new, of the connections; each for so long, then it asks
+// anew.
+constexpr size_t kMaxStreams = 16;
+constexpr absl::Duration kStreamTime = absl::Minutes(10);
+// How often it is looked whether there is something new for them, and after how long they are told
+// what is not new: so that they know that somebody is there.
+constexpr absl::Duration kStreamLook = absl::Milliseconds(250);
+constexpr absl::Duration kStreamRepeat = absl::Seconds(2);
+
 // How often the loop looks at times, and tries again to listen.
 constexpr absl::Duration kTick = absl::Seconds(1);
 
@@ -28,5 +37,8 @@ constexpr size_t kQueuedRequests = 16;
 // In /metrics: volumes and clones that have series of their own.
 constexpr size_t kVolumesShown = 256;
 constexpr size_t kClonesShown = 256;
+
+static_assert(kMaxStreams <= kMaxConnections - kCrowdedConnections);
+static_assert(kStreamRepeat < kSilence);
 
 }  // namespace baton::http

@@ -35,17 +35,16 @@ MetricFamilies& MetricFamilies::Add(double value, MetricLabels labels) {
   return *this;
 }
 
-MetricFamilies& MetricFamilies::Add(const LatencyCounts& latencies, absl::Duration sum,
-                                    MetricLabels labels) {
+MetricFamilies& MetricFamilies::Add(const LatencyTotals& times, MetricLabels labels) {
   prometheus::ClientMetric& metric = families_.back().metric.emplace_back();
   metric.label = std::move(labels);
-  const uint64_t total = latencies.total();
+  const uint64_t total = times.latencies.total();
   metric.histogram.sample_count = total;
-  metric.histogram.sample_sum = absl::ToDoubleSeconds(sum);
+  metric.histogram.sample_sum = absl::ToDoubleSeconds(times.total);
   for (int bound = kFirstBound; bound <= kLastBound; ++bound) {
     const absl::Duration limit = absl::Microseconds(int64_t{1} << bound);
     // What took longer than that is in the last bucket of the histogram, and in none of these.
-    metric.histogram.bucket.push_back({.cumulative_count = latencies.CountBelow(limit),
+    metric.histogram.bucket.push_back({.cumulative_count = times.latencies.CountBelow(limit),
                                        .upper_bound = absl::ToDoubleSeconds(limit)});
   }
   metric.histogram.bucket.push_back(

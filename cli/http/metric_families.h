@@ -27,7 +27,7 @@ class MetricFamilies {
     return Begin(name, help, prometheus::MetricType::Histogram);
   }
   MetricFamilies& Add(double value, MetricLabels labels = {});
-  MetricFamilies& Add(const LatencyCounts& latencies, absl::Duration sum, MetricLabels labels);
+  MetricFamilies& Add(const LatencyTotals& times, MetricLabels labels);
   // One series for each of `states`, 1 for the one that holds.
   MetricFamilies& AddStates(const std::string& label, const std::vector<std::string>& states,
                             const std::string& holds);

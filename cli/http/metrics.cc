@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <vector>
 
+#include "cli/control/issues.h"
 #include "cli/control/names_of.h"
 #include "cli/http/http_settings.h"
 #include "cli/http/metric_families.h"
-#include "cli/http/problem_kinds.h"
 #include "engine/base/clone_state.h"
 #include "engine/base/names.h"
 
@@ -19,7 +18,6 @@ namespace {
 using control::ControllerStatus;
 using control::NodeStatus;
 
-constexpr std::array<const char*, fs::kIoKinds> kKindNames = {"read", "write", "flush", "discard"};
 constexpr double kMillisecondsPerSecond = 1e3;
 constexpr double kMicrosecondsPerSecond = 1e6;
 
@@ -45,16 +43,18 @@ void AddController(const ControllerStatus& status, MetricFamilies& out) {
 }
 
 void AddProblems(const ControllerStatus& status, MetricFamilies& out) {
-  const auto add = [&out](const auto& lines) {
+  const auto add = [&](bool warnings) {
     std::map<std::string, double> counts;
-    for (const std::string& kind : ProblemKinds()) counts[kind] = 0;
-    for (const std::string& line : lines) ++counts[KindOfProblem(line)];
+    for (const std::string& kind : control::IssueKindNames()) counts[kind] = 0;
+    for (const control::Issue& issue : status.issues()) {
+      if (issue.warning() == warnings) ++counts[issue.kind()];
+    }
     for (const auto& [kind, count] : counts) out.Add(count, {{"kind", kind}});
   };
   out.Gauge("baton_problems", "What makes this controller degraded, by kind.");
-  add(status.problems());
+  add(/*warnings=*/false);
   out.Gauge("baton_warnings", "What will make this controller degraded, by kind.");
-  add(status.warnings());
+  add(/*warnings=*/true);
 }
 
 void AddOwnership(const ControllerStatus& status, MetricFamilies& out) {
@@ -73,6 +73,16 @@ void AddOwnership(const ControllerStatus& status, MetricFamilies& out) {
   out.Gauge("baton_view_behind_writes",
             "Metadata writes of the owner that a standby has yet to follow.");
   if (has_peers && status.role() == NameOf(Role::kStandby)) out.Add(Double(status.view_behind()));
+}
+
+void AddForecasts(const ControllerStatus& status, MetricFamilies& out) {
+  out.Gauge("baton_takeover_forecast_seconds",
+            "What programs would wait if the owner were lost now; none: nobody would take over.");
+  for (const control::TakeoverForecast& forecast : status.takeover_forecast()) {
+    if (forecast.proof().empty()) continue;
+    out.Add(Double(forecast.wait_ms()) / kMillisecondsPerSecond,
+            {{"loss", forecast.loss()}, {"proof", forecast.proof()}});
+  }
 }
 
 template <typename Value>
@@ -270,7 +280,7 @@ void AddVolumes(const Observation& observation, MetricFamilies& out) {
       for (size_t kind = 0; kind < fs::kIoKinds; ++kind) {
         if (part == &fs::IoCount::bytes && kind == static_cast<size_t>(fs::IoKind::kFlush))
           continue;
-        out.Add(Double(kinds[kind].*part), {{"kind", kKindNames[kind]}, {"volume", name}});
+        out.Add(Double(kinds[kind].*part), {{"kind", fs::kIoNames[kind]}, {"volume", name}});
       }
     }
   };
@@ -286,11 +296,11 @@ void AddHosts(const Observation& observation, MetricFamilies& out) {
   out.Histogram("baton_host_request_duration_seconds",
                 "What requests of programs took, from the thread that serves them to the answer.");
   for (size_t kind = 0; io && kind < fs::kIoKinds; ++kind) {
-    out.Add(io->kinds[kind].latencies, io->kinds[kind].total, {{"kind", kKindNames[kind]}});
+    out.Add(io->kinds[kind], {{"kind", fs::kIoNames[kind]}});
   }
   out.Counter("baton_host_request_errors_total", "Of the requests, those that got an error.");
   for (size_t kind = 0; io && kind < fs::kIoKinds; ++kind) {
-    out.Add(Double(io->kinds[kind].errors), {{"kind", kKindNames[kind]}});
+    out.Add(Double(io->kinds[kind].errors), {{"kind", fs::kIoNames[kind]}});
   }
   out.Gauge("baton_host_requests_waiting", "Requests that wait for an owner.");
   if (io) out.Add(Double(io->waiting));
@@ -301,6 +311,14 @@ void AddHosts(const Observation& observation, MetricFamilies& out) {
           {{"cause", "restart"}});
 }
 
+void AddFirstWrites(const Observation& observation, MetricFamilies& out) {
+  out.Histogram("baton_host_first_write_duration_seconds",
+                "What writes took that met an extent which was not copied yet, of the owner.");
+  if (!observation.first_writes) return;
+  out.Add(observation.first_writes->logged, {{"way", "log"}});
+  out.Add(observation.first_writes->preserved, {{"way", "preserve"}});
+}
+
 }  // namespace
 
 std::string MetricsText(const Observation& observation) {
@@ -309,6 +327,7 @@ std::string MetricsText(const Observation& observation) {
   AddController(status, out);
   AddProblems(status, out);
   AddOwnership(status, out);
+  AddForecasts(status, out);
   AddPeers(status, out);
   AddSpace(status, out);
   AddWriteLog(status, out);
@@ -319,6 +338,7 @@ std::string MetricsText(const Observation& observation) {
   AddClonePace(clones, observation.rates, out);
   AddVolumes(observation, out);
   AddHosts(observation, out);
+  AddFirstWrites(observation, out);
   return out.Text();
 }
 

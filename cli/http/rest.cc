@@ -19,6 +19,7 @@ using control::Response;
 
 constexpr char kStatusPath[] = "/v1/status";
 constexpr char kOpenApiPath[] = "/v1/openapi.json";
+constexpr char kSlowPath[] = "/v1/trace/slow";
 
 int HttpStatusOf(absl::StatusCode code) {
   switch (code) {
@@ -51,6 +52,12 @@ absl::StatusOr<uint64_t> NumberOf(const HttpRequest& request, const std::string&
                found->second);
 }
 
+absl::StatusOr<uint32_t> LimitOf(const HttpRequest& request) {
+  BATON_ASSIGN_OR_RETURN(const uint64_t limit, NumberOf(request, "limit"));
+  if (limit > UINT32_MAX) return absl::InvalidArgumentError("limit: too large");
+  return static_cast<uint32_t>(limit);
+}
+
 absl::StatusOr<bool> SwitchOf(const HttpRequest& request, const std::string& name) {
   const auto found = request.query.find(name);
   if (found == request.query.end() || found->second == "false") return false;
@@ -73,7 +80,7 @@ absl::Status NoSuchPath(const std::string& path) {
 }  // namespace
 
 bool Rest::MayWait(const HttpRequest& request) {
-  return request.path != kStatusPath && request.path != kOpenApiPath;
+  return request.path != kStatusPath && request.path != kOpenApiPath && request.path != kSlowPath;
 }
 
 HttpAnswer Rest::Answer(const HttpRequest& request) const {
@@ -95,6 +102,7 @@ absl::StatusOr<std::string> Rest::Body(const HttpRequest& request) const {
     return Residual(words[2], request);
   }
   if (words.size() == 2 && words[1] == "events") return Events(request);
+  if (request.path == kSlowPath) return TraceSlow(request);
   return NoSuchPath(request.path);
 }
 
@@ -144,15 +152,22 @@ absl::StatusOr<std::string> Rest::Residual(const std::string& clone,
 
 absl::StatusOr<std::string> Rest::Events(const HttpRequest& http) const {
   BATON_ASSIGN_OR_RETURN(const uint64_t after, NumberOf(http, "after"));
-  BATON_ASSIGN_OR_RETURN(const uint64_t limit, NumberOf(http, "limit"));
+  BATON_ASSIGN_OR_RETURN(const uint32_t limit, LimitOf(http));
   BATON_ASSIGN_OR_RETURN(const bool newest, SwitchOf(http, "newest"));
-  if (limit > UINT32_MAX) return absl::InvalidArgumentError("limit: too large");
   Request request;
   request.mutable_events()->set_after_sequence(after);
-  request.mutable_events()->set_limit(static_cast<uint32_t>(limit));
+  request.mutable_events()->set_limit(limit);
   request.mutable_events()->set_newest(newest);
   BATON_ASSIGN_OR_RETURN(const Response response, ask_(request));
   return JsonOf(response.events());
+}
+
+absl::StatusOr<std::string> Rest::TraceSlow(const HttpRequest& http) const {
+  BATON_ASSIGN_OR_RETURN(const uint32_t limit, LimitOf(http));
+  Request request;
+  request.mutable_trace_slow()->set_limit(limit);
+  BATON_ASSIGN_OR_RETURN(const Response response, ask_(request));
+  return JsonOf(response.slow());
 }
 
 HttpAnswer RefusalAnswer(const absl::Status& status) {

@@ -37,6 +37,7 @@ class Rest {
   absl::StatusOr<std::string> Clone(const std::string& clone) const;
   absl::StatusOr<std::string> Residual(const std::string& clone, const HttpRequest& request) const;
   absl::StatusOr<std::string> Events(const HttpRequest& request) const;
+  absl::StatusOr<std::string> TraceSlow(const HttpRequest& request) const;
 
   const AskController ask_;
 };

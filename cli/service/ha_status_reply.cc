@@ -2,12 +2,15 @@
 
 #include <string>
 
+#include "cli/control/issues.h"
 #include "cli/control/names_of.h"
 #include "engine/base/proof.h"
 #include "engine/base/status.h"
 
 namespace baton {
 namespace {
+
+using control::IssueKind;
 
 constexpr absl::Duration kHeard = absl::Seconds(1);
 
@@ -45,6 +48,9 @@ control::Role RoleOf(const ha::PeerStatus& peer) {
 
 void DescribePeer(const ha::PeerStatus& peer, control::ControllerStatus& status) {
   control::NodeStatus& node = *status.add_nodes();
+  const auto problem = [&status](const std::string& text) {
+    AddProblem(IssueKind::kNode, text, status);
+  };
   const bool is_heard = peer.heard < kHeard;
   node.set_name(peer.name);
   node.set_reachable(is_heard && peer.connected);
@@ -57,17 +63,53 @@ void DescribePeer(const ha::PeerStatus& peer, control::ControllerStatus& status)
   }
   node.set_evicted(peer.evicted);
   if (peer.evicted) {
-    status.add_problems(fmt::format(
+    problem(fmt::format(
         "node {} is evicted: its requests are refused until its mount has been made anew",
         peer.name));
   }
   if (!peer.trouble.empty()) {
-    status.add_problems(fmt::format("node {}: {}", peer.name, peer.trouble));
+    problem(fmt::format("node {}: {}", peer.name, peer.trouble));
   }
   if (!node.reachable()) {
-    status.add_problems(fmt::format("node {} is not reachable", peer.name));
+    problem(fmt::format("node {} is not reachable", peer.name));
   } else if (!node.problem().empty()) {
-    status.add_problems(fmt::format("node {}: {}", peer.name, node.problem()));
+    problem(fmt::format("node {}: {}", peer.name, node.problem()));
+  }
+}
+
+IssueKind KindOf(ha::Alarm alarm) {
+  switch (alarm) {
+    case ha::Alarm::kStorage:
+      return IssueKind::kStorage;
+    case ha::Alarm::kOwnerSilent:
+      return IssueKind::kOwnerSilent;
+    case ha::Alarm::kNoProof:
+      return IssueKind::kNoProof;
+    case ha::Alarm::kFenceFailed:
+      return IssueKind::kFenceFailed;
+    case ha::Alarm::kFenceUnready:
+      return IssueKind::kFenceUnready;
+    case ha::Alarm::kTimesDiffer:
+      return IssueKind::kTimesDiffer;
+    case ha::Alarm::kRecoveryFailed:
+      return IssueKind::kRecoveryFailed;
+  }
+  return IssueKind::kOther;
+}
+
+void DescribeTroubles(const ha::HaStatus& pair, control::ControllerStatus& status) {
+  if (!pair.storage.ok()) {
+    AddProblem(IssueKind::kStorage, "storage: " + Message(pair.storage), status);
+  }
+  if (!pair.shortage.ok()) {
+    AddProblem(IssueKind::kDescriptors, "descriptors: " + Message(pair.shortage), status);
+  }
+  if (!pair.serves) {
+    AddProblem(IssueKind::kNoOwner, "no controller owns the pool at the moment: I/O waits", status);
+  }
+  for (const ha::action::RaiseAlarm& raised : pair.alarms) {
+    AddProblem(KindOf(raised.alarm), fmt::format("alarm: {}: {}", Name(raised.alarm), raised.text),
+               status);
   }
 }
 
@@ -82,6 +124,16 @@ void DescribeView(const ha::HaStatus& pair, control::ControllerStatus& status) {
     clone.set_extents_copied(warm.extents_copied);
     clone.set_extents_total(warm.extents_total);
     clone.set_sequence(warm.sequence);
+  }
+}
+
+void DescribeForecasts(const ha::HaStatus& pair, control::ControllerStatus& status) {
+  for (const ha::TakeoverForecast& each : pair.forecasts) {
+    control::TakeoverForecast& forecast = *status.add_takeover_forecast();
+    forecast.set_loss(Name(each.loss));
+    if (!each.proof) continue;
+    forecast.set_proof(Name(*each.proof));
+    forecast.set_wait_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(each.wait)));
   }
 }
 
@@ -114,12 +166,10 @@ void DescribeHa(const ha::HaStatus& pair, control::ControllerStatus& status) {
   self.set_state(pair.state);
   self.set_epoch(pair.epoch);
   if (!pair.storage.ok()) self.set_problem(Message(pair.storage));
-  if (!pair.storage.ok()) status.add_problems("storage: " + Message(pair.storage));
-  if (!pair.shortage.ok()) status.add_problems("descriptors: " + Message(pair.shortage));
-  if (!pair.serves) status.add_problems("no controller owns the pool at the moment: I/O waits");
-  for (const std::string& alarm : pair.alarms) status.add_problems("alarm: " + alarm);
+  DescribeTroubles(pair, status);
   for (const ha::PeerStatus& peer : pair.peers) DescribePeer(peer, status);
   DescribeView(pair, status);
+  DescribeForecasts(pair, status);
   DescribeRefused(pair.counters, *status.mutable_refused());
 }
 

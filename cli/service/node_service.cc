@@ -1,6 +1,7 @@
 #include "cli/service/node_service.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -41,7 +42,7 @@ class Place {
 };
 
 size_t LaneOf(const Request& request) {
-  if (request.has_status()) return kStatus;
+  if (request.has_status() || request.has_trace_slow()) return kStatus;
   if (request.has_failover() || request.has_upgrade() || request.has_node_evict()) {
     return kFailovers;
   }
@@ -125,6 +126,7 @@ absl::StatusOr<Response> NodeService::Ask(Request request) {
 
 std::optional<std::string> NodeService::Handle(const Request& request) {
   if (const std::optional<Response> refused = RefusedVersion(request)) return Encode(*refused);
+  if (request.has_trace_slow()) return TraceSlow(request.trace_slow());
   if (!request.has_failover()) {
     const ha::Drainable<ControlService>::Use owner(options_.owner);
     if (owner) {
@@ -138,6 +140,13 @@ std::optional<std::string> NodeService::Handle(const Request& request) {
     options_.audit.Note(request, answer.status());
   }
   return answer.ok() ? *std::move(answer) : Encode(Refusal(answer.status()));
+}
+
+std::string NodeService::TraceSlow(const control::TraceSlow& request) const {
+  Response response = EmptyResponse();
+  *response.mutable_slow() =
+      options_.slow(request.limit() == 0 ? SIZE_MAX : size_t{request.limit()});
+  return Encode(response);
 }
 
 absl::StatusOr<std::string> NodeService::HandleAsOwner(const std::string& peer,

@@ -32,6 +32,8 @@ class NodeService final : public ha::CommandTarget {
     std::string mount;
     std::function<ControllerStatus()> describe;
     std::function<absl::StatusOr<UpgradeStarted>()> upgrade;
+    // Of this node's mount, at most `most`. Never waits.
+    std::function<SlowRequests(size_t most)> slow;
     Audit& audit;
   };
 
@@ -56,6 +58,7 @@ class NodeService final : public ha::CommandTarget {
 
  private:
   std::optional<std::string> Handle(const Request& request);
+  std::string TraceSlow(const control::TraceSlow& request) const;
   // Encoded responses.
   absl::StatusOr<std::string> Execute(const Request& request);
   absl::StatusOr<std::string> AskOwner(const Request& request);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "cli/control/issues.h"
 #include "cli/service/replies.h"
 #include "cli/service/reply_budget.h"
 #include "engine/base/clone_state.h"
@@ -131,8 +132,10 @@ void AddClones(const PoolView* pool, ControllerStatus& status) {
   ReplyBudget budget;
   for (CloneStatus& clone : pool == nullptr ? std::vector<CloneStatus>() : pool->ListClones()) {
     if (StateOf(clone) == FAILED && status.problems_size() < kMaxProblems) {
-      status.add_problems(fmt::format("clone {} ({} -> {}) failed: {}", clone.id(), clone.source(),
-                                      clone.target(), clone.error()));
+      AddProblem(IssueKind::kClone,
+                 fmt::format("clone {} ({} -> {}) failed: {}", clone.id(), clone.source(),
+                             clone.target(), clone.error()),
+                 status);
     }
     if (budget.Take(clone)) {
       *status.add_clones() = std::move(clone);

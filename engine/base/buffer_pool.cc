@@ -1,5 +1,6 @@
 #include "engine/base/buffer_pool.h"
 
+#include "engine/base/host_request.h"
 #include "engine/base/limits.h"
 
 namespace baton {
@@ -22,7 +23,10 @@ BufferPool::BufferPool(Runtime& runtime, size_t count, size_t buffer_bytes)
 
 std::byte* BufferPool::Take() {
   absl::MutexLock lock(&mutex_);
-  while (free_.empty()) runtime_.Wait(released_, mutex_);
+  if (free_.empty()) {
+    const HostRequest::Spending waiting(runtime_, Spent::kLock);
+    while (free_.empty()) runtime_.Wait(released_, mutex_);
+  }
   std::byte* data = free_.back();
   free_.pop_back();
   return data;

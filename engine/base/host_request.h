@@ -6,11 +6,14 @@
 #include <algorithm>
 #include <atomic>
 
+#include "engine/base/runtime.h"
+#include "engine/base/time_spent.h"
+
 namespace baton {
 
 // Calls of VolumeIo say nothing of who asked: a thread carries out one request at a time, and this
 // is where that one is found. All is the thread's own, except `killed`, which others set, and
-// `unserved`, which others read.
+// `unserved` and `time_spent`, which others read.
 class HostRequest {
  public:
   // Of this thread; null: what it does is not for a request of a host.
@@ -28,16 +31,37 @@ class HostRequest {
     HostRequest* const before_;
   };
 
+  // The time while this lives goes to `what`, for the request of this thread, where it has one; but
+  // what is spent on another thing within counts as that. Two looks at the clock.
+  class Spending {
+   public:
+    Spending(const Runtime& runtime, Spent what);
+    ~Spending();
+    Spending(const Spending&) = delete;
+    Spending& operator=(const Spending&) = delete;
+
+   private:
+    const Runtime& runtime_;
+    HostRequest* const request_;
+    const Spent before_;
+  };
+
+  // The request of this thread goes to storage: its time counts as that, from the end of the last
+  // Spending to the begin of the next one, but within a Spending as what that says. So a request
+  // that waits for nothing else needs no look at the clock.
+  static void NoteStorage();
+
   // The request of this thread, where it has one, waits while this lives for somebody who serves.
   class ServiceWait {
    public:
-    ServiceWait();
+    explicit ServiceWait(const Runtime& runtime);
     ~ServiceWait();
     ServiceWait(const ServiceWait&) = delete;
     ServiceWait& operator=(const ServiceWait&) = delete;
 
    private:
     HostRequest* const request_;
+    const Spending spending_;
   };
 
   virtual ~HostRequest() = default;
@@ -60,7 +84,12 @@ class HostRequest {
   // When the last of them ended; -InfiniteDuration: there was none.
   absl::Duration last_unanswered() const { return unanswered_; }
 
+  // Any thread may look.
+  const TimeSpent& time_spent() const { return time_spent_; }
+
  protected:
+  // Its time begins to be noted.
+  void BeginTime(absl::Duration begin, absl::Duration queued) { time_spent_.Begin(begin, queued); }
   // The next request begins.
   void Renew() {
     unanswered_ = -absl::InfiniteDuration();
@@ -71,6 +100,7 @@ class HostRequest {
   std::atomic<bool> unserved_ = false;
   bool was_unserved_ = false;
   absl::Duration unanswered_ = -absl::InfiniteDuration();
+  TimeSpent time_spent_;
 };
 
 }  // namespace baton

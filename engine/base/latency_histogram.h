@@ -97,4 +97,28 @@ class LatencyHistogram {
   std::array<std::atomic<uint64_t>, LatencyBuckets::kCount> counts_{};
 };
 
+// As a histogram of Prometheus has it.
+struct LatencyTotals {
+  LatencyCounts latencies;
+  absl::Duration total;  // their sum
+};
+
+// Thread-safe, without a lock, as LatencyHistogram.
+class SummedHistogram {
+ public:
+  void Note(absl::Duration latency) {
+    latencies_.Note(latency);
+    total_ns_.fetch_add(std::max<int64_t>(absl::ToInt64Nanoseconds(latency), 0),
+                        std::memory_order_relaxed);
+  }
+  LatencyTotals Load() const {
+    return {.latencies = latencies_.Load(),
+            .total = absl::Nanoseconds(total_ns_.load(std::memory_order_relaxed))};
+  }
+
+ private:
+  std::atomic<int64_t> total_ns_ = 0;
+  LatencyHistogram latencies_;
+};
+
 }  // namespace baton

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/base/host_request.h"
 #include "engine/base/mutant.h"
 #include "engine/base/race_point.h"
 #include "engine/base/status.h"
@@ -30,6 +31,7 @@ absl::Status CloneRun::Preserve(ExtentSpan wanted) {
 absl::Status CloneRun::PreserveAndLand(ExtentSpan wanted) {
   BATON_RETURN_IF_ERROR(PreserveBy(Way::kTarget, wanted));
   if (BATON_MUTANT(kTargetWriteBeforeBit)) return absl::OkStatus();
+  const HostRequest::Spending preserving(services_.runtime, Spent::kPreserve);
   return WaitLanded(wanted);
 }
 
@@ -63,6 +65,7 @@ absl::Status CloneRun::ReadTarget(VolumeIo& target, uint64_t offset, MutableByte
 absl::Status CloneRun::ReadCopied(VolumeIo& target, uint64_t offset, MutableBytes out) {
   if (!BATON_MUTANT(kTargetReadIgnoresLog)) {
     const ExtentSpan span = geometry_.Touching(offset, out.size());
+    const HostRequest::Spending preserving(services_.runtime, Spent::kPreserve);
     BATON_RETURN_IF_ERROR(services_.writeback.WaitWrittenBack(progress_, span));
     BATON_RETURN_IF_ERROR(CheckReadable());
   }

@@ -93,6 +93,7 @@ class Clones {
     return verifier_.Verify(id, progress);
   }
   WriteLogStatus ShowWriteLog() const { return write_log_->Describe(); }
+  FirstWrites CountFirstWrites() const { return redirects_.CountFirstWrites(); }
   // No clone names the volume, but for completed ones, and none will while the caller keeps
   // creations away. FailedPrecondition.
   absl::Status CheckMayGrow(const std::string& volume) {

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/host_request.h"
 #include "engine/base/mutant.h"
 #include "engine/base/retry.h"
 #include "engine/base/status.h"
@@ -36,10 +37,12 @@ bool IsZeros(Bytes data) {
 absl::Status CloneRun::PreserveBy(Way way, ExtentSpan wanted) {
   const uint64_t max = ExtentsPerCopy(geometry_.extent_bytes, services_.buffers.buffer_bytes());
   if (wanted.count > max) {
+    const HostRequest::Spending preserving(services_.runtime, Spent::kPreserve);
     BATON_RETURN_IF_ERROR(
         Repeated(services_.runtime, [&] { return RecordLongHoles(wanted, max); }));
   }
   while (!copied_.AllSet(wanted)) {
+    const HostRequest::Spending preserving(services_.runtime, Spent::kPreserve);
     ExtentLocks::Hold hold(locks_);
     locks_.AcquirePending(hold, wanted, max);
     if (!hold.holds_any() || phase() != Phase::kActive) break;

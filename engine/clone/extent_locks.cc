@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/base/host_request.h"
 #include "engine/base/mutant.h"
 
 namespace baton {
@@ -14,6 +15,7 @@ void ExtentLocks::AcquirePending(Hold& hold, ExtentSpan wanted, uint64_t max) {
     const uint64_t room = limit_ - std::min(limit_, weight_);
     const uint64_t count = FreeRun(first, std::min({max, room, wanted.end() - first}));
     if (count > 0) return Add(hold, {first, count}, count);
+    const HostRequest::Spending waiting(runtime_, Spent::kLock);
     runtime_.Wait(released_, mutex_);
   }
 }

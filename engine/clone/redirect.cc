@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/base/host_request.h"
 #include "engine/base/mutant.h"
 #include "engine/base/race_point.h"
 #include "engine/base/status.h"
@@ -49,6 +50,7 @@ std::vector<std::shared_ptr<CloneRun>> Redirect::Runs() const {
 }
 
 absl::Status Redirect::Read(VolumeIo& next, uint64_t offset, MutableBytes out) {
+  HostRequest::NoteStorage();
   return log_.Read(logged_, next, offset, out);
 }
 
@@ -56,16 +58,29 @@ absl::Status Redirect::Write(VolumeIo& next, uint64_t offset, Bytes data) {
   BATON_RETURN_IF_ERROR(log_.Check());
   if (data.empty() || IsIdle()) return next.Write(offset, data);
   const Counted counted(begun_, ended_);
-  BATON_ASSIGN_OR_RETURN(const bool is_done, WriteShared(next, offset, data));
-  return is_done ? absl::OkStatus() : WriteAlone(next, offset, data);
+  const absl::Duration begin = runtime_.BootTime();
+  BATON_ASSIGN_OR_RETURN(Way way, WriteShared(next, offset, data));
+  if (way == Way::kAlone) {
+    BATON_ASSIGN_OR_RETURN(way, WriteAlone(next, offset, data));
+  }
+  if (way == Way::kPreserve) first_writes_.NotePreserved(runtime_.BootTime() - begin);
+  if (way == Way::kLog || way == Way::kLogOnly) {
+    first_writes_.NoteLogged(runtime_.BootTime() - begin);
+  }
+  return absl::OkStatus();
 }
 
-absl::Status Redirect::WriteAlone(VolumeIo& next, uint64_t offset, Bytes data) {
+// Returns the way that it went.
+absl::StatusOr<Redirect::Way> Redirect::WriteAlone(VolumeIo& next, uint64_t offset, Bytes data) {
   const RangeLock::Hold hold(lock_, BlocksAround(offset, data.size()), RangeLock::Mode::kExclusive);
-  BATON_ASSIGN_OR_RETURN(const bool is_logged, LogMerged(next, offset, data));
-  if (is_logged) return absl::OkStatus();
-  BATON_RETURN_IF_ERROR(log_.WaitDrained(logged_, offset, data.size()));
-  return next.Write(offset, data);
+  {
+    const HostRequest::Spending logging(runtime_, Spent::kLog);
+    BATON_ASSIGN_OR_RETURN(const bool is_logged, LogMerged(next, offset, data));
+    if (is_logged) return Way::kLogOnly;
+    BATON_RETURN_IF_ERROR(log_.WaitDrained(logged_, offset, data.size()));
+  }
+  BATON_RETURN_IF_ERROR(next.Write(offset, data));
+  return Way::kFile;
 }
 
 // False: the log has nothing of the range, or has no room for all of it.
@@ -96,18 +111,20 @@ absl::StatusOr<bool> Redirect::LogPiece(VolumeIo& next, ByteRange piece, uint64_
   return log_.Append(logged_, piece.begin, merged, WriteLog::Want::kLogged);
 }
 
-// False: nothing was done, because the write must be alone.
-absl::StatusOr<bool> Redirect::WriteShared(VolumeIo& next, uint64_t offset, Bytes data) {
+// Returns the way that it went; kAlone: nothing was done.
+absl::StatusOr<Redirect::Way> Redirect::WriteShared(VolumeIo& next, uint64_t offset, Bytes data) {
   const RangeLock::Hold hold(lock_, BlocksAround(offset, data.size()), RangeLock::Mode::kShared);
   BATON_ASSIGN_OR_RETURN(const Way way, WayOf(offset, data));
-  if (way == Way::kAlone) return false;
+  if (way == Way::kAlone) return way;
   if (way == Way::kLog || way == Way::kLogOnly) {
     const WriteLog::Want want = way == Way::kLog ? WriteLog::Want::kFresh : WriteLog::Want::kLogged;
+    const HostRequest::Spending logging(runtime_, Spent::kLog);
     BATON_ASSIGN_OR_RETURN(const bool is_logged, log_.Append(logged_, offset, data, want));
-    if (is_logged || way == Way::kLogOnly) return is_logged;
+    if (is_logged) return way;
+    if (way == Way::kLogOnly) return Way::kAlone;
   }
   BATON_RETURN_IF_ERROR(next.Write(offset, data));
-  return true;
+  return way == Way::kLog ? Way::kPreserve : way;
 }
 
 absl::StatusOr<Redirect::Way> Redirect::WayOf(uint64_t offset, Bytes data) {
@@ -116,7 +133,7 @@ absl::StatusOr<Redirect::Way> Redirect::WayOf(uint64_t offset, Bytes data) {
   if (!is_logged && !IsPending(offset, data.size())) return Way::kFile;
   const bool is_fit = offset % kBlockBytes == 0 && data.size() % kBlockBytes == 0 &&
                       data.size() <= limits::kMaxLoggedBytes;
-  const Way otherwise = is_logged ? Way::kAlone : Way::kFile;
+  const Way otherwise = is_logged ? Way::kAlone : Way::kPreserve;
   if (!is_fit || (!is_logged && !MayLog())) return otherwise;
   BATON_ASSIGN_OR_RETURN(const bool has_space, HasSpace(offset, data.size()));
   if (!has_space) return otherwise;
@@ -124,6 +141,7 @@ absl::StatusOr<Redirect::Way> Redirect::WayOf(uint64_t offset, Bytes data) {
 }
 
 absl::Status Redirect::Flush(VolumeIo& next) {
+  HostRequest::NoteStorage();
   BATON_RETURN_IF_ERROR(log_.Sync(logged_));
   return next.Flush();
 }
@@ -135,6 +153,7 @@ absl::Status Redirect::Discard(VolumeIo& next, uint64_t offset, uint64_t length_
   const RangeLock::Hold hold(lock_, BlocksAround(offset, length_bytes),
                              RangeLock::Mode::kExclusive);
   if (!BATON_MUTANT(kDiscardOvertakesLogged)) {
+    const HostRequest::Spending draining(runtime_, Spent::kLog);
     BATON_RETURN_IF_ERROR(log_.WaitDrained(logged_, offset, length_bytes));
   }
   return next.Discard(offset, length_bytes);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/base/buffer_pool.h"
+#include "engine/base/first_writes.h"
 #include "engine/base/runtime.h"
 #include "engine/clone/clone_run.h"
 #include "engine/clone/known_data.h"
@@ -33,9 +34,11 @@ class Redirect final : public IoPlugin {
  public:
   // `merge_buffers`: of at least limits::kMaxLoggedBytes.
   Redirect(Runtime& runtime, WriteLog& log, BufferPool& merge_buffers,
-           std::shared_ptr<Volume> volume)
-      : log_(log),
+           FirstWriteTimes& first_writes, std::shared_ptr<Volume> volume)
+      : runtime_(runtime),
+        log_(log),
         merge_buffers_(merge_buffers),
+        first_writes_(first_writes),
         volume_(std::move(volume)),
         logged_(log.VolumeOf(volume_->id)),
         lock_(runtime) {}
@@ -55,9 +58,10 @@ class Redirect final : public IoPlugin {
 
  private:
   enum class Way {
-    kFile,     // to the plugins behind, and the file
-    kLog,      // to the log, or, where that has no room, to the plugins behind
-    kLogOnly,  // to the log
+    kFile,      // to the plugins behind, and the file
+    kPreserve,  // likewise, and there an extent is copied before
+    kLog,       // to the log, or, where that has no room, as kPreserve
+    kLogOnly,   // to the log
     kAlone,  // with no other write to its blocks under way: to the log, merged with what is there,
              // or to the plugins behind once the log has nothing of the range
   };
@@ -65,16 +69,18 @@ class Redirect final : public IoPlugin {
   bool IsIdle() const;
   bool IsAnyActive() const;
   absl::StatusOr<Way> WayOf(uint64_t offset, Bytes data);
-  absl::StatusOr<bool> WriteShared(VolumeIo& next, uint64_t offset, Bytes data);
-  absl::Status WriteAlone(VolumeIo& next, uint64_t offset, Bytes data);
+  absl::StatusOr<Way> WriteShared(VolumeIo& next, uint64_t offset, Bytes data);
+  absl::StatusOr<Way> WriteAlone(VolumeIo& next, uint64_t offset, Bytes data);
   absl::StatusOr<bool> LogMerged(VolumeIo& next, uint64_t offset, Bytes data);
   absl::StatusOr<bool> LogPiece(VolumeIo& next, ByteRange piece, uint64_t offset, Bytes data);
   bool IsPending(uint64_t offset, uint64_t length_bytes) const;
   bool MayLog() const;
   absl::StatusOr<bool> HasSpace(uint64_t offset, uint64_t length_bytes);
 
+  Runtime& runtime_;
   WriteLog& log_;
   BufferPool& merge_buffers_;
+  FirstWriteTimes& first_writes_;
   const std::shared_ptr<Volume> volume_;
   LoggedVolume& logged_;
   // Shared by writes, exclusive while a range is drained: what is not logged comes before or after

@@ -25,7 +25,7 @@ void Redirects::Add(const CloneLocks::Command&, std::shared_ptr<CloneRun> run) {
 }
 
 std::shared_ptr<Redirect> Redirects::Install(const std::shared_ptr<Volume>& volume) {
-  auto redirect = std::make_shared<Redirect>(runtime_, log_, merge_buffers_, volume);
+  auto redirect = std::make_shared<Redirect>(runtime_, log_, merge_buffers_, first_writes_, volume);
   volume->path.InstallInFront(redirect);
   absl::MutexLock guard(&mutex_);
   redirects_[volume->id] = redirect;

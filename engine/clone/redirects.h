@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "engine/base/buffer_pool.h"
+#include "engine/base/first_writes.h"
 #include "engine/base/limits.h"
 #include "engine/base/runtime.h"
 #include "engine/clone/clone_locks.h"
@@ -42,6 +43,9 @@ class Redirects {
   // Null: no write of it is in the log, or the volume is gone.
   std::shared_ptr<Redirect> Find(uint64_t volume_id) const;
 
+  // Of all volumes.
+  FirstWrites CountFirstWrites() const { return first_writes_.Load(); }
+
  private:
   std::shared_ptr<Redirect> Install(const std::shared_ptr<Volume>& volume);
   absl::Status Retire(Redirect& redirect) const;
@@ -50,6 +54,7 @@ class Redirects {
   WriteLog& log_;
   const VolumeTable& volumes_;
   BufferPool merge_buffers_;
+  FirstWriteTimes first_writes_;
   mutable absl::Mutex mutex_;
   std::map<uint64_t, std::shared_ptr<Redirect>> redirects_ ABSL_GUARDED_BY(mutex_);
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/base/host_request.h"
+
 namespace baton {
 namespace {
 
@@ -123,6 +125,7 @@ void IoPath::Leave(Slot& slot, Kind kind) {
 
 // False: the path was shut down.
 bool IoPath::WaitAtGate(Kind kind) {
+  const HostRequest::Spending waiting(runtime_, Spent::kLock);
   absl::MutexLock lock(&mutex_);
   while (shutdown_.ok() && IsBlocked(state_.load(), kind == kWriting)) {
     runtime_.Wait(gate_changed_, mutex_);

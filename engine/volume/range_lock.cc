@@ -1,5 +1,7 @@
 #include "engine/volume/range_lock.h"
 
+#include "engine/base/host_request.h"
+
 namespace baton {
 
 RangeLock::Hold::Hold(RangeLock& lock, ByteRange range, Mode mode)
@@ -18,6 +20,7 @@ void RangeLock::Acquire(Hold& hold) {
   absl::MutexLock lock(&mutex_);
   Append(hold);
   if (!MustWait(hold)) return;
+  const HostRequest::Spending waiting(runtime_, Spent::kLock);
   ++waiting_;
   while (MustWait(hold)) runtime_.Wait(released_, mutex_);
   --waiting_;

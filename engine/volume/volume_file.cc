@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/base/host_request.h"
 #include "engine/base/limits.h"
 #include "engine/base/mutant.h"
 #include "engine/base/status.h"
@@ -35,6 +36,7 @@ VolumeFile::VolumeFile(Options options)
 absl::Status VolumeFile::Read(uint64_t offset, MutableBytes out) {
   BATON_RETURN_IF_ERROR(CheckRange(offset, out.size()));
   BATON_RETURN_IF_ERROR(Health());
+  HostRequest::NoteStorage();
   if (IsDirect(offset, out)) {
     BATON_RETURN_IF_ERROR(file_->Read(offset, out));
   } else {
@@ -55,6 +57,7 @@ absl::Status VolumeFile::Flush() {
   BATON_RETURN_IF_ERROR(Health());
   BATON_RETURN_IF_ERROR(fence_.Check());
   if (BATON_MUTANT(kFlushWithoutSync)) return absl::OkStatus();
+  HostRequest::NoteStorage();
   BATON_RETURN_IF_ERROR(sync_.Sync());
   return fence_.Check();
 }
@@ -62,6 +65,7 @@ absl::Status VolumeFile::Flush() {
 absl::Status VolumeFile::Discard(uint64_t offset, uint64_t length_bytes) {
   BATON_RETURN_IF_ERROR(CheckRange(offset, length_bytes));
   BATON_RETURN_IF_ERROR(Health());
+  HostRequest::NoteStorage();
   BATON_RETURN_IF_ERROR(DiscardBytes(offset, length_bytes));
   return MayAcknowledge();
 }
@@ -120,6 +124,7 @@ absl::Status VolumeFile::ReadBounced(uint64_t offset, MutableBytes out) const {
 absl::Status VolumeFile::WriteWith(WriteMode mode, uint64_t offset, Bytes data) {
   BATON_RETURN_IF_ERROR(CheckRange(offset, data.size()));
   BATON_RETURN_IF_ERROR(Health());
+  HostRequest::NoteStorage();
   BATON_RETURN_IF_ERROR(WriteBytes(mode, offset, data));
   return MayAcknowledge();
 }

@@ -1,6 +1,5 @@
 #include "ha/node/alarm_list.h"
 
-#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 namespace baton::ha {
@@ -17,13 +16,11 @@ void AlarmList::Clear(const action::ClearAlarm& alarm) {
   texts_.erase(alarm.alarm);
 }
 
-std::vector<std::string> AlarmList::Lines() const {
+std::vector<action::RaiseAlarm> AlarmList::Raised() const {
   absl::MutexLock lock(&mutex_);
-  std::vector<std::string> lines;
-  for (const auto& [alarm, text] : texts_) {
-    lines.push_back(fmt::format("{}: {}", Name(alarm), text));
-  }
-  return lines;
+  std::vector<action::RaiseAlarm> raised;
+  for (const auto& [alarm, text] : texts_) raised.push_back({.alarm = alarm, .text = text});
+  return raised;
 }
 
 }  // namespace baton::ha

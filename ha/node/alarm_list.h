@@ -17,8 +17,7 @@ class AlarmList {
  public:
   void Raise(const action::RaiseAlarm& alarm);
   void Clear(const action::ClearAlarm& alarm);
-  // A line for each.
-  std::vector<std::string> Lines() const;
+  std::vector<action::RaiseAlarm> Raised() const;
 
  private:
   mutable absl::Mutex mutex_;

@@ -59,10 +59,14 @@ void Conductor::Publish() {
   ownership.owner = here ? node_ : coordinator_.owner();
   ownership.epoch = coordinator_.epoch();
   ownership.lease_age = coordinator_.lease_unchanged();
-  if (here) ownership.proof = here->proof();
+  if (here) {
+    ownership.proof = here->proof();
+    ownership.recovery = here->ExpectedRecovery();
+  }
   const std::optional<PeerTable::Peer> peer = hands_.peers.Find(ownership.owner);
   if (peer && peer->last.owner()) {
     ownership.proof = ParseProof(peer->last.proof());
+    ownership.recovery = absl::Microseconds(static_cast<int64_t>(peer->last.recovery_us()));
     ownership.serves = hands_.peers.IsHeard(peer->silence) && peer->last.epoch() == ownership.epoch;
   }
   hands_.board.Publish(std::move(ownership));

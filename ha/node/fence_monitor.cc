@@ -50,7 +50,9 @@ void FenceMonitor::Tick() {
 }
 
 void FenceMonitor::Ask(const std::string& node) {
+  const absl::Duration begin = runtime_.BootTime();
   const absl::Status status = options_.ask(node);
+  took_ns_ = absl::ToInt64Nanoseconds(runtime_.BootTime() - begin);
   events_.Post(event::FenceMonitored{.node = node, .ok = status.ok(), .text = Message(status)});
   absl::MutexLock lock(&mutex_);
   asking_ = false;

@@ -5,6 +5,8 @@
 #include <absl/synchronization/mutex.h>
 #include <absl/time/time.h>
 
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -30,6 +32,9 @@ class FenceMonitor {
   // Has the peer asked about whose turn it is, if any: of peers that are heard, one at a time.
   // FenceMonitored follows. Now and then.
   void Tick();
+  // What the command took the last time; zero: it was never asked. To turn a node off may take
+  // longer.
+  absl::Duration took() const { return absl::Nanoseconds(took_ns_.load()); }
   // Waits for the command that runs.
   void Stop() { queue_.Stop(); }
 
@@ -47,6 +52,7 @@ class FenceMonitor {
   absl::Mutex mutex_;
   std::map<std::string, absl::Duration> next_ ABSL_GUARDED_BY(mutex_);  // by peer
   bool asking_ ABSL_GUARDED_BY(mutex_) = false;
+  std::atomic<int64_t> took_ns_ = 0;
   WorkQueue queue_;
 };
 

@@ -12,6 +12,7 @@
 #include "ha/node/lease_reporter.h"
 #include "ha/node/operator_orders.h"
 #include "ha/node/owner_client.h"
+#include "ha/node/owner_times.h"
 #include "ha/node/peer_commands.h"
 #include "ha/node/peer_inbox.h"
 #include "ha/node/pool_nodes.h"
@@ -324,7 +325,7 @@ void HaNode::StopWaiting() {
 HaStatus HaNode::Describe() const {
   HaStatus status = StatusOf(parts_->board.Read());
   status.takeover = Name(options_.coordinator.takeover);
-  status.alarms = parts_->alarms.Lines();
+  status.alarms = parts_->alarms.Raised();
   const std::vector<std::string> evicted = parts_->evictions.Known(status);
   for (const std::string& name : parts_->nodes.peers) {
     PeerStatus& peer = status.peers.emplace_back();
@@ -348,7 +349,22 @@ HaStatus HaNode::Describe() const {
     status.lag = known->Lag();
     status.warm = known->ListWarm();
   }
+  if (status.serves) status.forecasts = ForecastLosses(status);
   return status;
+}
+
+std::vector<TakeoverForecast> HaNode::ForecastLosses(const HaStatus& status) const {
+  const std::optional<LeaseRecord> record = parts_->lease.Of(status.epoch);
+  const OwnerTimes times = JudgeBy(record ? record->times : std::nullopt, parts_->own_times);
+  return ForecastTakeovers(
+      options_.coordinator,
+      {.times = TimesForCoordinator(times),
+       .recovery = status.recovery,
+       .fence = parts_->fence_monitor.took(),
+       .fence_fails = std::ranges::any_of(
+           status.alarms,
+           [](const action::RaiseAlarm& raised) { return raised.alarm == Alarm::kFenceUnready; }),
+       .is_fit_peer = status.is_owner ? parts_->peers.HearsEligible() : status.storage.ok()});
 }
 
 void HaNode::Note(const std::string& kind, const std::string& text) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/base/model.pb.h"
 #include "engine/base/runtime.h"
@@ -113,6 +114,7 @@ class HaNode {
   struct Parts;
 
   explicit HaNode(Options options);
+  std::vector<TakeoverForecast> ForecastLosses(const HaStatus& status) const;
   absl::Status StartNetwork();
 
   const Options options_;

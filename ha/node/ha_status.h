@@ -11,6 +11,8 @@
 
 #include "engine/base/proof.h"
 #include "engine/standby_view.h"
+#include "ha/core/events.h"
+#include "ha/core/takeover_forecast.h"
 #include "ha/io/peer_network.h"
 
 namespace baton::ha {
@@ -37,17 +39,20 @@ struct Ownership {
   uint64_t epoch = 0;          // of the owner
   std::optional<Proof> proof;  // by which that epoch was claimed, where it is known
   absl::Duration lease_age;    // since the record was seen to change
+  // From a claim until the next owner would serve, as the owner expects; zero: it does not say.
+  absl::Duration recovery;
 };
 
 struct HaStatus : Ownership {
-  std::string takeover;  // auto, fenced-only, manual
-  std::vector<std::string> alarms;
+  std::string takeover;                    // auto, fenced-only, manual
+  std::vector<action::RaiseAlarm> alarms;  // that are raised
   std::vector<PeerStatus> peers;
   absl::Status storage;
   absl::Status shortage;  // of descriptors: the storage cannot be looked at
   PeerCounters counters;
   std::optional<ViewLag> lag;  // of a standby
   std::vector<WarmStatus> warm;
+  std::vector<TakeoverForecast> forecasts;  // empty: there is no owner
 };
 
 }  // namespace baton::ha

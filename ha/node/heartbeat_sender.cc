@@ -24,6 +24,8 @@ void HeartbeatSender::Beat(const Coordinator& coordinator, const LentEpoch& serv
   AddTimes(options_.times, heartbeat);
   if (served) {
     heartbeat.set_proof(Name(served->proof()));
+    heartbeat.set_recovery_us(
+        static_cast<uint64_t>(absl::ToInt64Microseconds(served->ExpectedRecovery())));
     for (const std::string& node : served_.Evicted()) heartbeat.add_evicted(node);
   }
   heartbeat.set_certificate_epoch(certificate_);

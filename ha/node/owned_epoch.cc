@@ -17,6 +17,18 @@ void LogResidual(const Residual& residual) {
                residual.extents_copying(), residual.extents_landing());
 }
 
+// Of what the next owner reads of the write log: its lists, and three segments without one. Storage
+// that others share may be as slow as that.
+absl::Duration TimeToRead(const WriteLogStatus& log) {
+  constexpr double kBytesPerSecond = 100 * limits::kMiB;
+  constexpr uint64_t kSegmentBytes = limits::kWriteLogSegmentBlocks * limits::kBlockBytes;
+  if (log.used_bytes() == 0) return absl::ZeroDuration();
+  const uint64_t lists = WriteLogShape().list_blocks() * limits::kBlockBytes;
+  const uint64_t bytes =
+      std::min(log.used_bytes(), 3 * kSegmentBytes) + log.used_bytes() / kSegmentBytes * lists;
+  return absl::Seconds(static_cast<double>(bytes) / kBytesPerSecond);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<OwnedEpoch>> OwnedEpoch::Claim(Options options,
@@ -83,10 +95,16 @@ absl::Status OwnedEpoch::Open() {
                                                 .hold_copiers = true,
                                                 .on_fault = options_.on_fault,
                                                 .on_lock_freed = options_.on_lock_freed}));
+  // What follows takes long in a new pool alone.
+  recovery_ = options_.runtime.BootTime() - begun_;
   // Before hosts write: on a full storage nothing would be left of it after that.
   const absl::Status reserved = FillReserve(storage);
   if (!reserved.ok()) spdlog::warn("{}", Message(reserved));
   return absl::OkStatus();
+}
+
+absl::Duration OwnedEpoch::ExpectedRecovery() const {
+  return recovery_ + TimeToRead(engine_->ShowWriteLog());
 }
 
 absl::Status OwnedEpoch::RecordClaim() {

@@ -51,6 +51,9 @@ class OwnedEpoch {
   uint64_t epoch() const { return claimed_.epoch; }
   // The class of proof by which it was claimed.
   Proof proof() const { return proof_; }
+  // What the next owner would take from its claim until it serves: as long as it took here, and
+  // what is in the write log by now. REQUIRES: Open returned OK. Never waits for storage.
+  absl::Duration ExpectedRecovery() const;
   // OK while this controller may write.
   absl::Status Check() const { return claimed_.lease->Check(); }
 
@@ -69,10 +72,12 @@ class OwnedEpoch {
   absl::Status StopWatchdog();
 
   OwnedEpoch(Options options, const OwnerGone& gone)
-      : options_(std::move(options)), proof_(gone.proof) {}
+      : options_(std::move(options)), proof_(gone.proof), begun_(options_.runtime.BootTime()) {}
 
   const Options options_;
   const Proof proof_;
+  const absl::Duration begun_;
+  absl::Duration recovery_;             // from there until it was open
   std::unique_ptr<Watchdog> watchdog_;  // null: there is none
   ClaimedEpoch claimed_;
   std::unique_ptr<Engine> engine_;

@@ -45,17 +45,25 @@ class RemoteVolume final : public VolumeIo {
 
   uint64_t size_bytes() const override { return size_bytes_; }
   absl::Status Read(uint64_t offset, MutableBytes out) override {
-    return AsNoAnswer(client_.Read(scope_, offset, out));
+    return OfPeer([&] { return AsNoAnswer(client_.Read(scope_, offset, out)); });
   }
   absl::Status Write(uint64_t offset, Bytes data) override {
-    return OfChange(client_.Write(scope_, offset, data));
+    return OfPeer([&] { return OfChange(client_.Write(scope_, offset, data)); });
   }
-  absl::Status Flush() override { return AsNoAnswer(client_.Flush(scope_)); }
+  absl::Status Flush() override {
+    return OfPeer([&] { return AsNoAnswer(client_.Flush(scope_)); });
+  }
   absl::Status Discard(uint64_t offset, uint64_t length_bytes) override {
-    return OfChange(client_.Discard(scope_, offset, length_bytes));
+    return OfPeer([&] { return OfChange(client_.Discard(scope_, offset, length_bytes)); });
   }
 
  private:
+  template <typename Call>
+  absl::Status OfPeer(const Call& call) {
+    const HostRequest::Spending spending(runtime_, Spent::kPeer);
+    return call();
+  }
+
   absl::Status OfChange(const absl::Status& status) {
     HostRequest* const request = HostRequest::Current();
     if (absl::IsUnavailable(status) && !WasNeverSent(status) && request != nullptr) {

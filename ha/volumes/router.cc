@@ -335,7 +335,7 @@ absl::StatusOr<Router::Destination> Router::Await(uint64_t after, absl::Duration
     if (HostRequest* const request = HostRequest::Current()) request->NoteWait();
     const bool waits_for_same = destination_.server != nullptr;
     const absl::Duration end = std::min(called_off, deadline);
-    const HostRequest::ServiceWait wait;
+    const HostRequest::ServiceWait wait(runtime_);
     runtime_.WaitUntil(changed_, mutex_, waits_for_same ? std::min(again, end) : end);
   }
   return absl::AbortedError("the mount is not served by this process any more");

@@ -46,6 +46,7 @@ FakeController::FakeController() {
                                     .mount = "/mnt/volumes",
                                     .describe = [this] { return Describe(); },
                                     .upgrade = [] { return control::UpgradeStarted(); },
+                                    .slow = [](size_t) { return control::SlowRequests(); },
                                     .audit = audit_});
   listener_ = Must(ha::UnixListener::Bind(path_, 0600));
   server_ = Must(ha::RequestServer::StartLanes(

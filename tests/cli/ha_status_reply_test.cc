@@ -23,5 +23,19 @@ TEST(HaStatusReplyTest, WhatKeepsAPeerFromForwardingIsAProblemOfIt) {
   EXPECT_EQ(status.problems_size(), well.problems_size() + 1);
 }
 
+TEST(HaStatusReplyTest, AForecastWithoutAProofHasNoEnd) {
+  ha::HaStatus pair;
+  pair.forecasts = {
+      {.loss = ha::Loss::kProcess, .proof = Proof::kCertificate, .wait = absl::Milliseconds(350)},
+      {.loss = ha::Loss::kNode, .proof = std::nullopt}};
+  control::ControllerStatus status;
+  DescribeHa(pair, status);
+  ASSERT_EQ(status.takeover_forecast_size(), 2);
+  EXPECT_EQ(status.takeover_forecast(0).proof(), "certificate");
+  EXPECT_EQ(status.takeover_forecast(0).wait_ms(), 350u);
+  EXPECT_EQ(status.takeover_forecast(1).loss(), "node");
+  EXPECT_EQ(status.takeover_forecast(1).proof(), "");
+}
+
 }  // namespace
 }  // namespace baton

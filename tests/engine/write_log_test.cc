@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/host_request.h"
 #include "tests/engine/sim_engine.h"
 
 namespace baton {
@@ -134,6 +135,96 @@ TEST_F(EngineWriteLogTest, WhatIsNoWholeBlockIsMergedWithWhatIsInTheLog) {
     Rest(absl::Seconds(2));
     EXPECT_EQ(FileOf("src"), expected_);
     EXPECT_EQ(Content("dst"), t0_);
+  });
+}
+
+// Each write that met an extent that was pending, and no other.
+TEST_F(EngineWriteLogTest, FirstWritesAreCountedByTheirWay) {
+  const auto counts = [this] {
+    const FirstWrites counted = sim_.engine->CountFirstWrites();
+    return std::pair(counted.logged.latencies.total(), counted.preserved.latencies.total());
+  };
+  using Counts = std::pair<uint64_t, uint64_t>;
+  Run([&](uint64_t id) {
+    EXPECT_EQ(counts(), Counts(0, 0));
+    Write(5 * kBlock, Pattern(kBlock, 2));
+    EXPECT_EQ(counts(), Counts(1, 0)) << "logged";
+    Write(5 * kBlock, Pattern(kBlock, 3));
+    Write(5 * kBlock + 100, Pattern(10, 4));
+    EXPECT_EQ(counts(), Counts(3, 0)) << "logged again, and merged";
+    Write(2 * kExtent + 100, Pattern(10, 5));
+    EXPECT_EQ(counts(), Counts(3, 1)) << "not fit for the log";
+    Write(2 * kExtent, Pattern(kBlock, 6));
+    EXPECT_EQ(counts(), Counts(3, 1)) << "of an extent that is preserved";
+    Fail(sim::OperationKind::kWrite, "volumes/src");
+    EXPECT_FALSE(sim_.OpenVolume("src")->Write(3 * kExtent + 1, Pattern(10, 7)).ok());
+    EXPECT_EQ(counts(), Counts(3, 1)) << "failed";
+    sim_.machine.steps().ClearFaults();
+    ASSERT_OK(sim_.engine->StopClone(id));
+    Write(4 * kExtent, Pattern(kBlock, 8));
+    EXPECT_EQ(counts(), Counts(3, 1)) << "without a clone";
+  });
+}
+
+class TracedRequest final : public HostRequest {
+ public:
+  explicit TracedRequest(const Runtime& runtime) : runtime_(runtime) {
+    BeginTime(runtime.BootTime(), absl::ZeroDuration());
+  }
+  bool killed() const override { return false; }
+  void NoteWait() override {}
+  absl::Duration On(Spent what) const {
+    return time_spent().Until(runtime_.BootTime())[static_cast<size_t>(what)];
+  }
+
+ private:
+  const Runtime& runtime_;
+};
+
+// An operation that fails is repeated after a while.
+TEST_F(EngineWriteLogTest, TheTimeOfAFirstWriteGoesToTheWayThatItTakes) {
+  const auto fail_once = [this](sim::OperationKind kind, const std::string& path) {
+    sim_.machine.steps().Inject(
+        {.matches = sim::Matching(kind, path), .status = absl::InternalError("once")});
+  };
+  Run([&](uint64_t) {
+    const Runtime& runtime = sim_.machine.runtime();
+    {
+      fail_once(sim::OperationKind::kWrite, "writes/epoch-1");
+      TracedRequest request(runtime);
+      const HostRequest::Scope scope(request);
+      Write(5 * kBlock, Pattern(kBlock, 2));
+      EXPECT_GT(request.On(Spent::kLog), absl::ZeroDuration());
+      EXPECT_EQ(request.On(Spent::kPreserve), absl::ZeroDuration());
+    }
+    {
+      fail_once(sim::OperationKind::kRead, "volumes/src");
+      TracedRequest request(runtime);
+      const HostRequest::Scope scope(request);
+      Write(2 * kExtent + 100, Pattern(10, 3));
+      EXPECT_GT(request.On(Spent::kPreserve), absl::ZeroDuration());
+      EXPECT_EQ(request.On(Spent::kLog), absl::ZeroDuration());
+      EXPECT_EQ(request.On(Spent::kOther), absl::ZeroDuration());
+    }
+  });
+}
+
+TEST_F(EngineWriteLogTest, AFirstWriteThatTheLogHasNoRoomForIsOneThatPreserves) {
+  Run([&](uint64_t) {
+    // The second block cannot be drained, and whatever is logged after it stays, too.
+    sim_.machine.steps().Inject(
+        {.matches =
+             [is_write = sim::Matching(sim::OperationKind::kWrite, "volumes/src")](
+                 const sim::Operation& operation) {
+               return is_write(operation) && operation.offset == kBlock;
+             },
+         .status = absl::ResourceExhaustedError("no space is left"),
+         .sticky = true});
+    Write(kBlock, Pattern(kBlock, 2));
+    for (uint64_t write = 0; write < 50; ++write) Write(0, Pattern(kBlock, 2));  // room is for 64
+    EXPECT_EQ(sim_.engine->CountFirstWrites().preserved.latencies.total(), 0u);
+    Write(3 * kExtent, Pattern(kBlock, 3));
+    EXPECT_EQ(sim_.engine->CountFirstWrites().preserved.latencies.total(), 1u);
   });
 }
 

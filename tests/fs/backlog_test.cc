@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "engine/base/system_runtime.h"
-#include "fs/protocol.h"
 #include "fs/mount_settings.h"
+#include "fs/protocol.h"
 
 namespace baton::fs {
 namespace {
@@ -39,7 +39,9 @@ class BacklogTest : public testing::Test {
   }
   // The number of the next one; 0: none.
   uint64_t Next() {
-    const size_t length = backlog_.Next({room_.data(), room_.size()}, interrupted_);
+    const Backlog::Taken taken = backlog_.Next({room_.data(), room_.size()});
+    const size_t length = taken.length;
+    interrupted_ = taken.interrupted;
     if (length == 0) return 0;
     uint64_t unique = 0;
     std::memcpy(&unique, room_.data() + offsetof(fuse_in_header, unique), sizeof(unique));
@@ -129,7 +131,6 @@ TEST_F(BacklogTest, NothingIsForgottenHoweverThreadsMeet) {
   };
   const auto work = [&] {
     std::vector<std::byte> room(limits::kMaxRequestBytes + kPageBytes);
-    bool interrupted = false;
     while (true) {
       const uint64_t number = ++read;
       if (number > kRequests) return;
@@ -138,7 +139,7 @@ TEST_F(BacklogTest, NothingIsForgottenHoweverThreadsMeet) {
           backlog_.Admit({reinterpret_cast<const std::byte*>(request.data()), request.size()});
       if (admitted == Backlog::Admitted::kKept) continue;
       if (admitted == Backlog::Admitted::kServe) serve(2 * number);
-      while (backlog_.Next({room.data(), room.size()}, interrupted) > 0) {
+      while (backlog_.Next({room.data(), room.size()}).length > 0) {
         serve(reinterpret_cast<const fuse_in_header*>(room.data())->unique);
       }
     }

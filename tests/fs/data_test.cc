@@ -51,6 +51,73 @@ TEST_F(DataTest, AWriteIsOnStorageWhenItIsAcknowledged) {
   EXPECT_EQ(ReadAt(file.get(), 777, 5000), data);
 }
 
+absl::Duration SpentOn(const SlowRequest& request, Spent what) {
+  return request.spent[static_cast<size_t>(what)];
+}
+
+TEST_F(DataTest, SlowRequestsAreKeptWithWhatTheyWere) {
+  const UniqueFd file = Open(O_RDWR);
+  WriteAt(file.get(), 0, Pattern(1, 5000));
+  const SlowReport before = session_->Slow(SIZE_MAX);
+  EXPECT_EQ(before.answered, before.requests.size());
+  volumes_->DelayEachIo(kSlowRequest + absl::Milliseconds(20));
+  WriteAt(file.get(), 4096, Pattern(1, 512));
+  ReadAt(file.get(), 8192, 1024);
+  const SlowReport report = session_->Slow(SIZE_MAX);
+  ASSERT_EQ(report.answered, before.answered + 2);
+  EXPECT_EQ(report.under_way, 0u);
+  const SlowRequest& read = report.requests[0];
+  EXPECT_EQ(read.io.kind, IoKind::kRead);
+  EXPECT_EQ(read.io.volume_id, kVolume);
+  EXPECT_EQ(read.io.offset, 8192u);
+  EXPECT_GE(read.total, kSlowRequest);
+  EXPECT_FALSE(read.doing);
+  const SlowRequest& write = report.requests[1];
+  EXPECT_EQ(write.io.kind, IoKind::kWrite);
+  EXPECT_EQ(write.io.offset, 4096u);
+  EXPECT_EQ(write.io.length_bytes, 512u);
+  EXPECT_LT(write.came, read.came);
+  EXPECT_EQ(session_->Slow(1).requests.size(), 1u);
+}
+
+// A hung one is what is looked for.
+TEST_F(DataTest, ASlowRequestIsShownWhileItWaits) {
+  const UniqueFd file = Open(O_RDWR);
+  volumes_->SetOutage(true);
+  std::vector<std::thread> hosts;
+  for (int i = 0; i <= kDefaultWorkers; ++i) {
+    hosts.emplace_back([&file, i] { WriteAt(file.get(), 4096ull * i, Pattern(1, 4096)); });
+  }
+  SlowReport report;
+  while (report.under_way <= static_cast<uint64_t>(kDefaultWorkers)) {
+    report = session_->Slow(SIZE_MAX);
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  size_t queued = 0;
+  for (size_t i = 0; i < report.under_way; ++i) {
+    const SlowRequest& request = report.requests[i];
+    EXPECT_EQ(request.io.kind, IoKind::kWrite);
+    ASSERT_TRUE(request.doing);
+    EXPECT_TRUE(*request.doing == Spent::kOwner || *request.doing == Spent::kQueued);
+    EXPECT_GE(SpentOn(request, *request.doing), request.total / 2);
+    if (*request.doing == Spent::kQueued) ++queued;
+  }
+  EXPECT_EQ(queued, 1u) << "one more than may be served";
+  volumes_->SetOutage(false);
+  for (std::thread& host : hosts) host.join();
+  report = session_->Slow(SIZE_MAX);
+  EXPECT_EQ(report.under_way, 0u);
+  EXPECT_GE(report.answered, hosts.size());
+  queued = 0;
+  for (const SlowRequest& request : report.requests) {
+    const absl::Duration waited =
+        SpentOn(request, Spent::kQueued) + SpentOn(request, Spent::kOwner);
+    EXPECT_GE(waited, request.total / 2);
+    if (SpentOn(request, Spent::kQueued) > absl::ZeroDuration()) ++queued;
+  }
+  EXPECT_EQ(queued, 1u);
+}
+
 TEST_F(DataTest, RequestsAreCountedWhenTheyAreAnswered) {
   const UniqueFd file = Open(O_RDWR);
   WriteAt(file.get(), 0, Pattern(1, 5000));

@@ -10,11 +10,18 @@
 #include "engine/base/errno_status.h"
 #include "engine/base/host_request.h"
 #include "engine/base/status.h"
+#include "engine/base/system_runtime.h"
 
 namespace baton::fs {
 namespace {
 
 constexpr uint64_t kPage = 4096;
+
+// Never destroyed: a process that was forked has none of its threads.
+const Runtime& BootClock() {
+  static const Runtime& runtime = *new SystemRuntime;
+  return runtime;
+}
 
 class FileVolume final : public VolumeIo {
  public:
@@ -198,7 +205,7 @@ absl::Status FakeVolumes::AwaitService() {
   while (outage_ && failure_.ok()) {
     if (request != nullptr && request->killed()) return absl::CancelledError("called off");
     if (request != nullptr) request->NoteWait();
-    const HostRequest::ServiceWait wait;
+    const HostRequest::ServiceWait wait(BootClock());
     changed_.Wait(&mutex_);
   }
   return failure_;

@@ -1,12 +1,14 @@
 // A client of HTTP that may be as bad as it wants to be.
 #pragma once
 
+#include <absl/time/clock.h>
 #include <absl/time/time.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -49,6 +51,21 @@ class HttpClient {
     }
     return received;
   }
+  // Reads until `text` has come, which may have come before, or so long.
+  bool AwaitText(const std::string& text, absl::Duration patience) {
+    std::array<char, 65536> part;
+    const absl::Time end = absl::Now() + patience;
+    while (true) {
+      if (const size_t found = unread_.find(text); found != std::string::npos) {
+        unread_.erase(0, found + text.size());
+        return true;
+      }
+      if (!IsReadable(end - absl::Now())) return false;
+      const ssize_t length = ::recv(fd_.get(), part.data(), part.size(), 0);
+      if (length <= 0) return false;
+      unread_.append(part.data(), static_cast<size_t>(length));
+    }
+  }
   std::string Ask(const std::string& request) const {
     Send(request);
     return Receive();
@@ -61,12 +78,15 @@ class HttpClient {
   }
 
  private:
+  // Negative: not at all.
   bool IsReadable(absl::Duration patience) const {
     pollfd watched = {.fd = fd_.get(), .events = POLLIN, .revents = 0};
-    return ::poll(&watched, 1, static_cast<int>(absl::ToInt64Milliseconds(patience))) > 0;
+    return ::poll(&watched, 1,
+                  static_cast<int>(std::max<int64_t>(absl::ToInt64Milliseconds(patience), 0))) > 0;
   }
 
   const UniqueFd fd_;
+  std::string unread_;  // of AwaitText
 };
 
 }  // namespace baton::http

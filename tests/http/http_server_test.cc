@@ -1,6 +1,7 @@
 // The server with real sockets: whoever asks slowly, too much or nonsense harms nobody else.
 #include "cli/http/http_server.h"
 
+#include <absl/synchronization/mutex.h>
 #include <absl/synchronization/notification.h>
 #include <absl/time/clock.h>
 #include <gmock/gmock.h>
@@ -14,6 +15,7 @@
 
 #include "cli/http/http_listener.h"
 #include "cli/http/http_settings.h"
+#include "engine/base/limits.h"
 #include "engine/base/system_runtime.h"
 #include "tests/base/testing.h"
 #include "tests/http/http_client.h"
@@ -47,10 +49,27 @@ class HttpServerTest : public testing::Test {
                if (request.path == "/slow") go_on_.WaitForNotification();
                if (request.path == "/look") absl::SleepFor(absl::Milliseconds(300));
                ++ended_;
+               if (request.path == "/stream") return StreamAnswer();
                return HttpAnswer{.type = "text/plain", .body = "at " + request.path};
              }},
         std::move(listener)));
   }
+  HttpAnswer StreamAnswer() {
+    absl::MutexLock lock(&mutex_);
+    return {.type = "text/event-stream", .body = message_, .stream_version = message_};
+  }
+  void Say(const std::string& message) {
+    absl::MutexLock lock(&mutex_);
+    message_ = message;
+  }
+  // A client of the stream that has got the first message.
+  std::unique_ptr<HttpClient> Follower() {
+    auto client = std::make_unique<HttpClient>(port_);
+    client->Send("GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    EXPECT_TRUE(client->AwaitText("one;", absl::Seconds(5)));
+    return client;
+  }
+
   void TearDown() override {
     if (!go_on_.HasBeenNotified()) go_on_.Notify();
     server_.reset();
@@ -61,6 +80,8 @@ class HttpServerTest : public testing::Test {
   absl::Notification go_on_;
   std::atomic<int> begun_ = 0;
   std::atomic<int> ended_ = 0;
+  absl::Mutex mutex_;
+  std::string message_ ABSL_GUARDED_BY(mutex_) = "one;";
   uint16_t port_ = 0;
   std::unique_ptr<HttpServer> server_;
 };
@@ -148,6 +169,83 @@ TEST_F(HttpServerTest, RequestsThatWaitHoldUpNoOtherLaneAndMoreAreRefused) {
   EXPECT_THAT(HttpClient(port_).Ask(kGet), StartsWith("HTTP/1.1 200"));
   go_on_.Notify();
   EXPECT_THAT(waiting.front()->Receive(), HasSubstr("at /slow"));
+}
+
+TEST_F(HttpServerTest, AStreamSaysWhatIsNewAndNowAndThenWhatIsNot) {
+  const auto first = Follower();
+  const auto second = Follower();
+  const absl::Time begin = absl::Now();
+  Say("two;");
+  EXPECT_TRUE(first->AwaitText("two;", absl::Seconds(5)));
+  EXPECT_TRUE(second->AwaitText("two;", absl::Seconds(5)));
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(2)) << "and not at the end of kStreamRepeat";
+  EXPECT_TRUE(first->AwaitText("two;", 3 * kStreamRepeat)) << "again";
+  EXPECT_THAT(HttpClient(port_).Ask(kGet), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(HttpServerTest, WithoutAStreamNobodyLooks) {
+  Follower().reset();
+  absl::SleepFor(3 * kStreamRepeat);  // that it is gone is noticed when it is told something
+  const int begun = begun_;
+  absl::SleepFor(4 * kStreamLook);
+  EXPECT_EQ(begun_, begun);
+}
+
+TEST_F(HttpServerTest, ThereAreSoManyStreamsAndOthersAreServedBesides) {
+  std::vector<std::unique_ptr<HttpClient>> followers;
+  for (size_t i = 0; i < kMaxStreams; ++i) followers.push_back(Follower());
+  EXPECT_THAT(HttpClient(port_).Ask("GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+              StartsWith("HTTP/1.1 503 "));
+  std::vector<std::unique_ptr<HttpClient>> silent;
+  for (unsigned i = 0; i < kMaxConnections; ++i) {
+    silent.push_back(std::make_unique<HttpClient>(port_));
+    EXPECT_THAT(HttpClient(port_).Ask(kGet), StartsWith("HTTP/1.1 200")) << i;
+  }
+  Say("two;");
+  for (const auto& follower : followers) {
+    EXPECT_TRUE(follower->AwaitText("two;", absl::Seconds(5)))
+        << "a stream is not ended for others";
+  }
+  followers.pop_back();
+  absl::SleepFor(3 * kStreamRepeat);
+  Say("one;");
+  Follower();
+}
+
+TEST_F(HttpServerTest, AStreamThatIsNotReadIsEndedAndDelaysNoOther) {
+  HttpClient deaf(port_);
+  deaf.Send("GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const auto follower = Follower();
+  const absl::Time begin = absl::Now();
+  std::string last;
+  // Until what the kernel keeps for it is full, and then some more than kSilence.
+  for (int i = 0; absl::Now() - begin < 4 * kSilence; ++i) {
+    last = fmt::format("x{};", i);
+    Say(std::string(limits::kMiB, 'x') + last);
+    EXPECT_TRUE(follower->AwaitText(last, absl::Seconds(5)));
+  }
+  EXPECT_FALSE(deaf.AwaitText(last, absl::Seconds(5)));
+  EXPECT_FALSE(deaf.IsOpen());
+}
+
+TEST_F(HttpServerTest, AStreamOutlivesTheTimeOfAConnection) {
+  const auto follower = Follower();
+  absl::SleepFor(kConnectionTime + 2 * kTick);
+  Say("two;");
+  EXPECT_TRUE(follower->AwaitText("two;", absl::Seconds(5)));
+}
+
+TEST_F(HttpServerTest, CloseEndsStreamsAtOnce) {
+  const auto suspended = Follower();
+  HttpClient deaf(port_);
+  deaf.Send("GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  absl::SleepFor(absl::Milliseconds(400));
+  const absl::Time begin = absl::Now();
+  server_->Close();
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(1));
+  suspended->Receive(absl::Seconds(5));
+  EXPECT_FALSE(suspended->IsOpen());
+  EXPECT_OK(ListenAt({.host = "127.0.0.1", .port = port_}));
 }
 
 TEST_F(HttpServerTest, CloseWaitsForNoRequestAndFreesTheAddress) {

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cli/control/issues.h"
 #include "cli/http/http_settings.h"
 
 namespace baton::http {
@@ -107,6 +108,48 @@ TEST(MetricsTest, LatenciesAreCumulativeAndEndWithAll) {
   EXPECT_THAT(lines, Contains(bucket + "+Inf\"} 4"));
   EXPECT_THAT(lines, Contains("baton_host_request_duration_seconds_count{kind=\"read\"} 4"));
   EXPECT_THAT(lines, Contains("baton_host_request_duration_seconds_sum{kind=\"read\"} 60.0003"));
+}
+
+TEST(MetricsTest, IssuesAreCountedByKindAndWarningsApart) {
+  Observation observation;
+  control::AddProblem(control::IssueKind::kNode, "one", observation.status);
+  control::AddProblem(control::IssueKind::kNode, "two", observation.status);
+  control::AddWarning(control::IssueKind::kVirtualMachine, "three", observation.status);
+  const auto lines = Lines(observation);
+  EXPECT_THAT(lines, Contains("baton_problems{kind=\"node\"} 2"));
+  EXPECT_THAT(lines, Contains("baton_problems{kind=\"virtual-machine\"} 0"));
+  EXPECT_THAT(lines, Contains("baton_warnings{kind=\"virtual-machine\"} 1"));
+  EXPECT_THAT(lines, Contains("baton_warnings{kind=\"node\"} 0"));
+}
+
+TEST(MetricsTest, ALossThatNobodyWouldTakeOverHasNoForecast) {
+  Observation observation;
+  control::TakeoverForecast& process = *observation.status.add_takeover_forecast();
+  process.set_loss("process");
+  process.set_proof("certificate");
+  process.set_wait_ms(300);
+  observation.status.add_takeover_forecast()->set_loss("node");
+  const auto lines = Lines(observation);
+  EXPECT_THAT(
+      lines,
+      Contains("baton_takeover_forecast_seconds{loss=\"process\",proof=\"certificate\"} 0.3"));
+  EXPECT_EQ(CountSeries(lines, "baton_takeover_forecast_seconds"), 1u);
+}
+
+TEST(MetricsTest, FirstWritesAreShownByTheirWayWhereTheyAreKnown) {
+  const std::string family = "baton_host_first_write_duration_seconds";
+  Observation observation;
+  EXPECT_EQ(CountSeries(Lines(observation), family + "_count"), 0u);
+  FirstWriteTimes times;
+  times.NoteLogged(absl::Microseconds(100));
+  times.NotePreserved(absl::Milliseconds(3));
+  times.NotePreserved(absl::Milliseconds(5));
+  observation.first_writes = times.Load();
+  const auto lines = Lines(observation);
+  EXPECT_THAT(lines, Contains(family + "_count{way=\"log\"} 1"));
+  EXPECT_THAT(lines, Contains(family + "_count{way=\"preserve\"} 2"));
+  EXPECT_THAT(lines, Contains(family + "_sum{way=\"preserve\"} 0.008"));
+  EXPECT_THAT(lines, Contains(family + "_bucket{way=\"preserve\",le=\"0.004096\"} 1"));
 }
 
 TEST(MetricsTest, APeerThatWasNeverHeardHasNoAge) {

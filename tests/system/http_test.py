@@ -2,6 +2,8 @@
 """What a controller shows by HTTP, asked as Prometheus and other programs ask."""
 
 import contextlib
+import http.client
+import json
 import os
 import pathlib
 import re
@@ -10,6 +12,7 @@ import socket
 import statistics
 import threading
 import time
+import urllib.request
 
 import lab
 import nodes
@@ -20,13 +23,21 @@ from scrape import Metrics
 
 SCRAPE_SECONDS = 0.05  # with 256 volumes
 ALL_SHOWN = 256
+SLOW_KEPT = 256
+# How far a takeover may be from its forecast, both ways: docs/observation.md. The seconds are for a
+# machine that is busy.
+FORECAST_FACTOR = 1.5
+FORECAST_SLACK = 0.5
+# Where the time of a request goes.
+TIMES = ("queued", "owner", "lock", "log", "preserve", "storage", "peer", "other")
 
 # The keys of answers. Others may come, none may go: programs of other people use them.
 KEYS = {
     "/v1/status": """node role owner epoch proof nodes healthy problems version pid pool pool_id mount durability
         uptime_seconds pool_total_bytes pool_free_bytes garbled_messages clones clones_left_out keeper_pid restarts
         serving_after_ms first_answer_after_ms takeover proof_covers lease_age_ms view_sequence view_behind warm
-        warnings pool_full_in_seconds reserve_bytes write_log""",
+        warnings pool_full_in_seconds reserve_bytes write_log issues open_files
+        takeover_forecast""",
     "/v1/volumes/src": """name size_bytes allocated_bytes path id thick importing open_count clone_ids offline
         changed_unix_us locked_by""",
     "/v1/clones/dst": """id source target state extent_bytes extents_total extents_copied extents_pending
@@ -38,6 +49,7 @@ KEYS = {
     "/v1/volumes": "volumes",
     "/v1/clones": "clones",
     "/v1/events": "events",
+    "/v1/trace/slow": "requests slow_us under_way answered dropped",
 }
 EVENT_KEYS = "version sequence unix_us epoch node kind text clone_id"
 NODE_KEYS = "name role reachable state epoch problem heard_ms evicted"
@@ -158,6 +170,27 @@ class Clones(HttpTest):
         self.assertEqual(metrics("clone_copies_beyond_extents", **labels), 0)
         self.assertEqual(metrics.all("clone_copy_bytes_per_second", **labels), [])
 
+    def test_first_writes_are_counted_by_their_way(self):
+        def counts():
+            metrics = self.metrics()
+            return [metrics("host_first_write_duration_seconds_count", way=way)
+                    for way in ("log", "preserve")]
+        write(self.controller.path("src"), 0, 4096)
+        self.assertEqual(counts(), [0, 0])
+        clone = self.controller.start_clone("src", "dst", "--rate", "64K")
+        for extent in range(8, 16):
+            write(self.controller.path("src"), extent * 64 * 1024 + 100, 10)  # never logged
+        self.assertEqual(counts()[1], 8)
+        lab.wait_until(lambda: self.metrics()("write_log_room_bytes") > 0, what="room of the log")
+        write(self.controller.path("src"), 32 * 64 * 1024, 4096)
+        self.assertEqual(counts(), [1, 8])
+        write(self.controller.path("src"), 8 * 64 * 1024, 4096)
+        self.assertEqual(counts(), [1, 8], "of an extent that was copied")
+        self.assertGreater(self.metrics()("host_first_write_duration_seconds_sum", way="preserve"), 0)
+        self.controller.run("clone", "stop", clone)
+        write(self.controller.path("src"), 64 * 64 * 1024, 4096)
+        self.assertEqual(counts(), [1, 8])
+
     def test_answers_are_those_of_baton(self):
         self.controller.wait_clone(self.controller.start_clone("src", "dst"))
         for path, command in (("/v1/volumes", ("volume", "list")),
@@ -264,6 +297,67 @@ class Security(HttpTest):
         addresses = [line.split()[3] for line in listening]
         self.assertEqual([each for each in addresses if each.endswith(f":{self.port}")],
                          [f"127.0.0.1:{self.port}"])
+
+
+class Stream(HttpTest):
+    def follow(self):
+        """Yields each status of the stream."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/v1/stream", timeout=10) as answer:
+            self.assertEqual(answer.headers["Content-Type"], "text/event-stream")
+            for line in answer:
+                if line.startswith(b"data: "):
+                    yield json.loads(line[6:])
+
+    def test_change_is_said_at_once_and_the_status_is_that_of_baton(self):
+        controller = self.start()
+        news = self.follow()
+        status = next(news)
+        self.assertEqual(status.keys(), controller.json("status").keys())
+        self.assertEqual(status["open_files"], 0)
+        path = controller.create_volume("one", MIB)
+        fd = os.open(path, os.O_RDWR)
+        begin = time.monotonic()
+        while next(news)["open_files"] == 0:
+            pass
+        seconds = time.monotonic() - begin
+        os.close(fd)
+        print(f"a change of the status is said after {seconds * 1e3:.0f} ms")
+        self.assertLess(seconds, 1.5)
+
+    def test_stop_and_upgrade_end_it_and_wait_for_nobody(self):
+        controller = self.start()
+        news = self.follow()
+        next(news)
+        deaf = socket.create_connection(("127.0.0.1", self.port))
+        self.addCleanup(deaf.close)
+        deaf.send(b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        controller.upgrade()
+        with self.assertRaises((StopIteration, OSError, http.client.HTTPException)):
+            while True:
+                next(news)
+        news = self.follow()
+        self.wait_answered()
+        next(news)
+        begin = time.monotonic()
+        controller.stop()
+        self.assertLess(time.monotonic() - begin, 5)
+
+    def test_only_this_machine_may_follow(self):
+        self.start()
+        self.assertEqual(scrape.get(self.port, "/v1/stream", Host="evil.example").status, 403)
+
+
+class Kinds(HttpTest):
+    def test_page_and_documentation_know_every_kind(self):
+        self.start()
+        kinds = {labels["kind"] for name, labels, _ in self.metrics().series if name == "baton_problems"}
+        self.assertGreater(len(kinds), 15)
+        page = scrape.get(self.port, "/").body
+        advice = page[page.index("const ADVICE"):page.index("const advice")]
+        self.assertEqual(set(re.findall(r'^  "([a-z-]+)": ', advice, re.M)), kinds - {"other"})
+        text = (lab.SOURCE / "docs/observation.md").read_text()
+        listed = re.search(r"^Kinds are (.*?)\. ", text, re.M | re.S)[1]
+        self.assertEqual(set(re.findall(r"`([a-z-]+)`", listed)), kinds)
 
 
 class Lives(HttpTest):
@@ -400,6 +494,8 @@ class Lives(HttpTest):
         status = controller.wait_restarted(pid)
         self.assertTrue(status["healthy"], status["problems"])
         self.assertTrue(any(line.startswith("http: ") for line in status["warnings"]), status)
+        self.assertEqual([each["text"] for each in status["issues"] if each["kind"] == "http"],
+                         [line for line in status["warnings"] if line.startswith("http: ")])
         write(controller.path("one"), 0, 4096)
         thief.close()
         metrics, _ = self.wait_answered()
@@ -413,6 +509,57 @@ class Lives(HttpTest):
 
 
 class HangingStorage(HttpTest):
+    def test_request_that_hangs_is_shown_with_what_it_waits_for(self):
+        storage = nodes.Storage(self.lab, self.lab.make_pool(), "mirror")
+        self.lab.on_close(storage.fence)
+        controller = self.start(pool=storage.mount)
+        path = controller.create_volume("one", MIB)
+        write(path, 0, 8192)
+        self.assertEqual(controller.json("trace", "slow")["under_way"], 0)
+        storage.fault("writes hang")
+        host = threading.Thread(target=write, args=(path, 4096, 4096))
+        host.start()
+        slow = lab.wait_until(lambda: controller.json("trace", "slow")["requests"], what="a slow request")
+        self.assertEqual((slow[0]["kind"], slow[0]["volume"], slow[0]["offset"], slow[0]["length"]),
+                         ("write", "one", 4096, 4096))
+        self.assertTrue(slow[0]["under_way"])
+        self.assertEqual(slow[0]["doing"], "storage")
+        answer = scrape.get(self.port, "/v1/trace/slow?limit=1", timeout=2).json()
+        self.assertEqual(answer["requests"][0]["unix_us"] // 10 ** 5, slow[0]["unix_us"] // 10 ** 5)
+        self.assertGreater(answer["requests"][0]["total_us"], slow[0]["total_us"])
+        self.assertIn("under way: storage", controller.run("trace", "slow").stdout)
+        time.sleep(0.5)
+        storage.heal()
+        host.join()
+        slow = controller.json("trace", "slow")
+        done = slow["requests"][-1]
+        self.assertFalse(done["under_way"])
+        self.assertGreater(done["storage_us"], 500_000)
+        self.assertGreater(done["storage_us"], 0.9 * done["total_us"])
+        self.assertEqual(sum(done[each + "_us"] for each in TIMES), done["total_us"])
+        self.assertGreaterEqual(slow["answered"], 1)
+        self.assertEqual(slow["dropped"], 0)
+
+    def test_limit_is_a_setting(self):
+        self.port = pair.free_port()
+        file = self.lab.directory / "batond.toml"
+        file.write_text(f'[http]\nlisten = "{self.port}"\n[trace]\nslow_seconds = 0.001\n')
+        storage = nodes.Storage(self.lab, self.lab.make_pool(), "mirror")
+        self.lab.on_close(storage.fence)
+        controller = self.lab.make_controller(pool=storage.mount, options=["--config", str(file)])
+        controller.start()
+        path = controller.create_volume("one", MIB)
+        storage.fault("writes delay 5")
+        for _ in range(SLOW_KEPT + 20):
+            write(path, 0, 512)
+        slow = controller.json("trace", "slow")
+        self.assertEqual(slow["slow_us"], 1000)
+        self.assertEqual(len(slow["requests"]), SLOW_KEPT)
+        self.assertEqual(slow["answered"] - slow["dropped"], SLOW_KEPT)
+        self.assertGreater(slow["dropped"], 0)
+        times = [each["unix_us"] for each in slow["requests"]]
+        self.assertEqual(times, sorted(times, reverse=True))
+
     def test_storage_that_hangs_holds_up_no_metrics(self):
         pool = self.lab.make_pool()
         storage = nodes.Storage(self.lab, pool, "mirror")
@@ -481,6 +628,67 @@ class Pair(SystemTest):
                                                               volume="src") == [4096],
                        what="the name of the volume at the standby")
 
+    def test_standby_shows_its_own_slow_requests(self):
+        self.owner.create_volume("src", 4 * MIB)
+        fd = os.open(self.standby.path("src"), os.O_RDWR)
+        self.addCleanup(os.close, fd)
+        os.kill(self.owner.controller_pid(), signal.SIGSTOP)  # until its keeper ends it
+        host = threading.Thread(target=os.pwrite, args=(fd, bytes(4096), 4096))
+        host.start()
+        slow = lab.wait_until(lambda: self.standby.json("trace", "slow")["requests"],
+                              what="a slow request")
+        self.assertTrue(slow[0]["under_way"])
+        self.assertIn(slow[0]["doing"], ("peer", "owner"))
+        host.join()
+        self.assertEqual(self.standby.json("trace", "slow")["under_way"], 0)
+
+    def forecast(self, controller, loss):
+        """Proof and seconds, the same in the status and in the metrics."""
+        each = next(each for each in controller.json("status")["takeover_forecast"]
+                    if each["loss"] == loss)
+        shown = self.metrics(controller)("takeover_forecast_seconds", loss=loss, proof=each["proof"])
+        self.assertLess(abs(shown - each["wait_ms"] / 1e3), 1)
+        return each["proof"], shown
+
+    def measured(self, kill):
+        """The longest write of a program of the standby, and by which proof it took over."""
+        self.owner.create_volume("src", 4 * MIB)
+        fd = os.open(self.standby.path("src"), os.O_RDWR)
+        self.addCleanup(os.close, fd)
+        os.pwrite(fd, bytes(4096), 0)
+        longest, ends = 0, threading.Event()
+
+        def host():
+            nonlocal longest
+            while not ends.is_set():
+                begin = time.monotonic()
+                os.pwrite(fd, bytes(4096), 0)
+                longest = max(longest, time.monotonic() - begin)
+        writer = threading.Thread(target=host)
+        writer.start()
+        kill()
+        lab.wait_until(lambda: self.standby.try_status()["role"] == "owner", what="a takeover")
+        ends.set()
+        writer.join()
+        return self.standby.try_status()["proof"], longest
+
+    def test_forecast_of_a_lost_node_is_as_the_takeover_turns_out(self):
+        self._check_forecast("node", self.owner.kill)
+
+    def test_forecast_of_a_lost_process_is_as_the_takeover_turns_out(self):
+        self._check_forecast("process", self.owner.kill_controller)
+
+    def _check_forecast(self, loss, kill):
+        at_owner = self.forecast(self.owner, loss)
+        proof, seconds = self.forecast(self.standby, loss)
+        self.assertEqual(at_owner[0], proof)
+        self.assertLess(abs(at_owner[1] - seconds), 1)
+        found, took = self.measured(kill)
+        print(f"a lost {loss}: forecast {seconds:.2f} s ({proof}), measured {took:.2f} s ({found})")
+        self.assertEqual(found, proof)
+        self.assertLess(took, FORECAST_FACTOR * seconds + FORECAST_SLACK)
+        self.assertGreater(FORECAST_FACTOR * took + FORECAST_SLACK, seconds)
+
     def test_takeover_is_seen(self):
         self.owner.create_volume("src", 4 * MIB)
         fd = os.open(self.standby.path("src"), os.O_RDWR)
@@ -495,6 +703,10 @@ class Pair(SystemTest):
         self.assertEqual(metrics("epoch"), 2)
         self.assertEqual(metrics("peer_reachable", peer=self.owner.node), 0)
         self.assertGreater(metrics("problems", kind="node"), 0)
+        slow = self.standby.json("trace", "slow")["requests"][0]
+        self.assertEqual((slow["kind"], slow["volume"]), ("write", "src"))
+        self.assertGreater(slow["owner_us"] + slow["peer_us"], 0.9 * slow["total_us"])
+        self.assertGreater(slow["owner_us"], 0.3 * slow["total_us"])
         shown = metrics("last_stall_seconds", cause="owner")
         print(f"stall of a takeover: {stall:.2f} s, shown: {shown:.2f} s")
         self.assertTrue(0.5 * stall < shown <= stall + 0.1, (stall, shown))

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <thread>
 
+#include "engine/base/host_request.h"
 #include "tests/volume/support.h"
 
 namespace baton {
@@ -32,6 +33,31 @@ TEST_F(RangeLockTest, SharedHoldersOverlap) {
   RangeLock::Hold first(lock_, {0, 100}, Mode::kShared);
   RangeLock::Hold second(lock_, {50, 150}, Mode::kShared);
   EXPECT_EQ(runtime_.waits(), 0);
+}
+
+class WaitingRequest final : public HostRequest {
+ public:
+  explicit WaitingRequest(absl::Duration now) { BeginTime(now, absl::ZeroDuration()); }
+  bool killed() const override { return false; }
+  void NoteWait() override {}
+};
+
+TEST_F(RangeLockTest, TheWaitIsNotedForTheRequestThatWaits) {
+  WaitingRequest request(runtime_.BootTime());
+  std::jthread taker;
+  {
+    RangeLock::Hold hold(lock_, {0, 100}, Mode::kShared);
+    taker = std::jthread([this, &request] {
+      const HostRequest::Scope scope(request);
+      const RangeLock::Hold other(lock_, {0, 100}, Mode::kExclusive);
+    });
+    runtime_.AwaitWaits(1);
+    EXPECT_EQ(request.time_spent().now(), Spent::kLock);
+  }
+  taker.join();
+  EXPECT_EQ(request.time_spent().now(), Spent::kOther);
+  EXPECT_GT(request.time_spent().Until(runtime_.BootTime())[static_cast<size_t>(Spent::kLock)],
+            absl::ZeroDuration());
 }
 
 TEST_F(RangeLockTest, RangesThatOnlyTouchDoNotConflict) {
