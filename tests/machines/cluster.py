@@ -19,6 +19,13 @@ EXPORT = "/export"
 DROP_IN = f"/etc/systemd/system/{UNIT}.d"
 SWITCH_PORT = 623
 SETTLE_SECONDS = 300  # emulated machines are slow
+CARD = """[Match]
+Name=eth{index}
+[Network]
+Address={address}/24
+LinkLocalAddressing=no
+IPv6AcceptRA=no
+"""
 # A program that is read for the first time takes seconds to start in a guest that is emulated.
 PATIENCE = "\n[keeper]\nliveness_timeout_seconds = 30\n"
 FENCE = """
@@ -150,8 +157,7 @@ class Cluster:
         machine.run(f"hostnamectl hostname {machine.name}; printf '127.0.0.1 localhost\\n{names}' >/etc/hosts")
         for index, switch in enumerate(SUBNETS):
             machine.write(f"/etc/systemd/network/{switch}.network",
-                          f"[Match]\nName=eth{index}\n[Network]\nAddress={machine.address(switch)}/24\n"
-                          "LinkLocalAddressing=no\nIPv6AcceptRA=no\nConfigureWithoutCarrier=yes\n")
+                          CARD.format(index=index, address=machine.address(switch)))
         machine.run("mkdir -p /payload; echo '/dev/vdb /payload ext4 ro 0 0' >>/etc/fstab; "
                     "systemctl daemon-reload; mount /payload; systemctl restart systemd-networkd; "
                     "/usr/lib/systemd/systemd-networkd-wait-online --timeout 60")
@@ -163,11 +169,14 @@ class Cluster:
                          f"systemctl daemon-reload && mount {EXPORT}")
         self.storage.write("/etc/exports", f"{EXPORT} {SUBNETS['storage']}.0/24(rw,sync,no_root_squash,"
                            "no_subtree_check)\n")
+        self.storage.write("/etc/sysctl.d/baton-nfs.conf", "fs.leases-enable = 0\n")
+        self.storage.write("/etc/nfs.conf.d/baton.conf", "[nfsd]\nlease-time = 10\ngrace-time = 10\n")
+        self.storage.run("sysctl", "--quiet", "--system")
         self.storage.run("systemctl enable --now nfs-server && exportfs -ra")
         self.step("the NFS server serves")
 
-    def install(self, more=None):
-        """The pair, from nothing to healthy, as the documentation says. `more` settings of each."""
+    def install(self):
+        """The pair, from nothing to healthy, as the documentation says."""
         began = time.monotonic()
         for node in self.nodes:
             node.install()
@@ -179,7 +188,7 @@ class Cluster:
         keys = "\n".join(node.make_key() for node in self.nodes) + "\n"
         for node in self.nodes:
             node.write("/etc/baton/pool.allowed", keys)
-            node.configure(more or (PATIENCE if self.emulated else ""))
+            node.configure(PATIENCE if self.emulated else "")
             node.order_after_mounts()
             node.run("systemctl", "enable", "--now", UNIT, timeout=300)
         self.await_healthy()

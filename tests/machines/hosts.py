@@ -90,9 +90,10 @@ class History:
             raise Damage(f"{len(found)} blocks: {found[:5]}")
 
     def longest_stall(self, first=0):
-        """(seconds, wall clock at which it began), of the writes from number `first` on."""
-        waits = [(write.done - write.begun, write.wall) for write in self.writes
-                 if write.done and write.count >= first]
+        """(seconds, wall clock at which it began): between two writes that were acknowledged, the
+        second one number `first` or later. What was read and checked in between counts, too."""
+        done = [write for write in self.writes if write.done and write.count >= first - 1]
+        waits = [(after.done - before.done, before.wall) for before, after in zip(done, done[1:])]
         return max(waits, default=(0.0, 0.0))
 
 

@@ -115,7 +115,7 @@ def install(cluster):
     cluster.step(f"from nothing to a healthy pair: {seconds:.0f} s")
     check(seconds < INSTALL_SECONDS, "the documentation promises less than 15 minutes")
     for node in cluster.nodes:
-        findings = node.json("doctor", timeout=300)["findings"]
+        findings = node.json("doctor", "--config", "/etc/baton/pool.toml", timeout=300)["findings"]
         for finding in findings:
             if finding["verdict"] != "ok":
                 cluster.step(f"doctor on {node.name}: {finding['verdict']}: {finding['text']}")
@@ -133,7 +133,7 @@ def units(cluster):
         writer.start()
     for node in (right, left):  # the owner last
         for verb in ("reload", "restart"):
-            marks = [writer.look().next() for writer in writers]
+            marks = [writer.look().acknowledged() for writer in writers]
             before = node.status()
             node.run("systemctl", verb, UNIT, timeout=300)
             after = cluster.await_healthy() and node.status()
@@ -215,7 +215,7 @@ def both_killed(cluster):
         volume = Volume(cluster, f"killed-{node.name}")
         writer = Host(node, MOUNT, volume.name)
         writer.start()
-        before, mark = node.status(), writer.look().next()
+        before, mark = node.status(), writer.look().acknowledged()
         node.run("kill", "-KILL", before["keeper_pid"], before["pid"], check=False)
         lab.wait_until(lambda: (status := node.status()) and status["keeper_pid"] != before["keeper_pid"],
                        timeout=300, every=0.5, what="another keeper")

@@ -26,7 +26,7 @@ class Load:
             host.start()
 
     def mark(self):
-        self._marks = {name: host.look().next() for name, host in self.hosts.items()}
+        self._marks = {name: host.look().acknowledged() for name, host in self.hosts.items()}
 
     def stall(self, node):
         """(seconds, when it began by the node's clock) since mark(): the longest."""
@@ -49,7 +49,7 @@ class Load:
 
 def timeline(node, begin):
     """The events of a node since `begin`, by its clock, as a line."""
-    found = [f"{event['wall_ms'] / 1000 - begin:+.1f} {event['kind']}" for event in node.events()
+    found = [f"{event['unix_us'] / 1e6 - begin:+.1f} {event['kind']}" for event in node.events()
              if event["unix_us"] / 1e6 > begin - 1]
     return ", ".join(found)
 
