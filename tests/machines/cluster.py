@@ -118,6 +118,7 @@ class Cluster:
     def __init__(self, lab_, suites=("trixie", "trixie")):
         self.lab = lab_
         self.began = time.monotonic()
+        self._has_switch = False
         self.network = Network(lab_)
         packages = {suite: packages_of(suite) for suite in sorted(set(suites))}
         images = {suite: Image(suite, packages[suite]) for suite in packages}
@@ -196,6 +197,10 @@ class Cluster:
         return time.monotonic() - began
 
     def start_power_switch(self):
+        """Once."""
+        if self._has_switch:
+            return
+        self._has_switch = True
         address = f"{SUBNETS['storage']}.{OPERATOR}"
         process = self.lab.start(*self.network.inside(
             sys.executable, HERE / "power_switch.py", lab.SOURCE / "tests" / "system", address,
