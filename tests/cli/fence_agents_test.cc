@@ -101,9 +101,14 @@ class LocalProcessTest : public FenceAgentTest {
     const std::string text = Read("child");
     return text.empty() ? 0 : std::stoi(text);
   }
+  // It was killed: the lock that is free says so of its controller, which may be over before.
   bool KeeperDied() {
     int status = 0;
-    const pid_t reaped = ::waitpid(keeper_, &status, WNOHANG);
+    pid_t reaped = 0;
+    for (int i = 0; i < 1000 && reaped == 0; ++i) {
+      if (i > 0) absl::SleepFor(absl::Milliseconds(5));
+      reaped = ::waitpid(keeper_, &status, WNOHANG);
+    }
     if (reaped == keeper_) keeper_ = 0;
     return reaped > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
   }
