@@ -29,14 +29,19 @@ size_t EndOfVolume(const Pieces& pieces, size_t begin) {
   return end;
 }
 
-// In order and apart.
+// In order and apart. Neighbours become one, which is not much longer than `max_extents`: what
+// threads are to share must be in pieces.
 template <typename Pieces>
-std::vector<ExtentSpan> ExtentsOf(const Geometry& geometry, const Pieces& pieces) {
+std::vector<ExtentSpan> ExtentsOf(const Geometry& geometry, const Pieces& pieces,
+                                  uint64_t max_extents) {
   std::vector<ExtentSpan> spans;
   for (const auto& piece : pieces) {
     const ExtentSpan touched =
         geometry.Touching(piece.block * kBlockBytes, piece.count * kBlockBytes);
-    if (!spans.empty() && touched.first <= spans.back().end()) {
+    const bool overlaps = !spans.empty() && touched.first < spans.back().end();
+    const bool extends =
+        !spans.empty() && touched.first == spans.back().end() && spans.back().count < max_extents;
+    if (overlaps || extends) {
       spans.back().count = std::max(spans.back().end(), touched.end()) - spans.back().first;
     } else {
       spans.push_back(touched);
@@ -132,7 +137,8 @@ absl::Status LogDrain::Preserve(std::span<const Piece> pieces, size_t threads) {
     const std::span<const Piece> of_volume = pieces.subspan(begin, end - begin);
     for (const std::shared_ptr<CloneRun>& run : pieces[begin].redirect->Runs()) {
       if (run->phase() != CloneRun::Phase::kActive) continue;
-      const std::vector<ExtentSpan> extents = ExtentsOf(run->geometry(), of_volume);
+      const std::vector<ExtentSpan> extents =
+          ExtentsOf(run->geometry(), of_volume, limits::kDrainExtents / threads);
       const absl::Status copied =
           InParts(threads, extents.size(), [&](size_t first, size_t last, MutableBytes buffer) {
             return run->CopyAll(std::span(extents).subspan(first, last - first),
