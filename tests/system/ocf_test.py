@@ -95,8 +95,12 @@ class Life(OcfTest):
         lab.wait_until(lambda: self.agent(self.left, "monitor") == SUCCESS, what="a healthy controller")
 
     def stop_gives_the_pool_away(self):
+        """Also when somebody has broken the settings meanwhile, for which no node is fenced."""
         self.left.sh("baton failover --to left")
+        self.left.sh("echo 'mout = 7' >>/etc/baton/pool.toml")
+        self.expect(GENERIC, self.left, "monitor")
         self.expect(SUCCESS, self.left, "stop")
+        self.write_settings(self.left)
         self.assertEqual(self.left.sh("pgrep --full '[b]atond --config' || true"), "")
         self.expect(NOT_RUNNING, self.left, "monitor")
         self.assertEqual(self.status(self.right)["role"], "owner")
