@@ -15,6 +15,14 @@
 namespace baton::control {
 namespace {
 
+// At most `most` bytes of it, and no half of a character: an event with one could not be read.
+std::string Shortened(const std::string& text, size_t most) {
+  if (text.size() <= most) return text;
+  const auto goes_on = [](unsigned char c) { return (c & 0xC0) == 0x80; };
+  while (most > 0 && goes_on(text[most])) --most;
+  return text.substr(0, most);
+}
+
 constexpr char kBegan[] = "drill-began";
 constexpr char kStruck[] = "drill-struck";
 constexpr char kEnded[] = "drill-ended";
@@ -210,7 +218,7 @@ absl::StatusOr<DrillStruck> DrillService::Announce(const std::string& volume,
 
 absl::StatusOr<Done> DrillService::End(const DrillEnd& request, const Caller& caller) {
   BATON_RETURN_IF_ERROR(CheckNamed(request.drill(), request.volume()));
-  std::string result = request.result().substr(0, kMaxResultText);
+  std::string result = Shortened(request.result(), kMaxResultText);
   const auto is_control = [](unsigned char c) { return c < ' ' || c == 0x7f; };
   std::replace_if(result.begin(), result.end(), is_control, ' ');
   BATON_RETURN_IF_ERROR(Record(

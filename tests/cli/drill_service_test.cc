@@ -104,6 +104,13 @@ TEST_F(DrillServiceTest, TheEventsHaveWhoBeganItAndHowItEnded) {
                           "longest wait 164 ms; by user 0 (process 12 on node right)"));
 }
 
+// An event with half of a character could not be read any more, nor those after it.
+TEST_F(DrillServiceTest, ALongResultIsCutBetweenCharacters) {
+  EXPECT_OK(Begin());
+  EXPECT_OK(End(std::string(299, 'x') + "\u00fc and so on"));
+  EXPECT_THAT(Told()[1], HasSubstr(std::string(299, 'x') + "; longest wait"));
+}
+
 TEST_F(DrillServiceTest, ACrashIsRecordedBeforeItHappensAndAnsweredBefore) {
   MakeVolume(kVolume);
   const DrillStruck struck = Must(service_.Crash(Order(), caller_));
