@@ -2,26 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/base/system_runtime.h"
+#include "tests/base/manual_clock.h"
 
 namespace baton {
 namespace {
 
 constexpr int kLines = 10;
 constexpr absl::Duration kPeriod = absl::Seconds(10);
-
-class ManualClock final : public Runtime {
- public:
-  absl::Duration BootTime() const override { return now; }
-  absl::Time WallTime() const override { return absl::UnixEpoch() + now; }
-  std::unique_ptr<Thread> StartThread(const std::string&, std::function<void()>) override {
-    return nullptr;
-  }
-  void Wait(absl::CondVar&, absl::Mutex&) override {}
-  void WaitUntil(absl::CondVar&, absl::Mutex&, absl::Duration deadline) override { now = deadline; }
-
-  absl::Duration now = absl::Seconds(100);
-};
 
 TEST(LogLimiterTest, LetsSomeLinesThroughAndCountsTheRest) {
   ManualClock clock;

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "engine/base/system_runtime.h"
+#include "tests/base/forwarding_runtime.h"
 
 namespace baton {
 namespace {
@@ -13,27 +14,16 @@ namespace {
 using testing::Each;
 
 // Starts only so many threads.
-class FewThreads final : public Runtime {
+class FewThreads final : public ForwardingRuntime {
  public:
   explicit FewThreads(int threads) : left_(threads) {}
-  absl::Duration BootTime() const override { return system_.BootTime(); }
-  absl::Time WallTime() const override { return system_.WallTime(); }
   std::unique_ptr<Thread> StartThread(const std::string& name,
                                       std::function<void()> body) override {
     if (left_-- == 0) throw std::system_error(EAGAIN, std::generic_category());
-    return system_.StartThread(name, std::move(body));
-  }
-  void Wait(absl::CondVar& condition, absl::Mutex& mutex)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) override {
-    system_.Wait(condition, mutex);
-  }
-  void WaitUntil(absl::CondVar& condition, absl::Mutex& mutex, absl::Duration deadline)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) override {
-    system_.WaitUntil(condition, mutex, deadline);
+    return ForwardingRuntime::StartThread(name, std::move(body));
   }
 
  private:
-  SystemRuntime system_;
   int left_;
 };
 

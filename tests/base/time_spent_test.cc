@@ -6,27 +6,10 @@
 #include <thread>
 
 #include "engine/base/host_request.h"
+#include "tests/base/manual_clock.h"
 
 namespace baton {
 namespace {
-
-// Time is what the test says.
-class HandClock final : public Runtime {
- public:
-  absl::Duration BootTime() const override {
-    ++looks;
-    return now;
-  }
-  absl::Time WallTime() const override { return absl::UnixEpoch() + now; }
-  std::unique_ptr<Thread> StartThread(const std::string&, std::function<void()>) override {
-    return nullptr;
-  }
-  void Wait(absl::CondVar&, absl::Mutex&) override {}
-  void WaitUntil(absl::CondVar&, absl::Mutex&, absl::Duration) override {}
-
-  absl::Duration now = absl::Seconds(1000);
-  mutable int looks = 0;
-};
 
 class TestRequest final : public HostRequest {
  public:
@@ -43,7 +26,7 @@ class TimeSpentTest : public testing::Test {
     return static_cast<int>(absl::ToInt64Seconds(times[static_cast<size_t>(spent)]));
   }
 
-  HandClock clock_;
+  ManualClock clock_;
   TestRequest request_;
   const HostRequest::Scope scope_{request_};
 };

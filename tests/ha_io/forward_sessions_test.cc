@@ -9,7 +9,7 @@
 #include <thread>
 #include <utility>
 
-#include "engine/base/system_runtime.h"
+#include "tests/base/forwarding_runtime.h"
 #include "tests/base/testing.h"
 #include "tests/ha_io/pair.h"
 
@@ -163,27 +163,18 @@ TEST_F(ForwardSessionsTest, FewLostStreamsMayHaveRequestsThatRun) {
 }
 
 // Whose waits end when a step has been made.
-class SteppingRuntime final : public Runtime {
+class SteppingRuntime final : public ForwardingRuntime {
  public:
-  absl::Duration BootTime() const override { return runtime_.BootTime(); }
-  absl::Time WallTime() const override { return runtime_.WallTime(); }
-  std::unique_ptr<Thread> StartThread(const std::string& name,
-                                      std::function<void()> body) override {
-    return runtime_.StartThread(name, std::move(body));
-  }
   void Wait(absl::CondVar& condition, absl::Mutex& mutex) override {
     WaitUntil(condition, mutex, absl::InfiniteDuration());
   }
   void WaitUntil(absl::CondVar& condition, absl::Mutex& mutex, absl::Duration deadline) override {
-    if (!step) return runtime_.WaitUntil(condition, mutex, deadline);
+    if (!step) return ForwardingRuntime::WaitUntil(condition, mutex, deadline);
     mutex.Unlock();
     std::exchange(step, nullptr)();
     mutex.Lock();
   }
   std::function<void()> step;
-
- private:
-  SystemRuntime runtime_;
 };
 
 TEST(ForwardSessionsEndTest, WaitsForNoRequestOfALaterSession) {

@@ -14,7 +14,7 @@
 
 #include "engine/base/fence.h"
 #include "engine/base/storage.h"
-#include "engine/base/system_runtime.h"
+#include "tests/base/forwarding_runtime.h"
 
 namespace baton {
 
@@ -34,21 +34,15 @@ inline ByteVector Filled(size_t length, int value) {
 }
 
 // The real runtime, and tells how often somebody began to wait.
-class CountingRuntime final : public Runtime {
+class CountingRuntime final : public ForwardingRuntime {
  public:
-  absl::Duration BootTime() const override { return system_.BootTime(); }
-  absl::Time WallTime() const override { return system_.WallTime(); }
-  std::unique_ptr<Thread> StartThread(const std::string& name,
-                                      std::function<void()> body) override {
-    return system_.StartThread(name, std::move(body));
-  }
   void Wait(absl::CondVar& condition, absl::Mutex& mutex) override {
     waits_.fetch_add(1);
-    system_.Wait(condition, mutex);
+    ForwardingRuntime::Wait(condition, mutex);
   }
   void WaitUntil(absl::CondVar& condition, absl::Mutex& mutex, absl::Duration deadline) override {
     waits_.fetch_add(1);
-    system_.WaitUntil(condition, mutex, deadline);
+    ForwardingRuntime::WaitUntil(condition, mutex, deadline);
   }
 
   int waits() const { return waits_.load(); }
@@ -60,7 +54,6 @@ class CountingRuntime final : public Runtime {
   }
 
  private:
-  SystemRuntime system_;
   std::atomic<int> waits_ = 0;
 };
 
