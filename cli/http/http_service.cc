@@ -83,11 +83,9 @@ HttpAnswer HttpService::Answer(const HttpRequest& request) {
 }
 
 HttpAnswer HttpService::Metrics() {
-  control::Request request;
-  request.mutable_status();
-  absl::StatusOr<control::Response> response = options_.ask(request);
-  if (!response.ok()) return RefusalAnswer(response.status());
-  Observation observation = {.status = std::move(*response->mutable_status()),
+  absl::StatusOr<control::ControllerStatus> status = AskStatus(options_.ask);
+  if (!status.ok()) return RefusalAnswer(status.status());
+  Observation observation = {.status = *std::move(status),
                              .io = options_.io(),
                              .first_writes = options_.first_writes(),
                              .volumes = {}};
@@ -99,14 +97,12 @@ HttpAnswer HttpService::Metrics() {
 }
 
 HttpAnswer HttpService::Stream() const {
-  control::Request request;
-  request.mutable_status();
-  const absl::StatusOr<control::Response> response = options_.ask(request);
-  if (!response.ok()) return RefusalAnswer(response.status());
+  const absl::StatusOr<control::ControllerStatus> status = AskStatus(options_.ask);
+  if (!status.ok()) return RefusalAnswer(status.status());
   return {.type = kStreamType,
-          .body = fmt::format("event: status\ndata: {}\n\n", ToJson(response->status(), -1)),
+          .body = fmt::format("event: status\ndata: {}\n\n", ToJson(*status, -1)),
           .headers = {},
-          .stream_version = VersionOf(response->status())};
+          .stream_version = VersionOf(*status)};
 }
 
 HttpAnswer HttpService::Page() {

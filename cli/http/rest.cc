@@ -106,11 +106,16 @@ absl::StatusOr<std::string> Rest::Body(const HttpRequest& request) const {
   return NoSuchPath(request.path);
 }
 
-absl::StatusOr<std::string> Rest::Status() const {
+absl::StatusOr<control::ControllerStatus> AskStatus(const AskController& ask) {
   Request request;
   request.mutable_status();
-  BATON_ASSIGN_OR_RETURN(const Response response, ask_(request));
-  return JsonOf(response.status());
+  BATON_ASSIGN_OR_RETURN(Response response, ask(request));
+  return std::move(*response.mutable_status());
+}
+
+absl::StatusOr<std::string> Rest::Status() const {
+  BATON_ASSIGN_OR_RETURN(const control::ControllerStatus status, AskStatus(ask_));
+  return JsonOf(status);
 }
 
 absl::StatusOr<std::string> Rest::Volumes() const {

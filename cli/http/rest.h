@@ -16,6 +16,8 @@ namespace baton::http {
 using AskController =
     std::function<absl::StatusOr<control::Response>(const control::Request& request)>;
 
+absl::StatusOr<control::ControllerStatus> AskStatus(const AskController& ask);
+
 // GET /v1/…; docs: cli/http/openapi.json. Fields of answers are only ever added, as those of
 // cli/control/control.proto are. Thread-safe.
 class Rest {
