@@ -60,6 +60,11 @@ struct OwnerTimes {
   // And after how much longer its watchdog has reset its node; zero: it has none.
   absl::Duration watchdog;
 };
+// For how long its record has to be unchanged before another node may claim. Clocks differ by up to
+// 1 %, both ways.
+inline absl::Duration WaitForOthers(const OwnerTimes& owner) {
+  return owner.takeover_after + owner.watchdog * 102 / 100;
+}
 
 // The newest lease record was read from storage, as it is every 100 ms, by an owner too. `began`:
 // BootTime before the read.

@@ -75,9 +75,7 @@ bool WantsFence(const Facts& facts, const CoordinatorOptions& options) {
 
 absl::Duration WaitForTime(const Facts& facts) {
   const event::OwnerTimes& owner = facts.times();
-  if (facts.OwnerIsThisNode()) return owner.takeover_after;
-  // Clocks differ by up to 1 %, both ways.
-  return owner.takeover_after + owner.watchdog * 102 / 100;
+  return facts.OwnerIsThisNode() ? owner.takeover_after : WaitForOthers(owner);
 }
 
 std::optional<Proof> FindProof(const Facts& facts, const CoordinatorOptions& options) {

@@ -22,12 +22,10 @@ absl::Duration TimeToFence(const CoordinatorOptions& options, const ForecastFact
 
 // Where only the clock tells.
 std::optional<Wait> WaitByTime(const CoordinatorOptions& options, const ForecastFacts& facts) {
-  const absl::Duration lease = facts.times.takeover_after;
-  if (facts.times.watchdog > absl::ZeroDuration()) {
-    return Wait{Proof::kWatchdog, lease + facts.times.watchdog * 102 / 100};
-  }
+  const absl::Duration wait = WaitForOthers(facts.times);
+  if (facts.times.watchdog > absl::ZeroDuration()) return Wait{Proof::kWatchdog, wait};
   if (options.takeover == Takeover::kFencedOnly) return std::nullopt;
-  return Wait{Proof::kLease, lease};
+  return Wait{Proof::kLease, wait};
 }
 
 std::optional<Wait> WaitForNode(const CoordinatorOptions& options, const ForecastFacts& facts) {
