@@ -105,6 +105,7 @@ class EngineImpl final : public Engine {
   }
 
   WriteLogStatus ShowWriteLog() const override { return clones_->ShowWriteLog(); }
+  uint64_t WriteLogUsedBytes() const override { return clones_->write_log_used_bytes(); }
   FirstWrites CountFirstWrites() const override { return clones_->CountFirstWrites(); }
 
   absl::StatusOr<VolumeInfo> CreateVolume(const VolumeOptions& options) override;

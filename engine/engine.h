@@ -155,6 +155,8 @@ class Engine : public PoolView {
 
   // ---- the write log: nothing of it waits for the storage ----
   virtual WriteLogStatus ShowWriteLog() const = 0;
+  // Of that. For whoever asks often.
+  virtual uint64_t WriteLogUsedBytes() const = 0;
   // Of this epoch.
   virtual FirstWrites CountFirstWrites() const = 0;
 

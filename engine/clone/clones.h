@@ -93,6 +93,7 @@ class Clones {
     return verifier_.Verify(id, progress);
   }
   WriteLogStatus ShowWriteLog() const { return write_log_->Describe(); }
+  uint64_t write_log_used_bytes() const { return write_log_->used_bytes(); }
   FirstWrites CountFirstWrites() const { return redirects_.CountFirstWrites(); }
   // No clone names the volume, but for completed ones, and none will while the caller keeps
   // creations away. FailedPrecondition.

@@ -119,12 +119,21 @@ WriteLogStatus WriteLog::Describe() const {
   WriteLogStatus status;
   absl::MutexLock guard(&mutex_);
   status.set_room_bytes(made_ * options_.shape.segment_blocks * kBlockBytes);
-  uint64_t used_blocks = filling_ ? segments_[*filling_].used_blocks : 0;
-  for (const uint64_t segment : sealed_) used_blocks += segments_[segment].used_blocks;
-  status.set_used_bytes(used_blocks * kBlockBytes);
+  status.set_used_bytes(UsedBlocks() * kBlockBytes);
   status.set_logged_bytes(LoggedBlocks() * kBlockBytes);
   if (!stuck_.ok()) status.set_problem(Message(stuck_));
   return status;
+}
+
+uint64_t WriteLog::used_bytes() const {
+  absl::MutexLock guard(&mutex_);
+  return UsedBlocks() * kBlockBytes;
+}
+
+uint64_t WriteLog::UsedBlocks() const {
+  uint64_t blocks = filling_ ? segments_[*filling_].used_blocks : 0;
+  for (const uint64_t segment : sealed_) blocks += segments_[segment].used_blocks;
+  return blocks;
 }
 
 // ---- room ----

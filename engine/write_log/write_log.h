@@ -137,6 +137,8 @@ class WriteLog {
 
   uint64_t segments() const;  // that there is room for
   WriteLogStatus Describe() const;
+  // As Describe has it. Costs as many additions as there are segments.
+  uint64_t used_bytes() const;
 
  private:
   struct Segment {
@@ -194,6 +196,7 @@ class WriteLog {
   uint64_t freed_batches() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return sealed_batches() - sealed_.size() - (own_number_ - old_drained_);
   }
+  uint64_t UsedBlocks() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint64_t LoggedBlocks() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EraseEntries(const Batch& batch);
   void NoteFreed(const Batch& batch);

@@ -19,13 +19,13 @@ void LogResidual(const Residual& residual) {
 
 // Of what the next owner reads of the write log: its lists, and three segments without one. Storage
 // that others share may be as slow as that.
-absl::Duration TimeToRead(const WriteLogStatus& log) {
+absl::Duration TimeToRead(uint64_t used_bytes) {
   constexpr double kBytesPerSecond = 100 * limits::kMiB;
   constexpr uint64_t kSegmentBytes = limits::kWriteLogSegmentBlocks * limits::kBlockBytes;
-  if (log.used_bytes() == 0) return absl::ZeroDuration();
+  if (used_bytes == 0) return absl::ZeroDuration();
   const uint64_t lists = WriteLogShape().list_blocks() * limits::kBlockBytes;
   const uint64_t bytes =
-      std::min(log.used_bytes(), 3 * kSegmentBytes) + log.used_bytes() / kSegmentBytes * lists;
+      std::min(used_bytes, 3 * kSegmentBytes) + used_bytes / kSegmentBytes * lists;
   return absl::Seconds(static_cast<double>(bytes) / kBytesPerSecond);
 }
 
@@ -104,7 +104,7 @@ absl::Status OwnedEpoch::Open() {
 }
 
 absl::Duration OwnedEpoch::ExpectedRecovery() const {
-  return recovery_ + TimeToRead(engine_->ShowWriteLog());
+  return recovery_ + TimeToRead(engine_->WriteLogUsedBytes());
 }
 
 absl::Status OwnedEpoch::RecordClaim() {

@@ -33,6 +33,7 @@ class FakeEngine final : public Engine {
   absl::StatusOr<uint64_t> AllocatedBytes(uint64_t) const override { return 0; }
   void TakeLocks() const override {}
   WriteLogStatus ShowWriteLog() const override { return {}; }
+  uint64_t WriteLogUsedBytes() const override { return 0; }
   FirstWrites CountFirstWrites() const override { return {}; }
   absl::StatusOr<std::unique_ptr<VolumeIo>> OpenVolume(uint64_t id) override;
   absl::StatusOr<std::optional<FileLock>> SetLocks(const LockTeller&, uint64_t,
