@@ -12,8 +12,6 @@ namespace {
 
 using control::IssueKind;
 
-constexpr absl::Duration kHeard = absl::Seconds(1);
-
 // What an epoch's data is worth by the way in which it was claimed; docs/pair.md has the long form.
 std::string CoverageOf(Proof proof) {
   switch (proof) {
@@ -42,7 +40,7 @@ control::Role RoleOf(const ha::HaStatus& pair) {
 }
 
 control::Role RoleOf(const ha::PeerStatus& peer) {
-  if (peer.heard >= kHeard) return control::Role::kNone;
+  if (!peer.is_heard) return control::Role::kNone;
   return peer.owner ? control::Role::kOwner : control::Role::kStandby;
 }
 
@@ -51,13 +49,12 @@ void DescribePeer(const ha::PeerStatus& peer, control::ControllerStatus& status)
   const auto problem = [&status](const std::string& text) {
     AddProblem(IssueKind::kNode, text, status);
   };
-  const bool is_heard = peer.heard < kHeard;
   node.set_name(peer.name);
-  node.set_reachable(is_heard && peer.connected);
+  node.set_reachable(peer.is_heard && peer.connected);
   node.set_role(NameOf(RoleOf(peer)));
-  node.set_state(is_heard ? peer.state : "");
+  node.set_state(peer.is_heard ? peer.state : "");
   node.set_epoch(peer.epoch);
-  node.set_problem(is_heard ? peer.health : "");
+  node.set_problem(peer.is_heard ? peer.health : "");
   if (peer.heard != absl::InfiniteDuration()) {
     node.set_heard_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(peer.heard)));
   }

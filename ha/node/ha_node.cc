@@ -336,6 +336,7 @@ HaStatus HaNode::Describe() const {
     const std::optional<PeerTable::Peer> seen = parts_->peers.Find(name);
     if (!seen) continue;
     peer.heard = seen->silence;
+    peer.is_heard = parts_->peers.IsHeard(seen->silence);
     peer.state = seen->last.state();
     peer.epoch = seen->last.epoch();
     peer.health = seen->last.health();

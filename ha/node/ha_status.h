@@ -22,6 +22,7 @@ struct PeerStatus {
   bool connected = false;  // calls to it are possible
   absl::Duration heard =
       absl::InfiniteDuration();  // since its last heartbeat; InfiniteDuration: never
+  bool is_heard = false;         // PeerTable::Hears
   bool owner = false;
   std::string state;  // of its coordinator
   uint64_t epoch = 0;

@@ -14,6 +14,7 @@ TEST(HaStatusReplyTest, WhatKeepsAPeerFromForwardingIsAProblemOfIt) {
   peer.name = "right";
   peer.connected = true;
   peer.heard = absl::ZeroDuration();
+  peer.is_heard = true;
   control::ControllerStatus well;
   DescribeHa(pair, well);
   peer.trouble = "it has another version";
