@@ -9,13 +9,15 @@
 namespace baton::fs {
 namespace {
 
-// The body of a request that has one of that type; what is missing of it is zeros.
-template <typename Body>
-Body FieldsOf(Bytes request) {
+// Of a request whose body is of that type: where it has its offset, and `length`. What is missing
+// of it is zeros.
+template <typename Body, typename Length>
+void TakeRange(Bytes request, Length Body::*length, HostIo& io) {
   Body body = {};
   const Bytes rest = request.subspan(sizeof(fuse_in_header));
   if (rest.size() >= sizeof(body)) std::memcpy(&body, rest.data(), sizeof(body));
-  return body;
+  io.offset = body.offset;
+  io.length_bytes = body.*length;
 }
 
 }  // namespace
@@ -24,30 +26,21 @@ std::optional<HostIo> HostIoOf(Bytes request) {
   const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
   HostIo io = {.volume_id = VolumeOf(header.nodeid)};
   switch (header.opcode) {
-    case FUSE_READ: {
-      const auto body = FieldsOf<fuse_read_in>(request);
+    case FUSE_READ:
       io.kind = IoKind::kRead;
-      io.offset = body.offset;
-      io.length_bytes = body.size;
+      TakeRange(request, &fuse_read_in::size, io);
       return io;
-    }
-    case FUSE_WRITE: {
-      const auto body = FieldsOf<fuse_write_in>(request);
+    case FUSE_WRITE:
       io.kind = IoKind::kWrite;
-      io.offset = body.offset;
-      io.length_bytes = body.size;
+      TakeRange(request, &fuse_write_in::size, io);
       return io;
-    }
     case FUSE_FSYNC:
       io.kind = IoKind::kFlush;
       return io;
-    case FUSE_FALLOCATE: {
-      const auto body = FieldsOf<fuse_fallocate_in>(request);
+    case FUSE_FALLOCATE:
       io.kind = IoKind::kDiscard;
-      io.offset = body.offset;
-      io.length_bytes = body.length;
+      TakeRange(request, &fuse_fallocate_in::length, io);
       return io;
-    }
     default:
       return std::nullopt;
   }

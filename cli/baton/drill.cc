@@ -6,7 +6,6 @@
 #include <sys/vfs.h>
 
 #include <algorithm>
-#include <random>
 #include <utility>
 
 #include "cli/baton/clone_follow.h"
@@ -19,6 +18,7 @@
 #include "engine/base/clone_state.h"
 #include "engine/base/limits.h"
 #include "engine/base/proof.h"
+#include "engine/base/random.h"
 #include "engine/base/status.h"
 
 namespace baton {
@@ -63,11 +63,6 @@ absl::Duration LimitOf(const std::string& proof) {
       break;
   }
   return absl::InfiniteDuration();
-}
-
-uint64_t RandomSeed() {
-  std::random_device device;
-  return (uint64_t{device()} << 32) | device();
 }
 
 std::string DrillVolumeName(uint64_t seed) {
@@ -116,7 +111,7 @@ absl::Status SleepHeeding(absl::Duration duration) {
 Drill::Drill(CommandContext& context, DrillOptions options)
     : context_(context),
       options_(std::move(options)),
-      seed_(RandomSeed()),
+      seed_(RandomNumber()),
       volumes_(context, DrillVolumeName(seed_)) {
   report_.set_drill(options_.drill);
   report_.set_volume(volumes_.source());

@@ -1,6 +1,7 @@
 #include "cli/batond/slow_reply.h"
 
 #include <algorithm>
+
 namespace baton {
 namespace {
 

@@ -15,14 +15,6 @@
 namespace baton::control {
 namespace {
 
-// At most `most` bytes of it, and no half of a character: an event with one could not be read.
-std::string Shortened(const std::string& text, size_t most) {
-  if (text.size() <= most) return text;
-  const auto goes_on = [](unsigned char c) { return (c & 0xC0) == 0x80; };
-  while (most > 0 && goes_on(text[most])) --most;
-  return text.substr(0, most);
-}
-
 constexpr char kBegan[] = "drill-began";
 constexpr char kStruck[] = "drill-struck";
 constexpr char kEnded[] = "drill-ended";
@@ -35,6 +27,14 @@ constexpr uint64_t kMaxDrillBytes = uint64_t{1} << 30;
 constexpr uint64_t kEventsLooked = 20'000;
 constexpr size_t kEventsAtOnce = 1'000;
 constexpr size_t kMaxResultText = 300;
+
+// At most `most` bytes of it, and no half of a character: an event with one could not be read.
+std::string Shortened(const std::string& text, size_t most) {
+  if (text.size() <= most) return text;
+  const auto goes_on = [](unsigned char c) { return (c & 0xC0) == 0x80; };
+  while (most > 0 && goes_on(text[most])) --most;
+  return text.substr(0, most);
+}
 
 const std::set<std::string>& Drills() {
   static const std::set<std::string> drills = {"handover", "crash", "partition"};
@@ -51,7 +51,6 @@ std::string DrillOf(const Event& event) {
   const std::vector<std::string> words = absl::StrSplit(event.text(), absl::ByAnyChar(" :"));
   const auto found = std::find_if(words.begin(), words.end(), IsDrillVolume);
   return found == words.end() ? "" : *found;
-  return "";
 }
 
 // The source of the drill that a volume may be of; nullopt: it is none's.

@@ -80,10 +80,10 @@ absl::Status LogDrain::Drain(const WriteLog::Batch& batch) {
   const std::vector<Piece> pieces = PiecesOf(batch, redirects);
   if (BATON_MUTANT(kAppliedBeforePreserved)) {
     BATON_RETURN_IF_ERROR(Apply(batch, pieces));
-    BATON_RETURN_IF_ERROR(Preserve(pieces, ThreadsFor(batch)));
+    BATON_RETURN_IF_ERROR(Preserve(batch, pieces));
     return log_.Free(batch);
   }
-  BATON_RETURN_IF_ERROR(Preserve(pieces, ThreadsFor(batch)));
+  BATON_RETURN_IF_ERROR(Preserve(batch, pieces));
   BATON_RETURN_IF_ERROR(Apply(batch, pieces));
   return log_.Free(batch);
 }
@@ -131,19 +131,20 @@ absl::Status LogDrain::InParts(size_t threads, size_t count, PartWork work) {
   return status;
 }
 
-absl::Status LogDrain::Preserve(std::span<const Piece> pieces, size_t threads) {
+absl::Status LogDrain::Preserve(const WriteLog::Batch& batch, std::span<const Piece> pieces) {
+  const size_t threads = ThreadsFor(batch);
+  const uint64_t extents_per_step = limits::kDrainExtents / threads;
   for (size_t begin = 0; begin < pieces.size();) {
     const size_t end = EndOfVolume(pieces, begin);
     const std::span<const Piece> of_volume = pieces.subspan(begin, end - begin);
     for (const std::shared_ptr<CloneRun>& run : pieces[begin].redirect->Runs()) {
       if (run->phase() != CloneRun::Phase::kActive) continue;
       const std::vector<ExtentSpan> extents =
-          ExtentsOf(run->geometry(), of_volume, limits::kDrainExtents / threads);
+          ExtentsOf(run->geometry(), of_volume, extents_per_step);
       const absl::Status copied =
           InParts(threads, extents.size(), [&](size_t first, size_t last, MutableBytes buffer) {
-            return run->CopyAll(std::span(extents).subspan(first, last - first),
-                                limits::kDrainExtents / threads, buffer,
-                                [this] { return log_.GoOn(); });
+            return run->CopyAll(std::span(extents).subspan(first, last - first), extents_per_step,
+                                buffer, [this] { return log_.GoOn(); });
           });
       if (absl::IsAborted(copied)) return copied;
       if (!copied.ok()) BATON_RETURN_IF_ERROR(on_failed_(run->progress().run_id, copied));

@@ -57,7 +57,7 @@ class LogDrain {
   std::vector<Piece> PiecesOf(const WriteLog::Batch& batch,
                               std::vector<std::shared_ptr<Redirect>>& redirects) const;
   absl::Status InParts(size_t threads, size_t count, PartWork work);
-  absl::Status Preserve(std::span<const Piece> pieces, size_t threads);
+  absl::Status Preserve(const WriteLog::Batch& batch, std::span<const Piece> pieces);
   absl::Status Apply(const WriteLog::Batch& batch, std::span<const Piece> pieces);
   absl::Status ApplyOnce(const WriteLog::Batch& batch, std::span<const Piece> pieces);
   absl::Status WritePieces(const WriteLog::Batch& batch, std::span<const Piece> pieces,
